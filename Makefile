@@ -1,0 +1,49 @@
+# One door for people and CI. `make` alone lists what there is; every target sets up what it needs.
+
+RUN := .venv/bin/python
+# A name in PATH may be a shim that fails, or too old: each is asked. PYTHON=... overrules the search.
+FIND_PYTHON = for python in $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3); do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && break; done
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The finished venv answers for itself first, in a blink; only then is a Python looked for.
+setup: ## Make .venv with everything in it, at pinned and hashed versions
+	@$(if $(PYTHON),false,$(RUN) -E -S -m ops.bootstrap --check) 2>/dev/null || { $(FIND_PYTHON); \
+	command -v "$$python" >/dev/null || { echo "No Python found: install 3.11 or newer (Debian:" \
+	"apt install python3 python3-venv), or name it: make setup PYTHON=/path/to/python3." >&2; exit 1; }; \
+	"$$python" -m ops.bootstrap; }
+
+demo: setup ## See one night of the service, start to end, on this machine
+	@$(RUN) -m ops.demo
+
+test: setup ## Run all tests
+	@$(RUN) -m pytest
+
+lint: setup ## Check format, style, types, import directions and migrations
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+	.venv/bin/lint-imports
+	.venv/bin/squawk migrations/*.sql
+
+bench: setup ## Measure the numbers that the design promises
+	@$(RUN) -m ops.bench
+
+# Universal: one lock for every platform and Python we support. No header or annotation, so that it
+# holds no address and its diff is versions only.
+LOCK = .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-header --quiet --upgrade
+
+lock: setup ## Renew the three lock files from pyproject.toml
+	$(LOCK) pyproject.toml -o requirements.lock
+	$(LOCK) pyproject.toml --group dev -o requirements-dev.lock
+	echo uv | $(LOCK) - -o requirements-setup.lock
+
+clean: ## Remove .venv, builds and caches
+	rm -rf .venv build dist .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
