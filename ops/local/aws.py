@@ -1,0 +1,119 @@
+"""
+Secrets Manager, SNS and EventBridge Scheduler on loopback, by moto's server.
+
+    with Aws.start() as aws:
+        env = {**os.environ, **aws.environment()}      # for a handler, here or in a process
+        arn = aws.create_topic("alerts")
+
+The server is a thread of this process and not a process of its own: importing moto is what takes
+its 1.5 s either way, a thread cannot outlive us, and what was published can be read without a
+subscription. For the same reason all `Aws` of one process share one set of secrets and topics;
+each start empties it. moto believes more than AWS does: see the design, "Facts found by trial".
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from moto.server import ThreadedMotoServer
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sns import SNSClient
+
+REGION = "eu-west-2"
+ACCOUNT = "123456789012"  # moto's
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One SNS message as it was published."""
+
+    message: str
+    subject: str | None
+    attributes: dict[str, Any]
+
+
+class Aws:
+    """A running stand-in for AWS. Make one with `start`; `stop` it, or use it in a `with`."""
+
+    def __init__(self, server: ThreadedMotoServer) -> None:
+        self._server = server
+        host, port = server.get_host_and_port()
+        self.url = f"http://{host}:{port}"
+
+    @classmethod
+    def start(cls) -> Aws:
+        # Imported here: whoever only imports this module does not pay for it.
+        from moto.core.base_backend import BackendDict
+        from moto.server import ThreadedMotoServer
+
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line for every request
+        BackendDict.reset()
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        return cls(server)
+
+    def environment(self) -> dict[str, str]:
+        """Variables that send every AWS client here and no farther: put them over the real ones."""
+        isolated = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+        if os.environ.get("AWS_PROFILE"):
+            isolated = {}  # boto3 refuses to start when the profile it is told of has no file
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_SESSION_TOKEN": "testing",
+            **CREDENTIALS,
+            **isolated,
+        }
+
+    def put_secret(self, name: str, value: str) -> None:
+        """Make the secret or give it a new current value."""
+        client: SecretsManagerClient = self.client("secretsmanager")
+        try:
+            client.create_secret(Name=name, SecretString=value)
+        except client.exceptions.ResourceExistsException:
+            client.put_secret_value(SecretId=name, SecretString=value)
+
+    def create_topic(self, name: str) -> str:
+        """Make the topic, or find it; returns its ARN."""
+        client: SNSClient = self.client("sns")
+        return client.create_topic(Name=name)["TopicArn"]
+
+    def published(self, topic_arn: str) -> list[Published]:
+        """What was published to the topic since the start, oldest first."""
+        from moto.sns.models import sns_backends
+
+        topic = sns_backends[ACCOUNT][REGION].topics[topic_arn]
+        return [
+            Published(message, subject, attributes or {})
+            for _, message, subject, attributes, _ in topic.sent_notifications
+        ]
+
+    def client(self, service: str) -> Any:
+        """A real boto3 client of this server, whatever the environment says."""
+        import boto3
+
+        session = boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name=REGION)
+        make: Any = session.client  # its types know no service by a name that is not literal
+        return make(service, endpoint_url=self.url)
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    def __enter__(self) -> Aws:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()

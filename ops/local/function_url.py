@@ -1,0 +1,168 @@
+"""
+A Lambda Function URL on loopback: HTTP in, event to the handler, its return back as HTTP.
+
+    with FunctionUrl(handler) as door:
+        httpx.post(f"{door.url}/runs")
+
+As a process: `python -m ops.local.function_url MODULE:FUNCTION [--port N]` prints its URL on the
+first line and stops when its standard input ends or its parent is gone.
+
+A Lambda environment answers one event at a time, and handlers keep their connections in module
+globals because of that. So does this: requests wait for each other unless `concurrency` is raised.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import select
+import sys
+import threading
+import traceback
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+
+from ops.local.invoke import DEFAULT_TIMEOUT, Handler, LocalContext, load_handler
+from ops.local.url_payload import (
+    Request,
+    Response,
+    event_from,
+    internal_server_error,
+    response_from,
+)
+
+LARGEST = 6 * 1024 * 1024  # bytes of a request's body (AWS: "Lambda quotas")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+class FunctionUrl:
+    """A handler's door. `start` it, or use it in a `with`; `port` 0 takes a free one."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        port: int = 0,
+        timeout: float = DEFAULT_TIMEOUT,
+        concurrency: int = 1,
+    ) -> None:
+        self._handler = handler
+        self._timeout = timeout
+        self._environments = threading.BoundedSemaphore(concurrency)
+        self._server = _Server(("127.0.0.1", port), _Door)
+        self._server.function = self
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def start(self) -> FunctionUrl:
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Take no more requests; one that is being answered goes on in its thread."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
+        self._server.server_close()
+
+    def answer(self, request: Request) -> Response:
+        """Call the handler as Lambda would; what it raises is logged and hidden from the caller."""
+        name = getattr(self._handler, "__module__", "local").rpartition(".")[2]
+        with self._environments:
+            try:
+                context = LocalContext(name, self._timeout)
+                return response_from(self._handler(event_from(request), context))
+            except Exception:
+                traceback.print_exc()
+                return internal_server_error()
+
+    def __enter__(self) -> FunctionUrl:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    function: FunctionUrl
+
+
+class _Door(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+    # A small answer in two packets would wait for the client's delayed acknowledgement (40 ms).
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def _answer(self) -> None:
+        length = int(self.headers.get("content-length") or 0)
+        if self.headers.get("transfer-encoding") or length > LARGEST:
+            self.close_connection = True  # the rest of the body is not read
+            return self._send(Response(413, [], b'{"Message":"Request Entity Too Large"}'))
+        forwarded = [
+            ("x-forwarded-for", self.client_address[0]),
+            ("x-forwarded-proto", "http"),
+            ("x-forwarded-port", str(self.server.server_port)),
+        ]
+        headers = [*self.headers.items(), *forwarded]
+        body = self.rfile.read(length)
+        request = Request(self.command, self.path, headers, body, protocol=self.request_version)
+        self._send(self.server.function.answer(request))
+
+    def _send(self, response: Response) -> None:
+        self.send_response(response.status)
+        for name, value in response.headers:
+            if name != "content-length":
+                self.send_header(name, value)
+        self.send_header("content-length", str(len(response.body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(response.body)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """The handler logs; the door does not."""
+
+
+for _method in METHODS:
+    setattr(_Door, f"do_{_method}", _Door._answer)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    parent = os.getppid()
+    where = {"port": options.port, "concurrency": options.concurrency}
+    with FunctionUrl(load_handler(options.handler), timeout=options.timeout, **where) as door:
+        print(door.url, flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            _wait_for_end(parent)
+    return 0
+
+
+def _wait_for_end(parent: int) -> None:
+    """Until standard input ends, or the parent is gone (another may hold the input open)."""
+    while os.getppid() == parent:
+        readable, _, _ = select.select([0], [], [], 0.5)
+        if readable and not os.read(0, 4096):
+            return
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ops.local.function_url", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("handler", metavar="MODULE:FUNCTION")
+    parser.add_argument("--port", type=int, default=0, help="default: a free one")
+    parser.add_argument("--timeout", type=float, default=DEFAULT_TIMEOUT, help="seconds")
+    parser.add_argument("--concurrency", type=int, default=1, help="events at a time, default 1")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

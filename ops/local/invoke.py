@@ -1,0 +1,133 @@
+"""
+Invoke a Lambda handler by event, here: `python -m ops.local.invoke MODULE:FUNCTION EVENT`.
+
+EVENT is a file, `-` for standard input, or the JSON itself. What the handler returns is printed
+as JSON on standard output, alone; whatever else it prints goes to standard error, as its log. It
+fails as Lambda does: an exception is told as {"errorType", "errorMessage"} and exit status 1, and
+past its time the process ends where it stands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+import uuid
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Handler = Callable[[Any, Any], Any]
+DEFAULT_TIMEOUT = 900.0  # seconds, the longest that Lambda grants
+
+
+@dataclass(frozen=True, slots=True)
+class LocalContext:
+    """What the Python runtime passes beside the event (AWS: "Lambda context object in Python")."""
+
+    function_name: str = "local"
+    timeout: float = DEFAULT_TIMEOUT  # seconds
+    function_version: str = "$LATEST"
+    memory_limit_in_mb: str = "512"  # a string, as in Lambda
+    identity: None = None
+    client_context: None = None
+    tenant_id: None = None
+    aws_request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def invoked_function_arn(self) -> str:
+        return f"arn:aws:lambda:eu-west-2:123456789012:function:{self.function_name}"
+
+    @property
+    def log_group_name(self) -> str:
+        return f"/aws/lambda/{self.function_name}"
+
+    @property
+    def log_stream_name(self) -> str:
+        return "local"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda would end the invocation; never below 0."""
+        return max(0, int((self.started + self.timeout - time.monotonic()) * 1000))
+
+
+def load_handler(name: str) -> Handler:
+    """Import `package.module:function`. Raises ImportError or AttributeError, as Lambda's would."""
+    module, separator, function = name.partition(":")
+    if not separator:
+        raise ImportError(f"a handler is named MODULE:FUNCTION, got {name!r}")
+    handler: Handler = getattr(importlib.import_module(module), function)
+    return handler
+
+
+def read_event(argument: str) -> Any:
+    """The event from a file, from `-`, or from the argument itself; ValueError if it is no JSON."""
+    if argument == "-":
+        return json.load(sys.stdin)
+    if argument.lstrip().startswith(("{", "[", '"')):
+        return json.loads(argument)
+    return json.loads(Path(argument).read_text())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status 0: answered; 1: the handler failed; 2: there is no such event."""
+    options = _parser().parse_args(arguments)
+    try:
+        event = read_event(options.event)
+    except (OSError, ValueError) as error:
+        print(f"The event cannot be read: {error}", file=sys.stderr)
+        return 2
+    name = options.handler.partition(":")[0].rpartition(".")[2]
+    try:
+        answer = _invoke(options.handler, event, LocalContext(name, options.timeout))
+    except Exception as error:
+        trace = traceback.format_tb(error.__traceback__)
+        print(_failure(type(error).__name__, str(error), stackTrace=trace), file=sys.stderr)
+        return 1
+    print(answer)
+    return 0
+
+
+def _invoke(handler: str, event: Any, context: LocalContext) -> str:
+    """Load and call it; its time runs, and its printing goes to standard error, from here on."""
+    clock = threading.Timer(context.timeout, _time_is_up, [context])
+    clock.daemon = True
+    clock.start()
+    try:
+        with redirect_stdout(sys.stderr):
+            return json.dumps(load_handler(handler)(event, context))
+    finally:
+        clock.cancel()
+
+
+def _time_is_up(context: LocalContext) -> None:
+    """At once, as Lambda does: no finally block runs, no connection is closed."""
+    message = f"RequestId: {context.aws_request_id} Error: Task timed out after"
+    print(_failure("Sandbox.Timedout", f"{message} {context.timeout:.2f} seconds"), file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(1)
+
+
+def _failure(kind: str, message: str, **more: Any) -> str:
+    return json.dumps({"errorType": kind, "errorMessage": message, **more})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ops.local.invoke", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("handler", metavar="MODULE:FUNCTION")
+    parser.add_argument("event", metavar="EVENT", help="a JSON file, - (standard input), or JSON")
+    parser.add_argument("--timeout", type=float, default=DEFAULT_TIMEOUT, metavar="SECONDS")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

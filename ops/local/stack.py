@@ -1,0 +1,119 @@
+"""
+The whole system on this machine: PostgreSQL as Supabase has it, AWS by moto, the scheduler behind a URL.
+
+    with LocalStack.start() as stack:
+        os.environ.update(stack.environment)      # what the cron function would find in Lambda
+        handlers.cron.handler({}, LocalContext())
+
+The scheduler is a process of its own, reached by real HTTP. Everything ends with this process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from ops.local.aws import Aws
+from ops.local.database import create_database, give_logins, prepared
+from ops.local.invoke import LocalContext, load_handler
+from ops.local.server import MIGRATOR, Server, any_server
+
+SCHEDULER = "handlers.scheduler:handler"
+CRON = "handlers.cron:handler"
+
+
+@dataclass(slots=True)
+class LocalStack:
+    """A running stack. `environment` is the cron function's, `scheduler_environment` the scheduler's."""
+
+    server: Server
+    aws: Aws
+    database: str
+    environment: dict[str, str] = field(default_factory=dict)
+    scheduler_environment: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    @contextmanager
+    def start(cls, **settings: str) -> Iterator[LocalStack]:
+        """Start everything; `settings` are environment variables for both functions."""
+        with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
+            # moto's import is the slowest part, and can go on meanwhile.
+            aws = pool.submit(Aws.start)
+            server = stack.enter_context(any_server())
+            database = create_database(server, "reminders", prepared(server))
+            running = cls(server, stack.enter_context(aws.result()), database)
+            running._configure(settings)
+            url = stack.enter_context(scheduler_process(running.scheduler_environment))
+            running.environment["REMINDER_FUNCTION_URL"] = url
+            yield running
+
+    @property
+    def owner_dsn(self) -> str:
+        """The database as `postgres`, who owns the tables."""
+        return self.server.dsn(MIGRATOR, self.database)
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """An autocommit connection as `postgres`."""
+        return psycopg.connect(self.owner_dsn, autocommit=True)
+
+    def invoke(self, event: object, *, seconds: float = 60.0) -> Any:
+        """Invoke the cron function in this process, whose environment must hold `environment`."""
+        return load_handler(CRON)(event, LocalContext("cron", seconds))
+
+    def invoke_process(self, event: object, *, seconds: float = 60.0) -> subprocess.Popen[str]:
+        """Invoke the cron function in a process of its own."""
+        command = [sys.executable, "-m", "ops.local.invoke", CRON, json.dumps(event), "--timeout", str(seconds)]
+        return subprocess.Popen(
+            command,
+            env={**os.environ, **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def _configure(self, settings: Mapping[str, str]) -> None:
+        logins = give_logins(self.server, self.database)
+        # Names of their own: secrets are cached in a warm process, and a test may start many stacks.
+        prefix = f"reminders/{uuid.uuid4().hex[:8]}"
+        names = {name: f"{prefix}/{name}" for name in ("cron-database", "scheduler-database", "scheduler-token")}
+        self.aws.put_secret(names["cron-database"], logins["cron_runner"])
+        self.aws.put_secret(names["scheduler-database"], logins["reminder_scheduler"])
+        self.aws.put_secret(names["scheduler-token"], secrets.token_urlsafe(32))
+        common = {**self.aws.environment(), "SCHEDULER_TOKEN_SECRET": names["scheduler-token"], **settings}
+        self.environment = {**common, "DATABASE_SECRET": names["cron-database"]}
+        self.scheduler_environment = {**common, "DATABASE_SECRET": names["scheduler-database"]}
+
+
+@contextmanager
+def scheduler_process(environment: Mapping[str, str]) -> Iterator[str]:
+    """The scheduler function behind a URL on loopback, in a process of its own that ends with this one."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ops.local.function_url", SCHEDULER],
+        env={**os.environ, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=None if os.environ.get("REMINDERS_SHOW_LOGS") else subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdin and process.stdout
+    try:
+        url = process.stdout.readline().strip()
+        if not url:
+            raise RuntimeError("the scheduler did not start; REMINDERS_SHOW_LOGS=1 shows why")
+        yield url
+    finally:
+        process.stdin.close()
+        process.terminate()
+        process.wait()
+        process.stdout.close()
