@@ -1,0 +1,99 @@
+"""
+The scheduler function: `POST /runs` on a Function URL, for callers that know the shared token.
+
+Only the token stands between the internet and this door, so it is checked before the body is looked at.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler import LambdaFunctionUrlResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import ValidationError
+
+from handlers import wiring
+from handlers.problems import problem
+from handlers.scheduler_body import RunsBody, answer
+from reminders.errors import DatabaseUnavailable, ReminderError, RunSettledElsewhere, SecretError, safe_message
+from reminders.secrets import Secrets
+from reminders.settings import SchedulerSettings
+from reminders.telemetry import logger, metrics
+
+# A body has six short fields; anything near this is no call of ours.
+LARGEST_BODY = 16_384
+
+app = LambdaFunctionUrlResolver()
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one Function URL event (payload format 2.0); every refusal is a problem document."""
+    return app.resolve(event, context)
+
+
+@app.post("/runs")
+def runs() -> dict[str, Any] | Response[str]:
+    """Do a part of a run's work and say how far it came."""
+    settings = SchedulerSettings.read(os.environ)
+    if not _token_is_right(wiring.secrets(), settings.token_secret, app.current_event.headers.get("authorization", "")):
+        return problem(HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
+    raw = app.current_event.body or ""
+    if len(raw) > LARGEST_BODY:
+        return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {LARGEST_BODY:,} characters")
+    body = RunsBody.model_validate_json(app.current_event.decoded_body or "")
+    logger.append_keys(run_id=body.run_id and str(body.run_id))
+    with wiring.scheduler_service(settings) as service:
+        progress = service.work(body.work(), body.budget_ms / 1000)
+    logger.info("shard worked on", extra={"shard": body.shard.index, "evaluated": progress.assignments_evaluated})
+    return answer(progress, dry_run=body.dry_run)
+
+
+def _token_is_right(secrets: Secrets, name: str, header: str) -> bool:
+    """Compare in constant time; when it differs, once more with a fresh secret, which may have been rotated."""
+    given = header.removeprefix("Bearer ").encode("utf-8", "surrogatepass")
+    if not header.startswith("Bearer "):
+        return False
+    token = secrets.get(name)
+    if hmac.compare_digest(given, token.encode()):
+        return True
+    rotated = secrets.newer(name, than=token)
+    return rotated is not None and hmac.compare_digest(given, rotated.encode())
+
+
+@app.exception_handler(ValidationError)
+def _invalid(error: ValidationError) -> Response[str]:
+    # Without the input: an error must not echo what somebody sent.
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    told = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in errors[:20]]
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is not a run's work", errors=told)
+
+
+@app.exception_handler(RunSettledElsewhere)
+def _fenced(error: RunSettledElsewhere) -> Response[str]:
+    return problem(HTTPStatus.CONFLICT, str(error))
+
+
+@app.exception_handler(ReminderError)
+def _failed(error: ReminderError) -> Response[str]:
+    logger.error("work failed", extra={"reason": safe_message(error)})
+    passing = isinstance(error, DatabaseUnavailable | SecretError)
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE if passing else HTTPStatus.INTERNAL_SERVER_ERROR, safe_message(error))
+
+
+@app.exception_handler(Exception)
+def _surprised(error: Exception) -> Response[str]:
+    logger.exception("work failed unexpectedly")
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, safe_message(error))
+
+
+@app.not_found
+def _not_found(_: NotFoundError) -> Response[str]:
+    if app.current_event.path == "/runs":
+        return problem(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"})
+    return problem(HTTPStatus.NOT_FOUND)

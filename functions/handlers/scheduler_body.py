@@ -1,0 +1,67 @@
+"""What `POST /runs` takes and gives, as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import date
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from reminders.scheduling.work import Progress, Shard, Work
+
+_STRICT = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class ShardBody(BaseModel):
+    """Part `index` (from 0) of `of`."""
+
+    model_config = _STRICT
+
+    index: Annotated[int, Field(ge=0)]
+    of: Annotated[int, Field(ge=1, le=64)]
+
+    @model_validator(mode="after")
+    def _index_is_inside(self) -> Self:
+        if self.index >= self.of:
+            raise ValueError("index must be below of")
+        return self
+
+
+class RunsBody(BaseModel):
+    """The body of `POST /runs` (design, section 5)."""
+
+    model_config = _STRICT
+
+    run_id: UUID | None = None
+    as_of: date
+    shard: ShardBody = ShardBody(index=0, of=1)
+    cursor: UUID | None = None
+    dry_run: bool = False
+    budget_ms: Annotated[int, Field(ge=1, le=900_000)]
+
+    @model_validator(mode="after")
+    def _real_runs_have_an_id(self) -> Self:
+        if self.run_id is None and not self.dry_run:
+            raise ValueError("run_id is needed unless dry_run is true")
+        if self.cursor is not None and not self._shard().first <= self.cursor <= self._shard().last:
+            raise ValueError("cursor must lie in the shard")
+        return self
+
+    def work(self) -> Work:
+        """The call that the body asks for."""
+        return Work(self.run_id, self.as_of, self._shard(), self.cursor, self.dry_run)
+
+    def _shard(self) -> Shard:
+        return Shard(self.shard.index, self.shard.of)
+
+
+def answer(progress: Progress, *, dry_run: bool) -> dict[str, Any]:
+    """The body of a 200, only JSON's own types; `would_notify` for a dry run alone."""
+    body = asdict(progress)
+    body["next_cursor"] = progress.next_cursor and str(progress.next_cursor)
+    planned = body.pop("would_notify")
+    if dry_run:
+        body["would_notify"] = [{k: str(v) if isinstance(v, UUID) else v for k, v in p.items()} for p in planned]
+    return body

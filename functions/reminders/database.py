@@ -1,0 +1,163 @@
+"""
+Connections, transactions and named queries.
+
+Written for a transaction-mode pooler: no prepared statements, no session settings, nothing that outlives a
+transaction. Every error of psycopg becomes a `DatabaseError` here, because psycopg's own text carries
+DETAIL lines with row values, and those must not reach a log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import resources
+from typing import Any, TypeVar, cast
+
+import psycopg
+from psycopg import conninfo
+from psycopg.rows import class_row
+
+from reminders.errors import DatabaseError, DatabaseUnavailable
+
+Connection = psycopg.Connection[Any]
+Row = TypeVar("Row")
+CONNECT_TIMEOUT_SECONDS = 5
+LOOPBACK = {"localhost", "127.0.0.1", "::1", ""}
+
+
+def connect(dsn: str, *, name: str) -> Connection:
+    """
+    An autocommit connection.
+
+    `dsn` is a libpq URI; `name` is shown as `application_name` in `pg_stat_activity`. Raise
+    `DatabaseUnavailable`, without the DSN, host or user, when there is no connection to be had.
+    """
+    try:
+        parameters = conninfo.conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        raise DatabaseUnavailable("the database secret does not hold a libpq URI") from None
+    # libpq's default would silently fall back to plain text when somebody in between answers "no TLS".
+    if parameters.get("host", "") not in LOOPBACK:
+        parameters.setdefault("sslmode", "require")
+    parameters.setdefault("connect_timeout", CONNECT_TIMEOUT_SECONDS)
+    parameters["application_name"] = name
+    try:
+        return psycopg.connect(**cast(Any, parameters), autocommit=True, prepare_threshold=None)
+    except psycopg.Error as error:
+        raise DatabaseUnavailable(f"database unreachable: {_connection_problem(str(error))}") from None
+
+
+# libpq gives no SQLSTATE for a failed connection, only prose with host and user in it.
+_CONNECTION_PROBLEMS = (
+    (r"password authentication failed|SASL|[Ww]rong password|no password supplied", "it rejected the password"),
+    (r"is not permitted to log in", "the role has no LOGIN yet (docs: give the roles LOGIN)"),
+    (r"role .* does not exist|no such user|[Tt]enant or user not found", "it does not know the user"),
+    (r"database .* does not exist", "it does not know the database"),
+    (r"[Cc]onnection refused", "connection refused"),
+    (r"timeout|timed out", f"no answer within {CONNECT_TIMEOUT_SECONDS} s"),
+    (r"could not translate host name|resolve|Name or service", "its host name cannot be resolved"),
+    (r"SSL|TLS|certificate", "no TLS connection could be made"),
+    (r"too many (clients|connections)|remaining connection slots|max_client_conn", "it has no connection left"),
+    (r"starting up|shutting down|recovery", "it is starting up or shutting down"),
+)
+
+
+def _connection_problem(text: str) -> str:
+    return next((told for pattern, told in _CONNECTION_PROBLEMS if re.search(pattern, text)), "connection failed")
+
+
+@contextmanager
+def errors_translated() -> Iterator[None]:
+    """Turn psycopg's errors into `DatabaseError` and `DatabaseUnavailable` with a safe text."""
+    try:
+        yield
+    except psycopg.Error as error:
+        kind = DatabaseUnavailable if _connection_is_gone(error) else DatabaseError
+        raise kind(describe(error), error.sqlstate) from None
+
+
+def _connection_is_gone(error: psycopg.Error) -> bool:
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError)
+    # 08: connection exceptions; 57P: the server ended the session; 25P03: idle too long in a transaction.
+    return error.sqlstate.startswith(("08", "57P")) or error.sqlstate == "25P03"
+
+
+def describe(error: psycopg.Error) -> str:
+    """
+    SQLSTATE, class, PostgreSQL's primary message and the names of the things concerned.
+
+    Class 22 (bad data) and P0001 (RAISE) quote row values in the primary message, so theirs is left out.
+    """
+    diag = error.diag
+    quotes_values = error.sqlstate is None or error.sqlstate.startswith("22") or error.sqlstate == "P0001"
+    primary = None if quotes_values else diag.message_primary
+    names = [n for n in (diag.table_name, diag.column_name, diag.constraint_name) if n]
+    hint = " (are the migrations applied?)" if error.sqlstate in {"42P01", "42883", "42703"} else ""
+    parts = [f"{type(error).__name__} {error.sqlstate or ''}".strip(), primary, ", ".join(names)]
+    return ": ".join(part for part in parts if part) + hint
+
+
+@contextmanager
+def transaction(connection: Connection, settings: Mapping[str, str] | None = None) -> Iterator[None]:
+    """
+    One real transaction on an autocommit connection, with `settings` made by SET LOCAL first.
+
+    SET LOCAL, because a plain SET would stay on the pooler's server connection and meet the next client.
+    """
+    with errors_translated(), connection.transaction():
+        if settings:
+            local(connection, settings)
+        yield
+
+
+def local(connection: Connection, settings: Mapping[str, str]) -> None:
+    """SET LOCAL for all `settings` (PostgreSQL parameter: value) in one statement."""
+    calls = ", ".join("set_config(%s, %s, true)" for _ in settings)
+    values = [text for pair in settings.items() for text in pair]
+    connection.execute(f"SELECT {calls}".encode(), values)
+
+
+class Queries:
+    """
+    The named queries of one room: `Queries("reminders.runs", "ledger.sql")`.
+
+    A file has blocks that begin with `-- name: x`; comments after it are the reason for the query's shape.
+    A block `-- fragment: y` is text that a query takes in by a line `-- include: y`.
+    """
+
+    def __init__(self, package: str, file: str) -> None:
+        text = resources.files(package).joinpath(file).read_text(encoding="utf-8")
+        blocks = re.split(r"^-- (name|fragment): (\w+)\n", text, flags=re.MULTILINE)[1:]
+        found = list(zip(blocks[0::3], blocks[1::3], blocks[2::3], strict=True))
+        fragments = {name: sql.strip() for kind, name, sql in found if kind == "fragment"}
+        # Bytes, which psycopg takes as they are; a str would have to be a literal of the source code.
+        self.by_name = {name: _with_fragments(sql, fragments).encode() for kind, name, sql in found if kind == "name"}
+
+    def first(self, connection: Connection, name: str, row: type[Row], **values: object) -> Row | None:
+        """The first row of query `name` as a `row` (a dataclass whose fields are its columns), or None."""
+        with errors_translated(), connection.cursor(row_factory=class_row(row)) as cursor:
+            return cursor.execute(self.by_name[name], values).fetchone()
+
+    def one(self, connection: Connection, name: str, row: type[Row], **values: object) -> Row:
+        """The only row of a query that always has one."""
+        found = self.first(connection, name, row, **values)
+        if found is None:
+            raise DatabaseError(f"query {name} gave no row")
+        return found
+
+    def all(self, connection: Connection, name: str, row: type[Row], **values: object) -> list[Row]:
+        """All rows of query `name`."""
+        with errors_translated(), connection.cursor(row_factory=class_row(row)) as cursor:
+            return cursor.execute(self.by_name[name], values).fetchall()
+
+    def value(self, connection: Connection, name: str, **values: object) -> Any:
+        """The first column of the first row of query `name`, or None."""
+        with errors_translated():
+            row = connection.execute(self.by_name[name], values).fetchone()
+        return None if row is None else row[0]
+
+
+def _with_fragments(sql: str, fragments: Mapping[str, str]) -> str:
+    return re.sub(r"^-- include: (\w+)$", lambda m: fragments[m[1]], sql, flags=re.MULTILINE).strip()

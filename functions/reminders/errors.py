@@ -1,0 +1,75 @@
+"""
+What can go wrong, as sentences.
+
+Every error that this project raises on purpose is a `ReminderError`. Its text is written by us, so it may
+stand in the ledger, in an alert and in a log: no row values, no names, no DSNs (design, section 5).
+Anything else is a surprise; of a surprise only the class name is told (`safe_message`).
+"""
+
+from __future__ import annotations
+
+MESSAGE_LIMIT = 1_000
+
+
+class ReminderError(Exception):
+    """An error whose text is safe to show to an operator."""
+
+
+class SettingsError(ReminderError):
+    """An environment variable is missing or malformed. Names it; a retry does not help."""
+
+
+class EventError(ReminderError):
+    """The event is not one that the function knows. Says what is accepted."""
+
+
+class SecretError(ReminderError):
+    """A secret could not be read, or does not hold what it should. Names the secret, not its value."""
+
+
+class DatabaseError(ReminderError):
+    """
+    PostgreSQL refused a statement.
+
+    `sqlstate` is the five-character code of PostgreSQL's appendix "Error Codes", or None.
+    """
+
+    def __init__(self, message: str, sqlstate: str | None = None) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
+class DatabaseUnavailable(DatabaseError):
+    """No connection, or the connection is gone. A retry may help."""
+
+
+class RunSettledElsewhere(ReminderError):
+    """Another process declared this run over; nothing more may be dispatched for it (design, rule 5)."""
+
+
+class DeadlineExceeded(ReminderError):
+    """The run ran out of time. What was dispatched stays dispatched; the next run does the rest."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"deadline_exceeded: {message}")
+
+
+class SchedulerError(ReminderError):
+    """
+    The ReminderSchedulerService could not be reached, or did not answer with a result.
+
+    `http_status` is its status when it answered with one that is not 2xx, else None.
+    """
+
+    def __init__(self, message: str, http_status: int | None = None) -> None:
+        super().__init__(message)
+        self.http_status = http_status
+
+
+def safe_message(error: BaseException) -> str:
+    """One line about `error` for ledger, alert and log: at most `MESSAGE_LIMIT` characters, never a row value."""
+    if isinstance(error, ReminderError):
+        text = " ".join(str(error).split()) or type(error).__name__
+    else:
+        text = f"unexpected {type(error).__name__}"
+    return text if len(text) <= MESSAGE_LIMIT else text[: MESSAGE_LIMIT - 1] + "…"

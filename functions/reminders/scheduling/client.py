@@ -1,0 +1,221 @@
+"""
+How a run reaches the ReminderSchedulerService: over HTTP, or in its own process.
+
+    Scheduler(work, deadline) ──▶ Progress, or a SchedulerError that says what came back instead
+
+Both take an absolute deadline on the monotonic clock and tell the service how long it may work.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from http import HTTPStatus
+from typing import Any, Protocol
+from uuid import UUID
+
+import httpx
+import stamina
+
+from reminders.errors import DeadlineExceeded, RunSettledElsewhere, SchedulerError, safe_message
+from reminders.scheduling.service import ReminderSchedulerService
+from reminders.scheduling.work import Planned, Progress, Work
+
+# One call's work. Shorter calls lose less when an answer is lost; longer ones save round trips.
+CALL_BUDGET_SECONDS = 60.0
+# The service ends its last statement this much after its budget at the latest, and then it answers.
+ANSWER_MARGIN_SECONDS = 3.0
+SHORTEST_BUDGET_SECONDS = 0.1
+ATTEMPTS = 4
+# Lambda could not take the call, or its function died: nothing says that the next call dies too.
+RETRYABLE_STATUS = {502, 503, 504}
+PROBLEM = "application/problem+json"
+
+
+class Scheduler(Protocol):
+    """The service as a run sees it."""
+
+    def __call__(self, work: Work, deadline: float) -> Progress:
+        """
+        Do `work` until its shard is done or time is short; `deadline` is in seconds of `time.monotonic`.
+
+        Raise `DeadlineExceeded` when there is no time to begin, `RunSettledElsewhere` when the run is
+        fenced off, `SchedulerError` or `DatabaseError` when the service fails.
+        """
+        ...
+
+
+class InProcessScheduler:
+    """Calls the service in this process, each call on a connection of its own, as a request would."""
+
+    def __init__(
+        self,
+        service: Callable[[], AbstractContextManager[ReminderSchedulerService]],
+        clock: Callable[[], float],
+    ) -> None:
+        self._service = service
+        self._clock = clock
+
+    def __call__(self, work: Work, deadline: float) -> Progress:
+        budget = _budget(deadline - self._clock())
+        with self._service() as service:
+            return service.work(work, budget)
+
+
+class HttpScheduler:
+    """
+    Calls `POST {url}/runs` with a bearer token.
+
+    Connection errors and 502, 503, 504 are retried with jitter inside the deadline: dispatch is idempotent
+    and counts its own rows again, so a call that was made twice is as good as one. `newer_token` is asked
+    once when the door answers 401, because the token was probably rotated.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        newer_token: Callable[[], str | None],
+        http: httpx.Client,
+        clock: Callable[[], float],
+    ) -> None:
+        self._url = f"{url}/runs"
+        self._token = token
+        self._newer_token = newer_token
+        self._http = http
+        self._clock = clock
+
+    def __call__(self, work: Work, deadline: float) -> Progress:
+        retries = stamina.retry_context(
+            on=_is_retryable,
+            attempts=ATTEMPTS,
+            timeout=max(0.0, deadline - self._clock() - ANSWER_MARGIN_SECONDS),
+            wait_initial=0.2,
+            wait_max=3.0,
+            wait_jitter=1.0,
+        )
+        for attempt in retries:
+            with attempt:
+                response = self._authorized_post(work, deadline)
+        return _progress(response, work)
+
+    def _authorized_post(self, work: Work, deadline: float) -> httpx.Response:
+        response = self._post(work, deadline)
+        if response.status_code == HTTPStatus.UNAUTHORIZED and (token := self._newer_token()):
+            self._token = token
+            response = self._post(work, deadline)
+        if response.status_code != HTTPStatus.OK:
+            raise _refusal(response)
+        return response
+
+    def _post(self, work: Work, deadline: float) -> httpx.Response:
+        left = deadline - self._clock()
+        try:
+            return self._http.post(
+                self._url,
+                content=json.dumps(_body(work, _budget(left))),
+                headers={"authorization": f"Bearer {self._token}", "content-type": "application/json"},
+                timeout=httpx.Timeout(left, connect=min(left, 5.0)),
+                follow_redirects=False,
+            )
+        except (httpx.ReadTimeout, httpx.WriteTimeout):
+            raise DeadlineExceeded("the scheduler did not answer in time") from None
+        except httpx.TransportError as error:
+            raise _Unreachable(f"scheduler unreachable: {type(error).__name__}") from None
+
+
+class _Unreachable(SchedulerError):
+    """The connection could not be made, or broke."""
+
+
+def _budget(left: float) -> float:
+    budget = min(CALL_BUDGET_SECONDS, left - ANSWER_MARGIN_SECONDS)
+    if budget < SHORTEST_BUDGET_SECONDS:
+        raise DeadlineExceeded("no time was left to go on dispatching")
+    return budget
+
+
+def _is_retryable(error: Exception) -> bool:
+    if isinstance(error, _Unreachable):
+        return True
+    return isinstance(error, SchedulerError) and error.http_status in RETRYABLE_STATUS
+
+
+def _body(work: Work, budget: float) -> dict[str, Any]:
+    return {
+        "run_id": work.run_id and str(work.run_id),
+        "as_of": work.as_of.isoformat(),
+        "shard": {"index": work.shard.index, "of": work.shard.of},
+        "cursor": work.cursor and str(work.cursor),
+        "dry_run": work.dry_run,
+        "budget_ms": int(budget * 1000),
+    }
+
+
+def _refusal(response: httpx.Response) -> Exception:
+    if response.status_code == HTTPStatus.CONFLICT:
+        return RunSettledElsewhere("the scheduler says that the run is not running any more")
+    told = _told(response)
+    text = f"scheduler answered {response.status_code}" + (f": {told}" if told else "")
+    return SchedulerError(text, http_status=response.status_code)
+
+
+# A problem document is written by our own service and safe as it is; a proxy in between may write others.
+_PERSONAL = re.compile(r"\S+@\S+|\w+://\S+|\+?\d[\d ()/-]{6,}\d|Bearer \S+")
+
+
+def _told(response: httpx.Response) -> str:
+    """Title and detail of a problem document (RFC 9457), else only the status' standard phrase."""
+    try:
+        problem = response.json() if response.headers.get("content-type", "").startswith(PROBLEM) else {}
+    except ValueError:
+        problem = {}
+    told = [problem[key] for key in ("title", "detail") if isinstance(problem.get(key), str)]
+    return _PERSONAL.sub("[removed]", ": ".join(told)) if told else response.reason_phrase
+
+
+def _progress(response: httpx.Response, work: Work) -> Progress:
+    """The answer, checked: a scheduler that lies must not write nonsense into the ledger."""
+    try:
+        answer = response.json()
+        progress = Progress(
+            assignments_evaluated=_count(answer["assignments_evaluated"]),
+            reminders_dispatched=_count(answer["reminders_dispatched"]),
+            assignments_failed=_count(answer["assignments_failed"]),
+            next_cursor=_cursor(answer["next_cursor"], work),
+            would_notify=tuple(_planned(row) for row in answer.get("would_notify", ())),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        # The error's text may quote the answer, so only its class is told.
+        raise SchedulerError(
+            f"scheduler answered 200 with something else than a result ({safe_message(error)})"
+        ) from None
+    return progress
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError("not a count")
+    return value
+
+
+def _cursor(value: str | None, work: Work) -> UUID | None:
+    if value is None:
+        return None
+    cursor = UUID(value)
+    # Backwards or out of the shard would let the run circle until its deadline.
+    if not work.first <= cursor <= work.shard.last:
+        raise ValueError("cursor out of bounds")
+    return cursor
+
+
+def _planned(row: dict[str, Any]) -> Planned:
+    return Planned(
+        assignment_id=UUID(row["assignment_id"]),
+        org_id=UUID(row["org_id"]),
+        recipient_id=UUID(row["recipient_id"]),
+        kind=str(row["kind"]),
+        gap_days=_count(row["gap_days"]),
+    )

@@ -1,0 +1,212 @@
+"""
+The ReminderSchedulerService, next to the database.
+
+    batch by batch:  fence ─▶ evaluate, hold, insert ─▶ commit
+                        └─ the run is no longer 'running': stop, for good
+
+A batch that fails is split in halves until the row that made it fail stands alone. That row is set aside
+and counted, the rest goes through (design, rule 10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import stamina
+
+from reminders import database
+from reminders.database import Connection, Queries
+from reminders.errors import DatabaseError, DatabaseUnavailable, RunSettledElsewhere
+from reminders.scheduling.work import PLAN_LIMIT, Planned, Progress, Work, following
+from reminders.telemetry import logger
+
+queries = Queries(__package__, "scheduling.sql")
+
+# A statement may outlive the call's budget by this much; the caller waits a little longer than that.
+STATEMENT_GRACE_SECONDS = 2.0
+# Long enough for any sane batch, short enough that a stuck one can still be split within a call.
+LONGEST_STATEMENT_SECONDS = 30.0
+IDS_IN_A_LOG_LINE = 50
+
+# Worth trying again as it is: serialization failure, deadlock, lock timeout.
+TRANSIENT = {"40001", "40P01", "55P03"}
+# The fault of a row, or of the batch's size: bad data, integrity, RAISE, the transient ones, statement timeout.
+_ROWS_FAULT = ("22", "23", "P0001", "40", "55P03", "57014")
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """
+    One batch's outcome, with the columns of `dispatch_batch` and `plan_batch`.
+
+    `confirmed` are dispatches of this same run that an earlier, unanswered call made; `failed` are
+    assignments that nobody can be notified for, or that were set aside.
+    """
+
+    evaluated: int = 0
+    inserted: int = 0
+    confirmed: int = 0
+    last_id: UUID | None = None
+    failed: list[UUID] = field(default_factory=list)
+    busy: list[UUID] = field(default_factory=list)
+    planned: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """The sum over the batches of one call."""
+
+    evaluated: int = 0
+    dispatched: int = 0
+    failed: int = 0
+    busy: list[list[UUID]] = field(default_factory=list)
+    planned: list[Planned] = field(default_factory=list)
+
+    def add(self, batch: _Batch) -> None:
+        self.evaluated += batch.evaluated
+        self.dispatched += batch.inserted + batch.confirmed
+        self.failed += len(batch.failed)
+        if batch.busy:
+            self.busy.append(batch.busy)
+        room = PLAN_LIMIT - len(self.planned)
+        self.planned.extend(_planned(row) for row in batch.planned[:room])
+
+
+class ReminderSchedulerService:
+    """
+    Evaluates open assignments and dispatches what is due, at most `batch_size` assignments a transaction.
+
+    `connection` is autocommit, as a role with the rights of `reminder_scheduler`. `clock` gives seconds.
+    """
+
+    def __init__(self, connection: Connection, batch_size: int, clock: Callable[[], float]) -> None:
+        self._connection = connection
+        self._batch_size = batch_size
+        self._clock = clock
+
+    def work(self, work: Work, budget: float) -> Progress:
+        """
+        Do `work` from its cursor until the shard is done or `budget` seconds are over; at least one batch.
+
+        Raise `RunSettledElsewhere` when the run's row does not say 'running', `DatabaseError` when the
+        database refuses for a reason that no splitting cures.
+        """
+        deadline = self._clock() + budget
+        tally = _Tally()
+        first = self._walk(work, deadline, tally)
+        self._look_again(work, deadline, tally)
+        return Progress(tally.evaluated, tally.dispatched, tally.failed, first, tuple(tally.planned))
+
+    def _walk(self, work: Work, deadline: float, tally: _Tally) -> UUID | None:
+        """Batch after batch; return the id to go on at, or None at the shard's end."""
+        first: UUID | None = work.first
+        halves: list[int] = []
+        started = False
+        while first is not None and not (started and self._clock() >= deadline):
+            started = True
+            size = halves.pop() if halves else self._batch_size
+            batch = self._batch_or_none(work, first, size, deadline)
+            if batch is None:
+                halves += [size - size // 2, size // 2]
+                continue
+            tally.add(batch)
+            full = batch.evaluated == size and batch.last_id is not None
+            first = following(batch.last_id) if full and batch.last_id else None
+        return first
+
+    def _batch_or_none(self, work: Work, first: UUID, size: int, deadline: float) -> _Batch | None:
+        """One batch; None when it failed and has to be halved; a failed batch of one row is set aside."""
+        try:
+            return self._batch(work, first, work.shard.last, size, deadline)
+        except DatabaseError as error:
+            if not _is_rows_fault(error):
+                raise
+            return None if size > 1 else self._set_aside(first, work.shard.last, error)
+
+    def _batch(self, work: Work, first: UUID, last: UUID, size: int, deadline: float) -> _Batch:
+        values = {
+            "first": first,
+            "last": last,
+            "size": size,
+            "as_of": work.as_of,
+            "run_id": work.run_id,
+            "plan_limit": PLAN_LIMIT,
+        }
+        settings = self._limits(deadline)
+        if work.dry_run:
+            with database.transaction(self._connection, {**settings, "transaction_read_only": "on"}):
+                return queries.one(self._connection, "plan_batch", _Batch, **values)
+        for attempt in stamina.retry_context(on=_is_transient, attempts=3, wait_initial=0.05, wait_max=0.5):
+            with attempt:
+                batch = self._dispatch(settings, values)
+        _log_ids("no recipient for a due notification, is the coordinator missing?", batch.failed)
+        return batch
+
+    def _dispatch(self, settings: dict[str, str], values: dict[str, Any]) -> _Batch:
+        with database.transaction(self._connection, settings):
+            if not queries.value(self._connection, "hold_run", run_id=values["run_id"]):
+                raise RunSettledElsewhere("the run is not running; nothing more is dispatched for it")
+            return queries.one(self._connection, "dispatch_batch", _Batch, **values)
+
+    def _limits(self, deadline: float) -> dict[str, str]:
+        left = max(0.0, deadline - self._clock()) + STATEMENT_GRACE_SECONDS
+        milliseconds = int(min(left, LONGEST_STATEMENT_SECONDS) * 1000)
+        return {
+            "statement_timeout": str(milliseconds),
+            "lock_timeout": "5000",
+            # A frozen process must not keep the fence up: whoever declares the run abandoned waits for it.
+            "idle_in_transaction_session_timeout": "10000",
+            "client_connection_check_interval": "1000",
+        }
+
+    def _set_aside(self, first: UUID, last: UUID, error: DatabaseError) -> _Batch:
+        """The batch of one that failed: find out which assignment it is, and say so in the log."""
+        poison: UUID | None = queries.value(self._connection, "first_open", first=first, last=last)
+        if poison is None:
+            return _Batch()
+        logger.error("assignment set aside", extra={"assignment_id": str(poison), "reason": str(error)})
+        return _Batch(evaluated=1, last_id=poison, failed=[poison])
+
+    def _look_again(self, work: Work, deadline: float, tally: _Tally) -> None:
+        """
+        A second and last look at assignments that somebody had locked; those still locked count as failed.
+
+        They are not lost: the next run evaluates them again.
+        """
+        for ids in tally.busy:
+            still = ids
+            if self._clock() < deadline:
+                with suppress(DatabaseError):
+                    again = self._batch(work, min(ids), max(ids), self._batch_size, deadline)
+                    tally.dispatched += again.inserted
+                    still = again.busy
+            tally.failed += len(still)
+            _log_ids("locked by another transaction; the next run evaluates them again", still)
+
+
+def _is_rows_fault(error: DatabaseError) -> bool:
+    return not isinstance(error, DatabaseUnavailable) and (error.sqlstate or "").startswith(_ROWS_FAULT)
+
+
+def _is_transient(error: Exception) -> bool:
+    return isinstance(error, DatabaseError) and error.sqlstate in TRANSIENT
+
+
+def _planned(row: dict[str, Any]) -> Planned:
+    return Planned(
+        assignment_id=UUID(row["assignment_id"]),
+        org_id=UUID(row["org_id"]),
+        recipient_id=UUID(row["recipient_id"]),
+        kind=row["kind"],
+        gap_days=row["gap_days"],
+    )
+
+
+def _log_ids(message: str, ids: Iterable[UUID]) -> None:
+    told = [str(i) for i in ids]
+    if told:
+        logger.warning(message, extra={"assignment_ids": told[:IDS_IN_A_LOG_LINE], "assignments": len(told)})

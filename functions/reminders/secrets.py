@@ -1,0 +1,76 @@
+"""
+Secrets by name, from Secrets Manager through Powertools Parameters.
+
+Values are cached for five minutes in a warm function. A value that its user rejects (a database that says
+no, a door that answers 401) is fetched afresh once, because it was probably rotated.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from aws_lambda_powertools.utilities.parameters import SecretsProvider
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
+from reminders.errors import SecretError
+
+CACHE_SECONDS = 300
+# A stranger who knocks with wrong tokens must not make us call Secrets Manager at his pace.
+REFETCH_PAUSE_SECONDS = 30
+
+
+class Provider(Protocol):
+    """The part of Powertools' `SecretsProvider` that is used here."""
+
+    def get(self, name: str, *, max_age: int, force_fetch: bool) -> object: ...
+
+
+class Secrets:
+    """Reads secrets by name. One instance a process, so that the cache outlives an invocation."""
+
+    def __init__(self, provider: Provider | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._provider = provider
+        self._clock = clock
+        self._refetched: dict[str, float] = {}
+
+    def get(self, name: str) -> str:
+        """The secret's `SecretString`, stripped; raise `SecretError` when it cannot be read or is empty."""
+        return self._fetch(name, fresh=False)
+
+    def newer(self, name: str, than: str) -> str | None:
+        """
+        The value after a fresh fetch, if it differs from `than`; else None.
+
+        At most one fetch a secret in `REFETCH_PAUSE_SECONDS`. Raise `SecretError` when the fetch fails.
+        """
+        last = self._refetched.get(name)
+        if last is not None and self._clock() - last < REFETCH_PAUSE_SECONDS:
+            current = self._fetch(name, fresh=False)
+        else:
+            self._refetched[name] = self._clock()
+            current = self._fetch(name, fresh=True)
+        return current if current != than else None
+
+    def _fetch(self, name: str, *, fresh: bool) -> str:
+        try:
+            value = self._source().get(name, max_age=CACHE_SECONDS, force_fetch=fresh)
+        except GetParameterError as error:
+            # boto3's message names the operation and the reason, never the value.
+            raise SecretError(f"secret {name!r} could not be read: {_reason(error)}") from None
+        if not isinstance(value, str) or not value.strip():
+            raise SecretError(f"secret {name!r} is empty or binary; its SecretString must be the plain value")
+        return value.strip()
+
+    def _source(self) -> Provider:
+        # Late, because it makes a boto3 client: nothing is opened at import.
+        if self._provider is None:
+            self._provider = SecretsProvider()
+        return self._provider
+
+
+def _reason(error: GetParameterError) -> str:
+    cause = error.__cause__ or error.__context__
+    code = getattr(cause, "response", {}).get("Error", {}).get("Code")
+    return str(code or type(cause or error).__name__)

@@ -1,0 +1,95 @@
+"""
+What the environment says, read once per invocation.
+
+The environment holds names, never secrets. A missing or malformed variable stops the function at once and
+is named in the error. Written by hand, not with pydantic-settings: the cron function needs seven variables,
+and pydantic alone would add a fifth to its cold start (docs/decisions.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from reminders.errors import SettingsError
+
+Environment = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CronSettings:
+    """Settings of `handlers.cron`. Names are names of secrets in Secrets Manager."""
+
+    database_secret: str
+    scheduler_token_secret: str | None
+    scheduler_url: str | None
+    shards: int
+    batch_size: int
+
+    @classmethod
+    def read(cls, env: Environment) -> CronSettings:
+        """Raise `SettingsError` naming the first variable that is missing or malformed."""
+        url = _optional_url(env, "REMINDER_FUNCTION_URL")
+        token_secret = _required if url else _optional
+        return cls(
+            database_secret=_required(env, "DATABASE_SECRET"),
+            scheduler_token_secret=token_secret(env, "SCHEDULER_TOKEN_SECRET"),
+            scheduler_url=url,
+            shards=_whole_number(env, "SCHEDULER_SHARDS", default=1, low=1, high=64),
+            batch_size=_batch_size(env),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerSettings:
+    """Settings of `handlers.scheduler`."""
+
+    database_secret: str
+    token_secret: str
+    batch_size: int
+
+    @classmethod
+    def read(cls, env: Environment) -> SchedulerSettings:
+        """Raise `SettingsError` naming the first variable that is missing or malformed."""
+        return cls(
+            database_secret=_required(env, "DATABASE_SECRET"),
+            token_secret=_required(env, "SCHEDULER_TOKEN_SECRET"),
+            batch_size=_batch_size(env),
+        )
+
+
+def _batch_size(env: Environment) -> int:
+    return _whole_number(env, "BATCH_SIZE", default=5_000, low=1, high=50_000)
+
+
+def _optional(env: Environment, name: str) -> str | None:
+    return env.get(name, "").strip() or None
+
+
+def _required(env: Environment, name: str) -> str:
+    value = _optional(env, name)
+    if value is None:
+        raise SettingsError(f"{name} is not set")
+    return value
+
+
+def _whole_number(env: Environment, name: str, *, default: int, low: int, high: int) -> int:
+    text = _optional(env, name)
+    if text is None:
+        return default
+    # isascii: int() would also take other scripts' digits, and "1_000".
+    if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+        raise SettingsError(f"{name} must be a whole number from {low:,} to {high:,}, got {text!r}")
+    return int(text)
+
+
+def _optional_url(env: Environment, name: str) -> str | None:
+    text = _optional(env, name)
+    if text is None:
+        return None
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+        # The value is not echoed: a URL may carry a credential.
+        raise SettingsError(f"{name} must be an http(s) URL without credentials and without a query")
+    return text.rstrip("/")

@@ -1,0 +1,38 @@
+"""
+Logs and metrics, by Powertools: JSON lines and CloudWatch's embedded metric format, both on stdout.
+
+One logger for all rooms, so that the `run_id` that a run appends stands on every line until it ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+SERVICE = "assignment-reminders"
+
+logger = Logger(service=SERVICE)
+metrics = Metrics(namespace="AssignmentReminders", service=SERVICE)
+
+# httpx logs every request's URL at INFO, and a webhook's URL is a secret. Lambda's own handler hangs on the
+# root logger, so Powertools' level does not protect us.
+for chatty in ("httpx", "httpcore"):
+    logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def count(**counts: int) -> None:
+    """Add metrics with unit Count: `count(RunsSucceeded=1)`."""
+    for name, value in counts.items():
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+
+
+def duration(name: str, milliseconds: float) -> None:
+    """Add one duration metric, in milliseconds."""
+    metrics.add_metric(name=name, unit=MetricUnit.Milliseconds, value=milliseconds)
+
+
+# An invocation without metrics (a refused event, say) is nothing to warn about on every log.
+warnings.filterwarnings("ignore", message="No application metrics to publish")
