@@ -18,7 +18,7 @@ from reminders.telemetry import logger, metrics
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metrics.log_metrics(capture_cold_start_metric=True)
+@metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     Do what `event` asks for (design, section 5).

@@ -91,7 +91,7 @@ class HttpScheduler:
         retries = stamina.retry_context(
             on=_is_retryable,
             attempts=ATTEMPTS,
-            timeout=max(0.0, deadline - self._clock() - ANSWER_MARGIN_SECONDS),
+            timeout=_budget(deadline - self._clock()),
             wait_initial=0.2,
             wait_max=3.0,
             wait_jitter=1.0,

@@ -1,0 +1,1 @@
+"""Contact dates: the admin's correction of one."""
