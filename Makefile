@@ -2,8 +2,10 @@
 
 RUN := .venv/bin/python
 # A name in PATH may be a shim that fails, or too old: each is asked. PYTHON=... overrules the search.
-FIND_PYTHON = for python in $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3); do \
+FIND_PYTHON = for python in $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3) ""; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && break; done
+NO_PYTHON = No Python of 3.11 or newer was found: install one (Debian: apt install python3 \
+	python3-venv), or name it: make setup PYTHON=/path/to/python3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint bench lock clean
@@ -14,8 +16,7 @@ help: ## List the targets
 # The finished venv answers for itself first, in a blink; only then is a Python looked for.
 setup: ## Make .venv with everything in it, at pinned and hashed versions
 	@$(if $(PYTHON),false,$(RUN) -E -S -m ops.bootstrap --check) 2>/dev/null || { $(FIND_PYTHON); \
-	command -v "$$python" >/dev/null || { echo "No Python found: install 3.11 or newer (Debian:" \
-	"apt install python3 python3-venv), or name it: make setup PYTHON=/path/to/python3." >&2; exit 1; }; \
+	test -n "$$python" || { echo "$(NO_PYTHON)" >&2; exit 1; }; \
 	"$$python" -m ops.bootstrap; }
 
 demo: setup ## See one night of the service, start to end, on this machine

@@ -23,7 +23,8 @@ from ops.local.stack import LocalStack
 from reminders.runs.lock import LOCK_KEY
 
 LEDGER = """
-SELECT to_char(started_at, 'HH24:MI:SS'), to_char(scheduled_for, 'MM-DD HH24:MI'), trigger_source, status, coalesce(note, error_message),
+SELECT to_char(started_at, 'HH24:MI:SS'), to_char(scheduled_for, 'MM-DD HH24:MI'), trigger_source, status,
+       coalesce(note, error_message),
        assignments_evaluated, reminders_dispatched, assignments_failed, duration_ms
 FROM cron_execution_logs ORDER BY started_at
 """

@@ -85,7 +85,7 @@ def copy_programs(bin_dir: Path, target: Path) -> Path:
     package, prefix = bin_dir.parent.parent, bin_dir.parent
     beside = package.with_name(f"{package.name}.libs")
     parts = [*(prefix / name for name in ("bin", "lib", "share")), package / ".dylibs", beside]
-    if not target.exists():
+    if not os.path.lexists(target):
         with _appearing(target) as making:
             for part in filter(Path.is_dir, parts):
                 place = making / part.relative_to(package.parent)
@@ -152,7 +152,7 @@ def _appearing(target: Path) -> Iterator[Path]:
         yield making
         making.rename(target)
     except OSError:
-        if not target.exists():
+        if not os.path.lexists(target):
             raise
     finally:
         shutil.rmtree(making, ignore_errors=True)

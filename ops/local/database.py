@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -112,7 +113,7 @@ def prepared(server: Server, migrations: Path = MIGRATIONS) -> str:
     """
     name = server.database_name(f"template_{_content_key(migrations)}")
     if not _exists(server, name):
-        making = create_database(server, f"making_{os.getpid()}_{name}"[:60])
+        making = create_database(server, f"making_{secrets.token_hex(4)}_{name}"[:60])
         try:
             apply_shim(server, making)
             with one_at_a_time(server):

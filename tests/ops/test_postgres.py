@@ -75,8 +75,8 @@ def test_server_answers_with_its_version(server: Postgres) -> None:
 
 def test_server_listens_on_loopback_alone_and_wants_a_password(server: Postgres) -> None:
     """Neither another machine nor another local user gets in."""
-    assert ask(server, "SHOW listen_addresses") == "127.0.0.1"
-    assert ask(server, "SHOW unix_socket_directories") == ""
+    assert "127.0.0.1" == ask(server, "SHOW listen_addresses")
+    assert "" == ask(server, "SHOW unix_socket_directories")
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(server.dsn(SUPERUSER).replace(server.password(SUPERUSER), "guess"))
 
@@ -85,7 +85,7 @@ def test_server_keeps_its_password_in_no_file(server: Postgres) -> None:
     """Once it is up, no file holds the superuser's password, and its directory is private."""
     room = room_of(server)
     assert not (room / "password").exists()
-    assert stat.S_IMODE(room.stat().st_mode) == 0o700
+    assert 0o700 == stat.S_IMODE(room.stat().st_mode)
 
 
 def test_server_starts_within_its_promise() -> None:
@@ -108,15 +108,14 @@ def test_stopped_server_leaves_nothing() -> None:
 def test_settings_win_over_ours() -> None:
     """A caller's setting is the server's, quotes and all."""
     with Postgres.start(settings={"work_mem": "7MB", "cluster_name": "it's"}) as server:
-        assert (ask(server, "SHOW work_mem"), ask(server, "SHOW cluster_name")) == ("7MB", "it's")
+        assert ("7MB", "it's") == (ask(server, "SHOW work_mem"), ask(server, "SHOW cluster_name"))
 
 
-def test_server_that_cannot_start_tells_its_log() -> None:
+def test_server_that_cannot_start_tells_its_log(temp_home: Path) -> None:
     """The error holds the server's own words, and the directory is gone."""
-    before = set(Path(tempfile.gettempdir()).glob("reminders-pg-*"))
     with pytest.raises(PostgresError, match='invalid value for parameter "work_mem"'):
         Postgres.start(settings={"work_mem": "plenty"})
-    assert set() == set(Path(tempfile.gettempdir()).glob("reminders-pg-*")) - before
+    assert [] == list(temp_home.iterdir())
 
 
 def test_directory_without_programs_is_named(tmp_path: Path) -> None:
@@ -170,7 +169,7 @@ def test_strict_umask_does_not_matter() -> None:
     before = os.umask(0o777)
     try:
         with Postgres.start() as server:
-            assert ask(server, "SELECT 1") == "1"
+            assert "1" == ask(server, "SELECT 1")
     finally:
         os.umask(before)
 
@@ -202,7 +201,7 @@ def test_hidden_programs_are_copied_once(temp_home: Path, hidden_programs: Path)
     for server in both:
         server.stop()
     Postgres.start(pg_bin=hidden_programs).stop()
-    assert len(list(temp_home.iterdir())) == 1
+    assert 1 == len(list(temp_home.iterdir()))
 
 
 @as_root

@@ -1,0 +1,142 @@
+"""The Function URL server, over real HTTP, in this process and as one of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from ops.local.function_url import FunctionUrl
+from tests.ops.helpers import eventually
+
+HANDLER = "def handler(event, context):\n    return {'path': event['rawPath']}\n"
+
+
+def echo(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    told = {"event": event, "left": context.get_remaining_time_in_millis()}
+    return {"statusCode": 202, "cookies": ["a=1", "b=2"], "body": json.dumps(told)}
+
+
+def test_request_reaches_the_handler_and_its_answer_the_caller() -> None:
+    """Method, path, query, headers and body go in; status, cookies and body come out."""
+    with FunctionUrl(echo, timeout=30) as door:
+        answer = httpx.post(f"{door.url}/runs?x=1", json={"a": 1}, headers={"X-Me": "you"})
+    told = answer.json()
+    assert (202, ["a=1", "b=2"]) == (answer.status_code, answer.headers.get_list("set-cookie"))
+    assert ("/runs", "x=1", '{"a":1}', "you") == (
+        told["event"]["rawPath"],
+        told["event"]["rawQueryString"],
+        told["event"]["body"],
+        told["event"]["headers"]["x-me"],
+    )
+    assert 0 < told["left"] <= 30_000
+
+
+def test_raising_handler_is_a_502_that_tells_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """The caller learns no more than from AWS; the log has the trace."""
+
+    def fail(event: Any, context: Any) -> None:
+        raise RuntimeError("secret")
+
+    with FunctionUrl(fail) as door:
+        answer = httpx.get(door.url)
+    assert (502, "Internal Server Error") == (answer.status_code, answer.text)
+    assert "RuntimeError: secret" in capsys.readouterr().err
+
+
+def test_connection_is_kept_alive() -> None:
+    """Many requests over one connection, each quick: no delayed acknowledgement between them."""
+    with FunctionUrl(lambda event, context: {"ok": True}) as door, httpx.Client() as client:
+        client.get(door.url)
+        began = time.monotonic()
+        for _ in range(50):
+            assert 200 == client.post(door.url, json={"a": 1}).status_code
+    assert time.monotonic() - began < 1
+
+
+def test_head_has_no_body() -> None:
+    """A HEAD answer ends after its headers, and the connection goes on."""
+    with FunctionUrl(lambda event, context: {"ok": True}) as door, httpx.Client() as client:
+        assert b"" == client.head(door.url).content
+        assert {"ok": True} == client.get(door.url).json()
+
+
+def test_too_large_a_body_is_refused() -> None:
+    """Lambda takes 6 MB; more never reaches the handler."""
+    with FunctionUrl(echo) as door:
+        assert 413 == httpx.post(door.url, content=b"x" * (6 * 1024 * 1024 + 1)).status_code
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_events_wait_for_each_other_up_to_concurrency(concurrency: int) -> None:
+    """One environment answers one event at a time; more answer as many."""
+    inside: list[int] = []
+    most: list[int] = []
+
+    def slow(event: Any, context: Any) -> dict[str, int]:
+        inside.append(threading.get_ident())
+        most.append(len(inside))
+        time.sleep(0.1)
+        inside.pop()
+        return {}
+
+    with FunctionUrl(slow, concurrency=concurrency) as door, ThreadPoolExecutor() as pool:
+        list(pool.map(lambda _: httpx.get(door.url), range(4)))
+    assert concurrency == max(most)
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    (tmp_path / "my_handler.py").write_text(HANDLER)
+    with subprocess.Popen(
+        [sys.executable, "-m", "ops.local.function_url", "my_handler:handler"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as started:
+        yield started
+        started.kill()
+
+
+def test_process_prints_its_url_and_ends_with_its_input(process: subprocess.Popen[str]) -> None:
+    """The first line is the URL; end of standard input ends it well."""
+    assert process.stdout and process.stdin
+    url = process.stdout.readline().strip()
+    assert {"path": "/x"} == httpx.get(f"{url}/x").json()
+    process.stdin.close()
+    assert 0 == process.wait(5)
+
+
+def test_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+    """Its input may be held open by others: a lost parent is enough."""
+    (tmp_path / "my_handler.py").write_text(HANDLER)
+    starter = (
+        "import subprocess, sys, time\n"
+        "door = subprocess.Popen([sys.executable, '-m', 'ops.local.function_url',"
+        " 'my_handler:handler'], stdout=subprocess.PIPE, text=True)\n"
+        "door.stdout.readline(); print(door.pid, flush=True); time.sleep(60)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", starter],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        assert parent.stdout
+        door = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+        assert eventually(lambda: not door.is_running())
