@@ -10,10 +10,13 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from handlers import wiring
-from reminders.errors import EventError
-from reminders.runs import lifecycle
-from reminders.runs.events import TestAlertRequest, parse_event
+from handlers.unrecorded import told_directly
+from handlers.wiring.common import alert_channels
+from handlers.wiring.cron import run_deps
+from reminders.alerts.direct import DELIVERED, send_now
+from reminders.alerts.message import Alert
+from reminders.runs import JOB_NAME, lifecycle
+from reminders.runs.events import RunRequest, TestAlertRequest, parse_event
 from reminders.telemetry import logger, metrics
 
 
@@ -28,6 +31,17 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     request = parse_event(event)
     if isinstance(request, TestAlertRequest):
-        raise EventError("test_alert: no alert channel is built yet")
-    with wiring.run_deps(context) as deps:
+        return _test_alert()
+    with told_directly(_occasion(request)), run_deps(context) as deps:
         return lifecycle.run(request, deps).as_json()
+
+
+def _occasion(request: RunRequest) -> str:
+    return f"run {request.scheduled_for or 'by hand'}"
+
+
+def _test_alert() -> dict[str, Any]:
+    """A marked alert through every channel; neither ledger nor outbox is touched."""
+    answers = send_now(alert_channels(), Alert("test", JOB_NAME))
+    works = bool(answers) and set(answers.values()) == {DELIVERED}
+    return {"status": "success" if works else "failed", "note": "test_alert", "channels": answers}

@@ -16,9 +16,10 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import ValidationError
 
-from handlers import wiring
 from handlers.problems import problem
 from handlers.scheduler_body import RunsBody, answer
+from handlers.wiring.common import secrets
+from handlers.wiring.scheduler import scheduler_service
 from reminders.errors import DatabaseUnavailable, ReminderError, RunSettledElsewhere, SecretError, safe_message
 from reminders.secrets import Secrets
 from reminders.settings import SchedulerSettings
@@ -41,28 +42,28 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def runs() -> dict[str, Any] | Response[str]:
     """Do a part of a run's work and say how far it came."""
     settings = SchedulerSettings.read(os.environ)
-    if not _token_is_right(wiring.secrets(), settings.token_secret, app.current_event.headers.get("authorization", "")):
+    if not _token_is_right(secrets(), settings.token_secret, app.current_event.headers.get("authorization", "")):
         return problem(HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
     raw = app.current_event.body or ""
     if len(raw) > LARGEST_BODY:
         return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {LARGEST_BODY:,} characters")
     body = RunsBody.model_validate_json(app.current_event.decoded_body or "")
     logger.append_keys(run_id=body.run_id and str(body.run_id))
-    with wiring.scheduler_service(settings) as service:
+    with scheduler_service(settings.database_secret, settings.batch_size) as service:
         progress = service.work(body.work(), body.budget_ms / 1000)
     logger.info("shard worked on", extra={"shard": body.shard.index, "evaluated": progress.assignments_evaluated})
     return answer(progress, dry_run=body.dry_run)
 
 
-def _token_is_right(secrets: Secrets, name: str, header: str) -> bool:
+def _token_is_right(known: Secrets, name: str, header: str) -> bool:
     """Compare in constant time; when it differs, once more with a fresh secret, which may have been rotated."""
     given = header.removeprefix("Bearer ").encode("utf-8", "surrogatepass")
     if not header.startswith("Bearer "):
         return False
-    token = secrets.get(name)
+    token = known.get(name)
     if hmac.compare_digest(given, token.encode()):
         return True
-    rotated = secrets.newer(name, than=token)
+    rotated = known.newer(name, than=token)
     return rotated is not None and hmac.compare_digest(given, rotated.encode())
 
 

@@ -158,6 +158,11 @@ class Queries:
             row = connection.execute(self.by_name[name], values).fetchone()
         return None if row is None else row[0]
 
+    def run(self, connection: Connection, name: str, **values: object) -> int:
+        """Execute a query for its effect; return how many rows it touched."""
+        with errors_translated():
+            return connection.execute(self.by_name[name], values).rowcount
+
 
 def _with_fragments(sql: str, fragments: Mapping[str, str]) -> str:
     return re.sub(r"^-- include: (\w+)$", lambda m: fragments[m[1]], sql, flags=re.MULTILINE).strip()

@@ -12,7 +12,13 @@ MESSAGE_LIMIT = 1_000
 
 
 class ReminderError(Exception):
-    """An error whose text is safe to show to an operator."""
+    """
+    An error whose text is safe to show to an operator.
+
+    `recorded` says that the ledger tells of it, and with it the outbox if it alerts.
+    """
+
+    recorded = False
 
 
 class SettingsError(ReminderError):

@@ -8,6 +8,7 @@ and pydantic alone would add a fifth to its cold start (docs/decisions.md).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -38,6 +39,56 @@ class CronSettings:
             scheduler_url=url,
             shards=_whole_number(env, "SCHEDULER_SHARDS", default=1, low=1, high=64),
             batch_size=_batch_size(env),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """Which outcomes alert, and through which channels; both channels may be absent."""
+
+    topic_arn: str | None
+    slack_webhook_secret: str | None
+    threshold: int
+    repeat_every: int
+
+    @classmethod
+    def read(cls, env: Environment) -> AlertSettings:
+        """Raise `SettingsError` naming the first variable that is malformed."""
+        return cls(
+            topic_arn=_optional_topic(env, "ALERT_TOPIC_ARN"),
+            slack_webhook_secret=_optional(env, "SLACK_WEBHOOK_SECRET"),
+            threshold=_whole_number(env, "ALERT_THRESHOLD", default=2, low=1, high=1_000),
+            repeat_every=_whole_number(env, "ALERT_REPEAT_EVERY", default=0, low=0, high=1_000),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WatchdogSettings:
+    """
+    Settings of `handlers.watchdog`.
+
+    `schedule_name` is EventBridge Scheduler's "group/name"; without it nobody can tell whether the schedule
+    is paused, and it is taken to be enabled.
+    """
+
+    database_secret: str
+    expression: str
+    schedule_name: str | None
+    overrun_minutes: int
+    grace_minutes: int
+    retention_days: int
+
+    @classmethod
+    def read(cls, env: Environment) -> WatchdogSettings:
+        """Raise `SettingsError` naming the first variable that is missing or malformed."""
+        return cls(
+            database_secret=_required(env, "DATABASE_SECRET"),
+            expression=_optional(env, "REMINDER_CRON_EXPRESSION") or "cron(0 6 * * ? *)",
+            schedule_name=_optional(env, "REMINDER_SCHEDULE_NAME"),
+            overrun_minutes=_whole_number(env, "OVERRUN_MINUTES", default=30, low=1, high=1_440),
+            grace_minutes=_whole_number(env, "MISSED_RUN_GRACE_MINUTES", default=15, low=1, high=1_440),
+            # Below 30 days the retention function refuses as well.
+            retention_days=_whole_number(env, "LOG_RETENTION_DAYS", default=365, low=30, high=36_500),
         )
 
 
@@ -82,6 +133,13 @@ def _whole_number(env: Environment, name: str, *, default: int, low: int, high: 
     if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
         raise SettingsError(f"{name} must be a whole number from {low:,} to {high:,}, got {text!r}")
     return int(text)
+
+
+def _optional_topic(env: Environment, name: str) -> str | None:
+    text = _optional(env, name)
+    if text is not None and not re.fullmatch(r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+(\.fifo)?", text):
+        raise SettingsError(f"{name} must be the ARN of an SNS topic, got {text!r}")
+    return text
 
 
 def _optional_url(env: Environment, name: str) -> str | None:

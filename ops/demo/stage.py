@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
+from rich.panel import Panel
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
@@ -39,6 +40,10 @@ class Stage:
         for line in lines:
             table.add_row(*(_cell(value) for value in line))
         self._console.print(table)
+
+    def panel(self, title: str, text: Text) -> None:
+        """A message as somebody receives it."""
+        self._console.print(Panel(text, title=title, title_align="left", border_style="yellow", width=100))
 
     def check(self, promise: str, expected: object, actual: object) -> None:
         """Show that `promise` was kept, or what came instead."""

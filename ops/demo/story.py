@@ -10,13 +10,14 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from time import monotonic, sleep
 from typing import Any
 
 import psycopg
 
+from ops.demo import alerts
+from ops.demo.play import Play
 from ops.demo.stage import Stage
 from ops.local.seed import seed
 from ops.local.stack import LocalStack
@@ -24,7 +25,7 @@ from reminders.runs.lock import LOCK_KEY
 
 LEDGER = """
 SELECT to_char(started_at, 'HH24:MI:SS'), to_char(scheduled_for, 'MM-DD HH24:MI'), trigger_source, status,
-       coalesce(note, error_message),
+       left(coalesce(note, error_message), 34),
        assignments_evaluated, reminders_dispatched, assignments_failed, duration_ms
 FROM cron_execution_logs ORDER BY started_at
 """
@@ -46,30 +47,6 @@ GROUP BY o.org_id, o.reminder, o.escalation ORDER BY 1
 """
 
 
-@dataclass(slots=True)
-class Play:
-    """What every act needs."""
-
-    stage: Stage
-    stack: LocalStack
-    database: psycopg.Connection[Any]
-    first_day: date
-
-    def tick(self, day: int) -> dict[str, str]:
-        """The event that EventBridge Scheduler sends for the 06:00 tick of story day `day` (0, 1, 2 …)."""
-        moment = datetime.combine(self.first_day + timedelta(day), datetime.min.time(), UTC).replace(hour=6)
-        return {
-            "scheduled_time": moment.isoformat().replace("+00:00", "Z"),
-            "execution_id": f"demo-{day}",
-            "attempt_number": "1",
-        }
-
-    def count(self, table: str, where: str = "true") -> int:
-        """How many rows there are."""
-        row = self.database.execute(f"SELECT count(*) FROM {table} WHERE {where}".encode()).fetchone()
-        return int(row[0]) if row else 0
-
-
 def tell(stage: Stage, assignments: int) -> None:
     """Play all acts on a stack of their own."""
     first_day = datetime.now(UTC).date() - timedelta(7)
@@ -82,6 +59,9 @@ def tell(stage: Stage, assignments: int) -> None:
         same_tick_again(play)
         overlap_and_next_day(play)
         look_ahead(play)
+        alerts.failing_days(play)
+        alerts.recovery(play)
+        alerts.missed_tick(play)
         ledger(play)
     where_next(stage)
 
@@ -163,7 +143,7 @@ def ledger(play: Play) -> None:
     rows = play.database.execute(LEDGER).fetchall()
     columns = ["started", "tick", "by", "status", "note or error", "seen", "sent", "failed", "ms"]
     play.stage.table(columns, rows)
-    play.stage.check("one row for each invocation", 4, len(rows))
+    play.stage.check("one row for each invocation", 8, len(rows))
     play.stage.check("nothing is left running", 0, play.count("cron_execution_logs", "status = 'running'"))
     play.stage.check("the lock is free", 0, play.count("pg_locks", "locktype = 'advisory'"))
 

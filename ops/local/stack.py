@@ -28,9 +28,12 @@ from ops.local.aws import Aws
 from ops.local.database import create_database, give_logins, prepared
 from ops.local.invoke import LocalContext, load_handler
 from ops.local.server import MIGRATOR, Server, any_server
+from ops.local.slack import Slack
 
 SCHEDULER = "handlers.scheduler:handler"
 CRON = "handlers.cron:handler"
+WATCHDOG = "handlers.watchdog:handler"
+SECRETS = ("cron-database", "scheduler-database", "scheduler-token", "slack-webhook")
 
 
 @dataclass(slots=True)
@@ -39,20 +42,23 @@ class LocalStack:
 
     server: Server
     aws: Aws
+    slack: Slack
     database: str
+    topic_arn: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     scheduler_environment: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     @contextmanager
     def start(cls, **settings: str) -> Iterator[LocalStack]:
-        """Start everything; `settings` are environment variables for both functions."""
+        """Start everything; `settings` are environment variables for the functions."""
         with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
             # moto's import is the slowest part, and can go on meanwhile.
             aws = pool.submit(Aws.start)
             server = stack.enter_context(any_server())
             database = create_database(server, "reminders", prepared(server))
-            running = cls(server, stack.enter_context(aws.result()), database)
+            slack = stack.enter_context(Slack())
+            running = cls(server, stack.enter_context(aws.result()), slack, database)
             running._configure(settings)
             url = stack.enter_context(scheduler_process(running.scheduler_environment))
             running.environment["REMINDER_FUNCTION_URL"] = url
@@ -71,6 +77,10 @@ class LocalStack:
         """Invoke the cron function in this process, whose environment must hold `environment`."""
         return load_handler(CRON)(event, LocalContext("cron", seconds))
 
+    def watch(self, *, seconds: float = 60.0) -> Any:
+        """Invoke the watchdog in this process."""
+        return load_handler(WATCHDOG)({}, LocalContext("watchdog", seconds))
+
     def invoke_process(self, event: object, *, seconds: float = 60.0) -> subprocess.Popen[str]:
         """Invoke the cron function in a process of its own."""
         command = [sys.executable, "-m", "ops.local.invoke", CRON, json.dumps(event), "--timeout", str(seconds)]
@@ -86,13 +96,16 @@ class LocalStack:
         logins = give_logins(self.server, self.database)
         # Names of their own: secrets are cached in a warm process, and a test may start many stacks.
         prefix = f"reminders/{uuid.uuid4().hex[:8]}"
-        names = {name: f"{prefix}/{name}" for name in ("cron-database", "scheduler-database", "scheduler-token")}
+        names = {name: f"{prefix}/{name}" for name in SECRETS}
         self.aws.put_secret(names["cron-database"], logins["cron_runner"])
         self.aws.put_secret(names["scheduler-database"], logins["reminder_scheduler"])
         self.aws.put_secret(names["scheduler-token"], secrets.token_urlsafe(32))
-        common = {**self.aws.environment(), "SCHEDULER_TOKEN_SECRET": names["scheduler-token"], **settings}
-        self.environment = {**common, "DATABASE_SECRET": names["cron-database"]}
-        self.scheduler_environment = {**common, "DATABASE_SECRET": names["scheduler-database"]}
+        self.aws.put_secret(names["slack-webhook"], self.slack.webhook)
+        self.topic_arn = self.aws.create_topic("reminder-alerts")
+        common = {**self.aws.environment(), "SCHEDULER_TOKEN_SECRET": names["scheduler-token"]}
+        alerts = {"ALERT_TOPIC_ARN": self.topic_arn, "SLACK_WEBHOOK_SECRET": names["slack-webhook"]}
+        self.environment = {**common, **alerts, "DATABASE_SECRET": names["cron-database"], **settings}
+        self.scheduler_environment = {**common, "DATABASE_SECRET": names["scheduler-database"], **settings}
 
 
 @contextmanager

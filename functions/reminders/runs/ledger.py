@@ -9,13 +9,15 @@ when the lock's transaction is rolled back.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 from uuid import UUID
 
 from reminders import database
+from reminders.alerts.outbox import DELIVERY_SECONDS, Outbox
+from reminders.alerts.policy import RunResult
 from reminders.database import Connection, Queries
 from reminders.errors import DatabaseError, DatabaseUnavailable, RunSettledElsewhere, SchedulerError, safe_message
 from reminders.runs import JOB_NAME
@@ -73,27 +75,32 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class SettledRun:
-    """A row after it was settled."""
+    """A row after it was settled, with what was before it (as in `RunResult`)."""
 
     run_id: UUID
     status: str
-    consecutive_failure_count: int
+    scheduled_for: datetime
     started_at: datetime
-    completed_at: datetime | None
+    completed_at: datetime
+    consecutive_failure_count: int
+    failures_before: int = 0
+    last_success_started_at: datetime | None = None
+    last_success_at: datetime | None = None
 
     @property
-    def duration_ms(self) -> int | None:
+    def duration_ms(self) -> int:
         """From started to completed, in whole milliseconds."""
-        if self.completed_at is None:
-            return None
         return max(0, int((self.completed_at - self.started_at).total_seconds() * 1000))
 
 
 @dataclass(frozen=True, slots=True)
-class _AbandonedRun:
+class RunningRun:
+    """A row still 'running'; `age` is by the database's clock."""
+
     id: UUID
     started_at: datetime
     scheduled_for: datetime
+    age: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +116,10 @@ class Ledger:
     that restarts meanwhile must not leave it unsettled.
     """
 
-    def __init__(self, connection: Connection, reconnect: Callable[[], Connection]) -> None:
+    def __init__(self, connection: Connection, reconnect: Callable[[], Connection], outbox: Outbox) -> None:
         self._connection = connection
         self._reconnect = reconnect
+        self._outbox = outbox
 
     def tick(self, request: RunRequest) -> Tick:
         """The moment that `request` stands for, by the database's clock where the request names none."""
@@ -139,23 +147,34 @@ class Ledger:
         )
 
     def rescue_abandoned(self) -> int:
+        """Settle every row still 'running' as failed; return how many. Only for the holder of the lock."""
+        return self.rescue(self.running())
+
+    def running(self) -> list[RunningRun]:
+        """The rows still 'running', oldest first."""
+        return queries.all(self._connection, "running_runs", RunningRun, job_name=JOB_NAME)
+
+    def rescue(self, abandoned: Iterable[RunningRun]) -> int:
         """
-        Settle every row still 'running' as failed; return how many. Only for the holder of the lock.
+        Settle `abandoned` runs as failed, which may alert; return how many were still to be settled.
 
         One that cannot be settled now, because a frozen batch still holds it, is left to the next run or
         the watchdog: the fence keeps it harmless, and today's reminders must not wait for it.
         """
-        rescued = 0
-        for run in queries.all(self._connection, "abandoned_runs", _AbandonedRun, job_name=JOB_NAME):
-            message = f"abandoned: the process of the run started {run.started_at:%Y-%m-%d %H:%M:%S} UTC is gone"
-            try:
-                self.settle(run.id, Outcome("failed", Totals(), message, abandoned=True))
-            except (DatabaseError, RunSettledElsewhere) as error:
-                logger.error("abandoned run not rescued", extra={"abandoned": str(run.id), "reason": str(error)})
-                continue
-            logger.warning("abandoned run rescued", extra={"abandoned": str(run.id)})
-            rescued += 1
-        return rescued
+        return sum(self._rescue(run) for run in abandoned)
+
+    def _rescue(self, run: RunningRun) -> bool:
+        began = f"{run.started_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        message = f"abandoned: the process of the run started {began} is gone"
+        try:
+            self.settle(run.id, Outcome("failed", Totals(), message, abandoned=True))
+        except RunSettledElsewhere:
+            return False
+        except DatabaseError as error:
+            logger.error("abandoned run not rescued", extra={"abandoned": str(run.id), "reason": safe_message(error)})
+            return False
+        logger.warning("abandoned run rescued", extra={"abandoned": str(run.id)})
+        return True
 
     def settle(self, run_id: UUID, outcome: Outcome) -> SettledRun:
         """
@@ -175,11 +194,12 @@ class Ledger:
 
     def _settle(self, run_id: UUID, outcome: Outcome) -> SettledRun | None:
         with database.transaction(self._connection, SETTLE_LIMITS):
-            return queries.first(
+            settled = queries.first(
                 self._connection,
                 "settle_run",
                 SettledRun,
                 run_id=run_id,
+                job_name=JOB_NAME,
                 status=outcome.status,
                 assignments_evaluated=outcome.totals.assignments_evaluated,
                 reminders_dispatched=outcome.totals.reminders_dispatched,
@@ -188,11 +208,35 @@ class Ledger:
                 error_message=outcome.error_message,
                 abandoned=outcome.abandoned,
             )
+            if settled is not None:
+                self._outbox.write_for(self._connection, _result(settled, outcome))
+            return settled
+
+    def deliver_alerts(self, seconds: float = DELIVERY_SECONDS) -> None:
+        """Send what waits in the outbox, this run's and older ones; raise nothing (design, rule 12)."""
+        try:
+            self._outbox.deliver(self._connection, seconds)
+        except Exception as error:
+            logger.error("alerts not delivered", extra={"reason": safe_message(error)})
 
     def _already(self, run_id: UUID, outcome: Outcome) -> SettledRun | None:
         """The row, if our first try settled it and only the answer was lost."""
-        found = queries.one(self._connection, "run_status", SettledRun, run_id=run_id)
-        return found if found.status == outcome.status else None
+        found = queries.first(self._connection, "run_status", SettledRun, run_id=run_id)
+        return found if found and found.status == outcome.status else None
+
+
+def _result(settled: SettledRun, outcome: Outcome) -> RunResult:
+    return RunResult(
+        run_id=settled.run_id,
+        succeeded=settled.status == "success",
+        failures=settled.consecutive_failure_count,
+        failures_before=settled.failures_before,
+        error_message=outcome.error_message,
+        scheduled_for=settled.scheduled_for,
+        completed_at=settled.completed_at,
+        last_success_started_at=settled.last_success_started_at,
+        last_success_at=settled.last_success_at,
+    )
 
 
 def _identity(request: RunRequest, tick: Tick) -> dict[str, object]:

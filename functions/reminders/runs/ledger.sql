@@ -15,9 +15,14 @@ INSERT INTO cron_execution_logs (job_name, trigger_source, event_id, scheduled_f
 VALUES (%(job_name)s, %(trigger_source)s, %(event_id)s, %(scheduled_for)s, 'running')
 RETURNING id, started_at
 
--- name: abandoned_runs
--- Asked by the holder of the lock, who knows that none of these is alive. Oldest first: they are counted in order.
-SELECT id, started_at, scheduled_for FROM cron_execution_logs
+-- name: running_runs
+-- Oldest first: abandoned ones are counted in order. At most a few rows, by a partial index.
+SELECT
+    id,
+    started_at,
+    scheduled_for,
+    clock_timestamp() - started_at AS age
+FROM cron_execution_logs
 WHERE status = 'running' AND job_name = %(job_name)s
 ORDER BY started_at
 
@@ -37,6 +42,30 @@ SELECT EXISTS (
 -- A failure counts one more than the last settled run, unless it is a retry of a scheduled tick that has
 -- failed already in this row of failures: one tick is not many failures (design, rules 6 and 7).
 -- An abandoned run has no duration: nobody knows when it ended.
+WITH before AS (
+    SELECT
+        coalesce(last.consecutive_failure_count, 0) AS failures,
+        success.started_at AS success_started_at,
+        success.completed_at AS success_at
+    FROM (VALUES (1)) AS always (here)
+    LEFT JOIN LATERAL (
+        SELECT log.consecutive_failure_count
+        FROM cron_execution_logs AS log
+        WHERE log.job_name = %(job_name)s AND log.status IN ('success', 'failed')
+        ORDER BY log.started_at DESC
+        LIMIT 1
+    ) AS last ON true
+    LEFT JOIN LATERAL (
+        SELECT
+            log.started_at,
+            log.completed_at
+        FROM cron_execution_logs AS log
+        WHERE log.job_name = %(job_name)s AND log.status = 'success'
+        ORDER BY log.started_at DESC
+        LIMIT 1
+    ) AS success ON true
+)
+
 UPDATE cron_execution_logs AS run
 SET
     status = %(status)s,
@@ -52,47 +81,38 @@ SET
     error_message = %(error_message)s,
     consecutive_failure_count = CASE
         WHEN %(status)s = 'success' THEN 0
-        ELSE coalesce((
-            SELECT last.consecutive_failure_count
-            FROM cron_execution_logs AS last
-            WHERE last.job_name = run.job_name AND last.status IN ('success', 'failed')
-            ORDER BY last.started_at DESC
-            LIMIT 1
-        ), 0)
-        + CASE
-            WHEN run.trigger_source = 'schedule' AND EXISTS (
-                SELECT FROM cron_execution_logs AS earlier
-                WHERE
-                    earlier.scheduled_for = run.scheduled_for
-                    AND earlier.job_name = run.job_name
-                    AND earlier.trigger_source = 'schedule'
-                    AND earlier.status = 'failed'
-                    AND earlier.started_at > coalesce((
-                        SELECT success.started_at
-                        FROM cron_execution_logs AS success
-                        WHERE success.job_name = run.job_name AND success.status = 'success'
-                        ORDER BY success.started_at DESC
-                        LIMIT 1
-                    ), '-infinity')
-            ) THEN 0
-            ELSE 1
-        END
+        WHEN run.trigger_source = 'schedule' AND EXISTS (
+            SELECT FROM cron_execution_logs AS earlier
+            WHERE
+                earlier.scheduled_for = run.scheduled_for
+                AND earlier.job_name = run.job_name
+                AND earlier.trigger_source = 'schedule'
+                AND earlier.status = 'failed'
+                AND earlier.started_at > coalesce(before.success_started_at, '-infinity')
+        ) THEN before.failures
+        ELSE before.failures + 1
     END
+FROM before
 WHERE run.id = %(run_id)s AND run.status = 'running'
 RETURNING
     run.id AS run_id,
     run.status,
-    run.consecutive_failure_count,
+    run.scheduled_for,
     run.started_at,
-    run.completed_at
+    run.completed_at,
+    run.consecutive_failure_count,
+    before.failures AS failures_before,
+    before.success_started_at AS last_success_started_at,
+    before.success_at AS last_success_at
 
 -- name: run_status
 -- After a settling UPDATE that found no running row: was it ours, its answer lost, or somebody else's?
 SELECT
     id AS run_id,
     status,
-    consecutive_failure_count,
+    scheduled_for,
     started_at,
-    completed_at
+    completed_at,
+    consecutive_failure_count
 FROM cron_execution_logs
 WHERE id = %(run_id)s

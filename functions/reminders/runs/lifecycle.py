@@ -5,7 +5,7 @@ The story of one run (design, section 3).
       │yes
     rescue what was abandoned ─▶ tick done already? ──yes──▶ skipped (duplicate_tick)
       │no
-    running ─▶ all shards ─▶ settled: success, or failed and the error raised
+    running ─▶ all shards ─▶ settled, alert written ─▶ alerts sent ─▶ summary, or the error raised
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from reminders import telemetry
-from reminders.errors import EventError, safe_message
+from reminders.errors import EventError, ReminderError, safe_message
 from reminders.runs.events import RunRequest
 from reminders.runs.ledger import Ledger, OpenRun, Outcome, SettledRun, Tick
 from reminders.runs.lock import RunLock
@@ -82,10 +82,17 @@ def run(request: RunRequest, deps: RunDeps) -> RunSummary:
     with deps.lock.lease(deps.seconds_left()) as locked:
         if not locked:
             return _skipped(deps.ledger.skip(request, tick, "advisory_lock_held"), "advisory_lock_held")
-        deps.ledger.rescue_abandoned()
-        if deps.ledger.has_succeeded(request, tick):
-            return _skipped(deps.ledger.skip(request, tick, "duplicate_tick"), "duplicate_tick")
-        return _work(deps.ledger.open(request, tick), tick, deps)
+        try:
+            return _with_lock(request, tick, deps)
+        finally:
+            deps.ledger.deliver_alerts()
+
+
+def _with_lock(request: RunRequest, tick: Tick, deps: RunDeps) -> RunSummary:
+    deps.ledger.rescue_abandoned()
+    if deps.ledger.has_succeeded(request, tick):
+        return _skipped(deps.ledger.skip(request, tick, "duplicate_tick"), "duplicate_tick")
+    return _work(deps.ledger.open(request, tick), tick, deps)
 
 
 def _work(opened: OpenRun, tick: Tick, deps: RunDeps) -> RunSummary:
@@ -107,6 +114,8 @@ def _settle_failed(opened: OpenRun, error: BaseException, totals: Totals, deps: 
     logger.error("run failed", extra={"reason": safe_message(error)})
     try:
         _tell(deps.ledger.settle(opened.id, Outcome.of_error(error, totals)), totals)
+        if isinstance(error, ReminderError):
+            error.recorded = True
     except Exception as second:
         logger.error("failed run not settled", extra={"reason": safe_message(second)})
 

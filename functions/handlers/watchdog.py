@@ -1,0 +1,24 @@
+"""
+The watchdog function: every 15 minutes it looks for what no run can notice about itself.
+
+Any event will do; the schedule says nothing that it needs to know.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.unrecorded import told_directly
+from handlers.wiring.watchdog import watchdog_deps
+from reminders.runs import watchdog
+from reminders.telemetry import logger, metrics
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Do one round; the answer has overruns, rescued, missed_tick and pruned. Raise what went wrong."""
+    with told_directly("watchdog"), watchdog_deps(context) as deps:
+        return watchdog.watch(deps).as_json()

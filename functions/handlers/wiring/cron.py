@@ -1,0 +1,64 @@
+"""What `handlers.cron` works with."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+
+import httpx
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.wiring.common import connections, outbox, seconds_left, secrets
+from handlers.wiring.scheduler import scheduler_service
+from reminders.runs.ledger import Ledger
+from reminders.runs.lifecycle import RunDeps
+from reminders.runs.lock import RunLock
+from reminders.scheduling.client import HttpScheduler, InProcessScheduler, Scheduler
+from reminders.scheduling.fanout import Fanout
+from reminders.settings import CronSettings
+
+
+@contextmanager
+def run_deps(context: LambdaContext) -> Iterator[RunDeps]:
+    """All that `handlers.cron` needs, closed at the end. Raise any `ReminderError` of a part that fails."""
+    settings = CronSettings.read(os.environ)
+    with ExitStack() as stack:
+        connection = connections(stack, settings.database_secret)
+        scheduler = stack.enter_context(_scheduler(settings))
+        yield RunDeps(
+            lock=RunLock(connection("reminders-lock")),
+            ledger=Ledger(
+                connection("reminders-ledger"),
+                reconnect=lambda: connection("reminders-ledger"),
+                outbox=outbox(settings.database_secret),
+            ),
+            shards=Fanout(scheduler, settings.shards),
+            seconds_left=partial(seconds_left, context),
+        )
+
+
+def _scheduler(settings: CronSettings) -> AbstractContextManager[Scheduler]:
+    return _http_scheduler(settings) if settings.scheduler_url else _in_process_scheduler(settings)
+
+
+@contextmanager
+def _in_process_scheduler(settings: CronSettings) -> Iterator[Scheduler]:
+    yield InProcessScheduler(partial(scheduler_service, settings.database_secret, settings.batch_size), time.monotonic)
+
+
+@contextmanager
+def _http_scheduler(settings: CronSettings) -> Iterator[Scheduler]:
+    # CronSettings.read demands the token's secret where there is a URL.
+    name = settings.scheduler_token_secret or ""
+    token = secrets().get(name)
+    with httpx.Client(limits=httpx.Limits(max_connections=settings.shards)) as http:
+        yield HttpScheduler(
+            url=settings.scheduler_url or "",
+            token=token,
+            newer_token=lambda: secrets().newer(name, than=token),
+            http=http,
+            clock=time.monotonic,
+        )

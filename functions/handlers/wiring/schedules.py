@@ -1,0 +1,40 @@
+"""What EventBridge Scheduler says about our schedule, asked by the watchdog."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from reminders.runs.watchdog import ScheduleState
+from reminders.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
+
+
+def state(name: str | None) -> ScheduleState | None:
+    """
+    The state of the schedule `name` ("group/name" or "name"), or None when nobody can say.
+
+    None means "taken to be enabled": a watchdog that cannot ask must rather cry wolf than be silent.
+    """
+    if name is None:
+        return None
+    group, _, own = name.rpartition("/")
+    try:
+        found = _client().get_schedule(Name=own, GroupName=group or "default")
+        return ScheduleState(found["State"] == "ENABLED", found["LastModificationDate"])
+    except Exception as error:
+        code = getattr(error, "response", {}).get("Error", {}).get("Code") or type(error).__name__
+        logger.error("schedule not read; it is taken to be enabled", extra={"reason": str(code)})
+        return None
+
+
+@cache
+def _client() -> EventBridgeSchedulerClient:
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
+    client: EventBridgeSchedulerClient = boto3.client("scheduler", config=config)
+    return client

@@ -1,0 +1,43 @@
+"""What `handlers.watchdog` works with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from functools import partial
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.wiring import schedules
+from handlers.wiring.common import connections, outbox, seconds_left
+from reminders.runs.ledger import Ledger
+from reminders.runs.ticks import parse_schedule
+from reminders.runs.watchdog import WatchdogDeps, WatchdogRules
+from reminders.settings import WatchdogSettings
+
+
+@contextmanager
+def watchdog_deps(context: LambdaContext) -> Iterator[WatchdogDeps]:
+    """All that `handlers.watchdog` needs, closed at the end."""
+    settings = WatchdogSettings.read(os.environ)
+    rules = WatchdogRules(
+        overrun=timedelta(minutes=settings.overrun_minutes),
+        grace=timedelta(minutes=settings.grace_minutes),
+        retention_days=settings.retention_days,
+        expression=settings.expression,
+        ticks=parse_schedule(settings.expression),
+    )
+    alerts = outbox(settings.database_secret)
+    with ExitStack() as stack:
+        connection = connections(stack, settings.database_secret)
+        ours = connection("reminders-watchdog")
+        yield WatchdogDeps(
+            connection=ours,
+            ledger=Ledger(ours, reconnect=lambda: connection("reminders-watchdog"), outbox=alerts),
+            outbox=alerts,
+            rules=rules,
+            schedule=partial(schedules.state, settings.schedule_name),
+            seconds_left=partial(seconds_left, context),
+        )

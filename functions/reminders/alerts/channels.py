@@ -1,0 +1,82 @@
+"""
+What a channel is, and the bound on the time it may take.
+
+A channel talks to somebody else's service, which may be down, slow or hostile. Nothing it does may hold up
+or change a run.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Protocol, TypeVar
+
+from reminders.alerts.message import Alert
+from reminders.errors import ReminderError, safe_message
+
+Answer = TypeVar("Answer")
+
+
+class ChannelError(ReminderError):
+    """
+    A channel did not take an alert. `permanent`: no retry will help until a person has done something.
+
+    `retry_after` is how long the channel asked to be left alone.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+        self.retry_after = retry_after
+
+
+class Channel(Protocol):
+    """A way to reach the operators."""
+
+    @property
+    def name(self) -> str:
+        """As in `cron_alert_deliveries.channel`."""
+        ...
+
+    def send(self, alert: Alert, seconds: float) -> None:
+        """Send `alert` within about `seconds`; raise `ChannelError` when it was not taken."""
+        ...
+
+
+def send_within(channel: Channel, alert: Alert, seconds: float) -> None:
+    """
+    `channel.send`, but over after `seconds` whatever happens; raise `ChannelError`.
+
+    Time-outs of HTTP clients count from byte to byte, so a service that drips bytes can stretch them for
+    ever. The call is left behind in a daemon thread then: Lambda freezes it, a process that ends ends it.
+    """
+    try:
+        _bounded(lambda: channel.send(alert, seconds), seconds)
+    except ChannelError:
+        raise
+    except TimeoutError:
+        raise ChannelError(f"{channel.name}: no answer within {seconds:.1f} s") from None
+    except Exception as error:
+        raise ChannelError(f"{channel.name}: {safe_message(error)}") from None
+
+
+def _bounded(call: Callable[[], Answer], seconds: float) -> Answer:
+    """The call's answer or error, or TimeoutError."""
+    done: queue.SimpleQueue[tuple[Answer | None, BaseException | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            done.put((call(), None))
+        except BaseException as error:
+            done.put((None, error))
+
+    threading.Thread(target=work, daemon=True, name="alert").start()
+    try:
+        answer, error = done.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError from None
+    if error is not None:
+        raise error
+    return answer  # type: ignore[return-value]  # None is an Answer where call gives None

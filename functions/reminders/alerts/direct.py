@@ -1,0 +1,39 @@
+"""
+Alerts that cannot wait for, or do not belong into, the outbox: tests, and the news that there is no database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from reminders.alerts.channels import Channel, ChannelError, send_within
+from reminders.alerts.message import Alert
+from reminders.alerts.outbox import LONGEST_SEND_SECONDS
+from reminders.errors import safe_message
+from reminders.telemetry import logger
+
+DELIVERED = "delivered"
+
+
+def send_now(channels: Sequence[Channel], alert: Alert, seconds: float = LONGEST_SEND_SECONDS) -> dict[str, str]:
+    """
+    Send `alert` to all channels side by side, within `seconds` each.
+
+    Return what happened by channel: "delivered", or the reason why not. Raise nothing.
+    """
+
+    def send(channel: Channel) -> str:
+        try:
+            send_within(channel, alert, seconds)
+        except ChannelError as error:
+            logger.error("alert not delivered", extra={"channel": channel.name, "reason": safe_message(error)})
+            return safe_message(error)
+        logger.info("alert delivered", extra={"channel": channel.name, "alert": alert.kind})
+        return DELIVERED
+
+    if not channels:
+        logger.error("no alert channel is configured: set ALERT_TOPIC_ARN or SLACK_WEBHOOK_SECRET")
+        return {}
+    with ThreadPoolExecutor(len(channels)) as pool:
+        return dict(zip([channel.name for channel in channels], pool.map(send, channels), strict=True))

@@ -1,0 +1,124 @@
+"""
+Slack, by an incoming webhook.
+
+The webhook's URL is a secret: whoever has it can post. It never stands in a message, an error or a log, and
+httpx's own exceptions are not passed on, because they carry the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from reminders.alerts.channels import ChannelError
+from reminders.alerts.message import Alert
+
+# Slack, "Reference: blocks": lengths in characters, counted after escaping.
+HEADER_LIMIT = 150
+TEXT_LIMIT = 3_000
+CUT = "… (cut)"
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class SlackChannel:
+    """
+    Posts alerts to the webhook that `webhook()` tells.
+
+    `newer_webhook(than)` is asked once when Slack says that the webhook is gone: it may have been replaced.
+    """
+
+    name = "slack"
+
+    def __init__(self, webhook: Callable[[], str], newer_webhook: Callable[[str], str | None]) -> None:
+        self._webhook = webhook
+        self._newer_webhook = newer_webhook
+
+    def send(self, alert: Alert, seconds: float) -> None:
+        """Post `alert`; raise `ChannelError` with Slack's answer put into words."""
+        url = self._webhook()
+        try:
+            _post(url, blocks_of(alert), seconds)
+        except ChannelError as error:
+            replaced = self._newer_webhook(url) if error.permanent else None
+            if replaced is None:
+                raise
+            _post(replaced, blocks_of(alert), seconds)
+
+
+def blocks_of(alert: Alert) -> dict[str, Any]:
+    """The message in Block Kit: header, section with the details, context with the last success."""
+    details = "\n".join(f"*{label}:* {_escaped(value)}" for label, value in alert.details())
+    marked = "[test] " if alert.kind == "test" else ""
+    return {
+        # What notifications and screen readers show.
+        "text": _cut(_escaped(marked + alert.headline), TEXT_LIMIT),
+        "blocks": [
+            {
+                "type": "header",
+                "text": {"type": "plain_text", "text": _cut(marked + alert.headline, HEADER_LIMIT), "emoji": False},
+            },
+            {
+                "type": "section",
+                "text": {"type": "mrkdwn", "text": _cut(details or _escaped(alert.headline), TEXT_LIMIT)},
+            },
+            {
+                "type": "context",
+                "elements": [{"type": "mrkdwn", "text": _cut(_escaped(alert.last_success), TEXT_LIMIT)}],
+            },
+        ],
+    }
+
+
+def _escaped(text: str) -> str:
+    """Slack, "Formatting text": these three and no others. Without it <!channel> would page everybody."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - len(CUT)] + CUT
+
+
+def _post(url: str, message: dict[str, Any], seconds: float) -> None:
+    _check(url)
+    try:
+        # A redirect is not followed: it would hand the message, and our trust, to another host.
+        response = httpx.post(url, json=message, timeout=seconds, follow_redirects=False)
+    except httpx.HTTPError as error:
+        raise ChannelError(f"slack: {type(error).__name__}") from None
+    if not response.is_success:
+        raise _refusal(response)
+
+
+def _check(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+        raise ChannelError("slack: the webhook secret does not hold an https URL", permanent=True)
+
+
+# Slack, "Sending messages using incoming webhooks", part "Handling errors".
+_MEANINGS = {
+    400: "it does not accept the message's form",
+    403: "posting is prohibited, by the workspace or its administrators",
+    404: "the webhook or its channel no longer exists",
+    410: "the channel is archived",
+}
+
+
+def _refusal(response: httpx.Response) -> ChannelError:
+    status = response.status_code
+    if status == 429:
+        return ChannelError("slack: too many messages", retry_after=_retry_after(response))
+    if status >= 500:
+        return ChannelError(f"slack: it has trouble of its own ({status})")
+    if response.is_redirect:
+        return ChannelError("slack: the webhook redirects elsewhere, which is not followed", permanent=True)
+    return ChannelError(f"slack: {_MEANINGS.get(status, 'it refuses')} ({status})", permanent=True)
+
+
+def _retry_after(response: httpx.Response) -> timedelta | None:
+    seconds = response.headers.get("retry-after", "")
+    return timedelta(seconds=min(int(seconds), 86_400)) if seconds.isdigit() else None

@@ -1,0 +1,75 @@
+"""
+SNS: one topic, whoever has subscribed to it.
+
+A person reads subject and text in an e-mail; a machine reads the attributes, `payload` being the alert as
+JSON and `kind` there for filter policies.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from reminders.alerts.channels import ChannelError
+from reminders.alerts.message import Alert
+
+# Amazon SNS API Reference, "Publish": ASCII, no line breaks, fewer than 100 characters.
+SUBJECT_LIMIT = 99
+# No retry helps against these until a person has changed something.
+PERMANENT = {
+    "NotFound",
+    "AuthorizationError",
+    "InvalidParameter",
+    "InvalidClientTokenId",
+    "KMSAccessDenied",
+    "KMSDisabled",
+}
+
+
+class SnsClient(Protocol):
+    """The part of boto3's SNS client that is used here."""
+
+    def publish(self, **kwargs: Any) -> Any: ...
+
+
+class SnsChannel:
+    """Publishes alerts to `topic_arn`. `client()` is asked when there is something to publish."""
+
+    name = "sns"
+
+    def __init__(self, client: Callable[[], SnsClient], topic_arn: str) -> None:
+        self._client = client
+        self._topic_arn = topic_arn
+
+    def send(self, alert: Alert, seconds: float) -> None:
+        """Publish `alert`; raise `ChannelError` with the error's code. `seconds` is kept by the caller."""
+        try:
+            self._client().publish(
+                TopicArn=self._topic_arn,
+                Subject=subject_of(alert),
+                Message=alert.text(),
+                MessageAttributes={
+                    "kind": _string(alert.kind),
+                    "job_name": _string(alert.job_name),
+                    "payload": _string(json.dumps(alert.payload(), ensure_ascii=False)),
+                },
+            )
+        except Exception as error:
+            raise _refusal(error) from None
+
+
+def subject_of(alert: Alert) -> str:
+    """The headline as SNS takes it."""
+    marked = "[test] " if alert.kind == "test" else ""
+    return (marked + alert.headline).encode("ascii", "replace").decode()[:SUBJECT_LIMIT]
+
+
+def _string(value: str) -> dict[str, str]:
+    return {"DataType": "String", "StringValue": value}
+
+
+def _refusal(error: Exception) -> ChannelError:
+    """boto3's error, by its code: the text may quote the request."""
+    code = str(getattr(error, "response", {}).get("Error", {}).get("Code", "")) or type(error).__name__
+    return ChannelError(f"sns: {code}", permanent=code in PERMANENT)

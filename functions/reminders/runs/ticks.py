@@ -1,0 +1,87 @@
+"""
+When a run was due, from EventBridge's schedule expressions.
+
+`cron(...)` is evaluated by aws-croniter, which knows EventBridge's dialect: six fields, `?`, `L`, `W`, `#`,
+1 = SUN, years. What it cannot evaluate is refused by name, not guessed: a wrong tick would be a false alarm,
+or worse, none. `rate(...)` has no clock times of its own; its ticks are counted from one that is known.
+All times are UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from aws_croniter import AwsCroniter
+from aws_croniter.exceptions import AwsCroniterExpressionError
+
+from reminders.errors import SettingsError
+
+NAME = "REMINDER_CRON_EXPRESSION"
+_RATE = re.compile(r"rate\((\d+) (minute|hour|day)(s?)\)")
+
+
+class Ticks(Protocol):
+    """The ticks of one schedule."""
+
+    def last(self, until: datetime, known: datetime | None) -> datetime | None:
+        """
+        The newest tick at or before `until` (aware, UTC), or None when that cannot be said.
+
+        `known` is a moment at which the schedule is known to have fired, or to have begun.
+        """
+        ...
+
+
+def parse_schedule(expression: str) -> Ticks:
+    """Read `cron(...)` or `rate(...)`; raise `SettingsError` naming what is not understood."""
+    text = expression.strip()
+    if text.startswith("cron(") and text.endswith(")"):
+        return _cron(text)
+    if text.startswith("rate("):
+        return _rate(text)
+    raise SettingsError(f"{NAME} must be cron(...) or rate(...), got {text!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class _CronTicks:
+    cron: AwsCroniter
+
+    def last(self, until: datetime, known: datetime | None) -> datetime | None:
+        # prev() is exclusive, and ticks fall on whole minutes.
+        after = until.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
+        found: datetime | None = self.cron.occurrence(after).prev()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _RateTicks:
+    interval: timedelta
+
+    def last(self, until: datetime, known: datetime | None) -> datetime | None:
+        if known is None or until < known + self.interval:
+            return None
+        return known + (until - known) // self.interval * self.interval
+
+
+def _cron(text: str) -> Ticks:
+    fields = text[len("cron(") : -1].split()
+    try:
+        return _CronTicks(AwsCroniter(" ".join(fields)))
+    except (AwsCroniterExpressionError, ValueError) as error:
+        # ValueError: the library's grammar lets a form through, LW say, that its parser cannot read.
+        raise SettingsError(f"{NAME} {text!r} cannot be evaluated: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, AwsCroniterExpressionError) else "a field has a form that is not supported"
+
+
+def _rate(text: str) -> Ticks:
+    found = _RATE.fullmatch(text)
+    # EventBridge: "rate(1 hour)" but "rate(2 hours)".
+    if not found or int(found[1]) < 1 or (int(found[1]) == 1) == bool(found[3]):
+        raise SettingsError(f"{NAME} {text!r} is not a rate such as rate(1 hour) or rate(15 minutes)")
+    return _RateTicks(timedelta(**{f"{found[2]}s": int(found[1])}))
