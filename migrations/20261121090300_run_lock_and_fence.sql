@@ -33,21 +33,21 @@ GRANT EXECUTE ON FUNCTION public.hold_run(uuid) TO reminder_scheduler;
 
 -- Contact may be logged in the very moment a batch decides that a reminder is due. The batch therefore
 -- holds the assignments it will remind until it commits: a contact logged before is seen here, one logged
--- after waits a moment and then resolves the new notification. SKIP LOCKED: a batch never waits for
--- somebody's open transaction; the rows it left are looked at again. In id order, so that two holders never
--- wait for each other. SECURITY DEFINER for the same reason as above.
-CREATE FUNCTION public.hold_assignments(ids uuid []) RETURNS TABLE (id uuid, anchor date)
+-- after waits a moment and then resolves the new notification.
+-- By row version (ctid), not by id: a version that was replaced since the batch looked is not there any more,
+-- so what is held is exactly what was evaluated, and no index is walked a second time.
+-- SKIP LOCKED: a batch never waits for somebody's open transaction, so it cannot deadlock with it either; the
+-- rows it left are looked at again. SECURITY DEFINER for the same reason as above.
+CREATE FUNCTION public.hold_assignments(versions tid []) RETURNS SETOF uuid
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = ''
 AS $$
-    SELECT a.id, coalesce(a.last_contact_date, (a.assigned_at AT TIME ZONE 'UTC')::date)
-    FROM public.assignments AS a
-    WHERE a.id = ANY (ids) AND a.status = 'open'
-    ORDER BY a.id
+    SELECT a.id FROM public.assignments AS a
+    WHERE a.ctid = ANY (versions) AND a.status = 'open'
     FOR SHARE SKIP LOCKED
 $$;
 
-REVOKE ALL ON FUNCTION public.hold_assignments(uuid []) FROM PUBLIC, anon, authenticated, service_role;
-GRANT EXECUTE ON FUNCTION public.hold_assignments(uuid []) TO reminder_scheduler;
+REVOKE ALL ON FUNCTION public.hold_assignments(tid []) FROM PUBLIC, anon, authenticated, service_role;
+GRANT EXECUTE ON FUNCTION public.hold_assignments(tid []) TO reminder_scheduler;
 
 -- migrate:down
