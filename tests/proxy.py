@@ -69,6 +69,8 @@ class _Line:
         self._cutting = False
 
     def start(self) -> None:
+        for end in (self._client, self._server):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for pump in (self._upstream, self._downstream):
             threading.Thread(target=self._until_closed, args=[pump], daemon=True).start()
 

@@ -35,8 +35,8 @@ def calls_until_done(call: Callable[[Work], Progress], work: Work) -> list[Progr
     return made
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 3, 6, 7, 8, 50_000])
 @pytest.mark.parametrize("shards", [1, 2, 3, 7, 64])
+@pytest.mark.parametrize("batch_size", [1, 3, 6, 7, 8, 50_000])
 def test_batches_and_shards_of_any_size(
     owner: Connection, make_service: MakeService, run_id: UUID, batch_size: int, shards: int
 ) -> None:
@@ -73,8 +73,8 @@ def test_budget_ends_between_batches(owner: Connection, make_service: MakeServic
     ids = add_assignments(owner, 10)
     # The clock is looked at for the deadline, for each batch's limits, and before each batch but the first.
     progress = make_service(2, Ticking()).work(Work(run_id, TODAY, ALL), budget=4)
-    assert 6 == progress.assignments_evaluated
-    assert UUID(int=ids[5].int + 1) == progress.next_cursor
+    assert 4 == progress.assignments_evaluated
+    assert UUID(int=ids[3].int + 1) == progress.next_cursor
 
 
 def test_call_repeated_with_the_same_run(owner: Connection, make_service: MakeService, run_id: UUID) -> None:
