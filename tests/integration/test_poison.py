@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from ops.local.server import Server
+from reminders import telemetry
 from reminders.database import Connection
 from reminders.errors import DatabaseError
-from reminders.scheduling import service as service_module
 from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import Progress, Shard, Work
 from tests.factories import TODAY, add_assignment, add_assignments, count, notified
@@ -72,7 +72,7 @@ def test_poison_is_named_and_its_values_are_not(
 ) -> None:
     """The log has the assignment's id and PostgreSQL's reason, and nothing of the row."""
     lines: list[tuple[str, dict[str, str]]] = []
-    monkeypatch.setattr(service_module.logger, "error", lambda text, extra: lines.append((text, extra)))
+    monkeypatch.setattr(telemetry.logger, "error", lambda text, extra: lines.append((text, extra)))
     poison = add_assignment(owner)
     forbid(owner, [poison])
     make_service().work(Work(run_id, TODAY, ALL), budget=30)
