@@ -130,7 +130,8 @@ def _whole_number(env: Environment, name: str, *, default: int, low: int, high: 
     if text is None:
         return default
     # isascii: int() would also take other scripts' digits, and "1_000".
-    if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+    # The length, because int() refuses thousands of digits with an error of its own.
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and low <= int(text) <= high):
         raise SettingsError(f"{name} must be a whole number from {low:,} to {high:,}, got {text!r}")
     return int(text)
 
@@ -146,8 +147,12 @@ def _optional_url(env: Environment, name: str) -> str | None:
     text = _optional(env, name)
     if text is None:
         return None
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # an IPv6 address without its bracket, a port that is no number
+        usable = False
+    if not usable or parts.username or parts.query:
         # The value is not echoed: a URL may carry a credential.
         raise SettingsError(f"{name} must be an http(s) URL without credentials and without a query")
     return text.rstrip("/")

@@ -59,7 +59,7 @@ class LocalStack:
             database = create_database(server, "reminders", prepared(server))
             slack = stack.enter_context(Slack())
             running = cls(server, stack.enter_context(aws.result()), slack, database)
-            running._configure(settings)
+            running.configure(settings)
             url = stack.enter_context(scheduler_process(running.scheduler_environment))
             running.environment["REMINDER_FUNCTION_URL"] = url
             yield running
@@ -92,7 +92,8 @@ class LocalStack:
             text=True,
         )
 
-    def _configure(self, settings: Mapping[str, str]) -> None:
+    def configure(self, settings: Mapping[str, str]) -> None:
+        """Let the roles log in, put the secrets, and say so in both environments."""
         logins = give_logins(self.server, self.database)
         # Names of their own: secrets are cached in a warm process, and a test may start many stacks.
         prefix = f"reminders/{uuid.uuid4().hex[:8]}"
@@ -109,10 +110,10 @@ class LocalStack:
 
 
 @contextmanager
-def scheduler_process(environment: Mapping[str, str]) -> Iterator[str]:
+def scheduler_process(environment: Mapping[str, str], handler: str = SCHEDULER) -> Iterator[str]:
     """The scheduler function behind a URL on loopback, in a process of its own that ends with this one."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "ops.local.function_url", SCHEDULER],
+        [sys.executable, "-m", "ops.local.function_url", handler],
         env={**os.environ, **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

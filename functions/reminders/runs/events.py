@@ -56,7 +56,8 @@ def parse_event(event: object) -> RunRequest | TestAlertRequest:
     """Read a Lambda event; raise `EventError`, which says what is accepted, for one that is not known."""
     if not isinstance(event, Mapping):
         raise EventError(f"the event is not a JSON object; {ACCEPTED}")
-    if event.get("source") in EVENT_SOURCES:
+    source = event.get("source")
+    if isinstance(source, str) and source in EVENT_SOURCES:
         return _from_eventbridge(event)
     attributes = {_plain(key): value for key, value in event.items() if _plain(key) in SCHEDULER_ATTRIBUTES}
     rest = {key: value for key, value in event.items() if _plain(key) not in SCHEDULER_ATTRIBUTES}

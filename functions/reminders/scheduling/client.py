@@ -31,6 +31,8 @@ SHORTEST_BUDGET_SECONDS = 0.1
 ATTEMPTS = 4
 # Lambda could not take the call, or its function died: nothing says that the next call dies too.
 RETRYABLE_STATUS = {502, 503, 504}
+# More than the ledger's integer can hold is a lie.
+LARGEST_COUNT = 2**31 - 1
 PROBLEM = "application/problem+json"
 
 
@@ -124,6 +126,8 @@ class HttpScheduler:
             raise DeadlineExceeded("the scheduler did not answer in time") from None
         except httpx.TransportError as error:
             raise _Unreachable(f"scheduler unreachable: {type(error).__name__}") from None
+        except httpx.DecodingError:
+            raise SchedulerError("scheduler's answer could not be decoded") from None
 
 
 class _Unreachable(SchedulerError):
@@ -159,7 +163,9 @@ def _refusal(response: httpx.Response) -> Exception:
         return RunSettledElsewhere("the scheduler says that the run is not running any more")
     told = _told(response)
     text = f"scheduler answered {response.status_code}" + (f": {told}" if told else "")
-    return SchedulerError(text, http_status=response.status_code)
+    # The ledger's http_status is for a status of HTTP that is not 2xx.
+    known = 100 <= response.status_code <= 599 and not response.is_success
+    return SchedulerError(text, http_status=response.status_code if known else None)
 
 
 # A problem document is written by our own service and safe as it is; a proxy in between may write others.
@@ -170,10 +176,16 @@ def _told(response: httpx.Response) -> str:
     """Title and detail of a problem document (RFC 9457), else only the status' standard phrase."""
     try:
         problem = response.json() if response.headers.get("content-type", "").startswith(PROBLEM) else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         problem = {}
-    told = [problem[key] for key in ("title", "detail") if isinstance(problem.get(key), str)]
-    return _PERSONAL.sub("[removed]", ": ".join(told)) if told else response.reason_phrase
+    fields = problem if isinstance(problem, dict) else {}
+    told = [fields[key] for key in ("title", "detail") if isinstance(fields.get(key), str)]
+    return _PERSONAL.sub("[removed]", ": ".join(told)) if told else _phrase(response.status_code)
+
+
+def _phrase(status: int) -> str:
+    """Our own words: the phrase on the wire is whatever the sender likes."""
+    return HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
 
 
 def _progress(response: httpx.Response, work: Work) -> Progress:
@@ -187,7 +199,7 @@ def _progress(response: httpx.Response, work: Work) -> Progress:
             next_cursor=_cursor(answer["next_cursor"], work),
             would_notify=tuple(_planned(row) for row in answer.get("would_notify", ())),
         )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         # The error's text may quote the answer, so only its class is told.
         raise SchedulerError(
             f"scheduler answered 200 with something else than a result ({safe_message(error)})"
@@ -196,7 +208,7 @@ def _progress(response: httpx.Response, work: Work) -> Progress:
 
 
 def _count(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_COUNT:
         raise ValueError("not a count")
     return value
 

@@ -1,0 +1,207 @@
+"""What can be wrong from outside: each a sentence that names the cause, and nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+import pytest
+import stamina
+
+from handlers import wiring
+from ops.local.database import apply_shim, create_database, drop_database
+from ops.local.server import Server, admin
+from ops.local.stack import LocalStack
+from reminders.database import Connection
+from reminders.errors import DatabaseError, DatabaseUnavailable, EventError, SchedulerError, SecretError, SettingsError
+from tests.acceptance.conftest import InvokeProcess, recorded
+from tests.factories import add_assignment, count, runs
+
+NOWHERE = "postgresql://cron_runner:hunter2@127.0.0.1:1/reminders"
+
+
+@pytest.fixture(autouse=True)
+def due(owner: Connection) -> None:
+    add_assignment(owner, 400)
+
+
+@pytest.fixture
+def nothing_written(owner: Connection) -> Iterator[None]:
+    """Neither a row of the ledger nor a notification."""
+    yield
+    assert (0, 0) == (count(owner, "cron_execution_logs"), count(owner, "notifications"))
+
+
+@pytest.mark.usefixtures("nothing_written")
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        ({"hello": "world"}, "unknown key 'hello'; accepted are"),
+        ({"dry_run": "yes"}, "dry_run must be true or false"),
+        ({"as_of": "tomorrow"}, "as_of must be a date as in 2026-11-21, got 'tomorrow'"),
+        ({"as_of": "2025-02-29"}, "as_of must be a date"),
+        ({"scheduled_time": "<aws.scheduler.scheduled-time>"}, "scheduled_time must be an ISO 8601 time"),
+        ({"as_of": "9999-12-31"}, "9999-12-31 has not begun"),
+        ([], "the event is not a JSON object"),
+    ],
+)
+def test_event_that_is_refused(stack: LocalStack, event: Any, told: str) -> None:
+    """A refused event is no run."""
+    with pytest.raises(EventError, match=told):
+        stack.invoke(event)
+
+
+@pytest.mark.usefixtures("nothing_written")
+def test_event_that_is_refused_in_a_process(invoke_process: InvokeProcess) -> None:
+    """As the console shows it: the kind and the sentence."""
+    process = invoke_process({"hello": "world"})
+    out, err = process.communicate(timeout=9)
+    failure = json.loads(err.splitlines()[-1])
+    assert (1, "", "EventError") == (process.returncode, out, failure["errorType"])
+    assert failure["errorMessage"].startswith("unknown key 'hello'; accepted are")
+
+
+@pytest.mark.usefixtures("nothing_written")
+def test_missing_setting(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named."""
+    monkeypatch.delenv("DATABASE_SECRET")
+    with pytest.raises(SettingsError, match=r"^DATABASE_SECRET is not set$"):
+        stack.invoke({})
+
+
+@pytest.mark.usefixtures("nothing_written")
+@pytest.mark.parametrize("name", ["DATABASE_SECRET", "SCHEDULER_TOKEN_SECRET"])
+def test_missing_secret(stack: LocalStack, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The secret is named, with what Secrets Manager said."""
+    monkeypatch.setenv(name, "reminders/forgotten")
+    told = r"^secret 'reminders/forgotten' could not be read: ResourceNotFoundException$"
+    with pytest.raises(SecretError, match=told):
+        stack.invoke({})
+
+
+@pytest.mark.usefixtures("nothing_written")
+def test_secret_that_holds_something_else(stack: LocalStack) -> None:
+    """JSON, as Secrets Manager's own database secrets are: told, and not shown."""
+    stack.aws.put_secret(stack.environment["DATABASE_SECRET"], '{"username": "x", "password": "hunter2"}')
+    with pytest.raises(DatabaseUnavailable, match=r"^the database secret does not hold a libpq URI$"):
+        stack.invoke({})
+
+
+@pytest.mark.usefixtures("nothing_written")
+def test_wrong_password(stack: LocalStack) -> None:
+    """Told as what it is, without user, host or DSN."""
+    name = stack.environment["DATABASE_SECRET"]
+    dsn = stack.server.dsn("cron_runner", stack.database)
+    stack.aws.put_secret(name, dsn.replace(stack.server.password("cron_runner"), "hunter2"))
+    with pytest.raises(DatabaseUnavailable, match=r"^database unreachable: it rejected the password$"):
+        stack.invoke({})
+
+
+@pytest.fixture
+def login(server: Server, database: str) -> Iterator[str]:
+    """A login of the test's own, whose password may change: a member of cron_runner."""
+    name = f"login_{uuid.uuid4().hex[:8]}"
+    with admin(server, database) as superuser:
+        superuser.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'one' IN ROLE cron_runner".encode())
+        yield name
+        superuser.execute(f"DROP ROLE {name}".encode())
+
+
+def test_rotated_password(stack: LocalStack, login: str) -> None:
+    """A warm function whose cached password is rejected fetches the secret afresh, and the run goes."""
+    name = stack.environment["DATABASE_SECRET"]
+    base = stack.server.dsn("cron_runner", stack.database)
+    credentials = f"cron_runner:{quote(stack.server.password('cron_runner'), safe='')}"
+    one, two = (base.replace(credentials, f"{login}:{password}") for password in ("one", "two"))
+    stack.aws.put_secret(name, one)
+    assert "success" == stack.invoke({})["status"]
+    with admin(stack.server, stack.database) as superuser:
+        superuser.execute(f"ALTER ROLE {login} PASSWORD 'two'".encode())
+    stack.aws.put_secret(name, two)
+    assert "success" == stack.invoke({})["status"]
+
+
+@pytest.mark.usefixtures("nothing_written")
+def test_database_that_is_down(stack: LocalStack) -> None:
+    """The cron function's own: there is no ledger to write to, so the error alone tells."""
+    stack.aws.put_secret(stack.environment["DATABASE_SECRET"], NOWHERE)
+    with pytest.raises(DatabaseUnavailable, match=r"^database unreachable: connection refused$"):
+        stack.invoke({})
+
+
+def test_database_that_is_down_for_the_scheduler_alone(stack: LocalStack, owner: Connection) -> None:
+    """The ledger keeps the scheduler's status and its words."""
+    stack.aws.put_secret(stack.scheduler_environment["DATABASE_SECRET"], NOWHERE)
+    told = "scheduler answered 503: Service Unavailable: database unreachable: connection refused"
+    with stamina.set_testing(True, attempts=2), pytest.raises(SchedulerError, match=f"^{told}$"):
+        stack.invoke({})
+    (run,) = runs(owner)
+    assert ("failed", 503, told, 1) == tuple(
+        run[key] for key in ("status", "http_status", "error_message", "consecutive_failure_count")
+    )
+    assert 0 == count(owner, "notifications")
+
+
+def test_scheduler_that_is_down(stack: LocalStack, owner: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No status, for there was no answer."""
+    monkeypatch.setenv("REMINDER_FUNCTION_URL", "http://127.0.0.1:1")
+    with stamina.set_testing(True), pytest.raises(SchedulerError, match=r"^scheduler unreachable: ConnectError$"):
+        stack.invoke({})
+    assert [("failed", None)] == [(run["status"], run["http_status"]) for run in runs(owner)]
+
+
+def test_wrong_token(stack: LocalStack, owner: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """401, and nothing dispatched."""
+    stack.aws.put_secret("reminders/wrong-token", "guess")
+    monkeypatch.setenv("SCHEDULER_TOKEN_SECRET", "reminders/wrong-token")
+    with pytest.raises(SchedulerError, match=r"^scheduler answered 401: Unauthorized$"):
+        stack.invoke({})
+    assert [("failed", 401)] == [(run["status"], run["http_status"]) for run in runs(owner)]
+    assert 0 == count(owner, "notifications")
+
+
+def test_rotated_token(stack: LocalStack) -> None:
+    """The caller knows the new token, the warm door still the old one: it fetches afresh and lets the caller in."""
+    assert "success" == stack.invoke({})["status"]
+    stack.aws.put_secret(stack.environment["SCHEDULER_TOKEN_SECRET"], "the new token")
+    wiring.secrets.cache_clear()
+    assert "success" == stack.invoke({})["status"]
+
+
+@pytest.fixture
+def unmigrated(server: Server) -> Iterator[str]:
+    """A Supabase database before the first migration."""
+    name = create_database(server, f"bare_{uuid.uuid4().hex[:8]}")
+    apply_shim(server, name)
+    yield name
+    drop_database(server, name)
+
+
+def test_migrations_not_applied(stack: LocalStack, unmigrated: str) -> None:
+    """The likeliest cause is said with PostgreSQL's own word."""
+    stack.aws.put_secret(stack.environment["DATABASE_SECRET"], stack.server.dsn("cron_runner", unmigrated))
+    with pytest.raises(DatabaseError, match=r"try_run_lock.* does not exist \(are the migrations applied\?\)$"):
+        stack.invoke({})
+    with psycopg.connect(stack.server.dsn(stack.server.superuser, unmigrated)) as connection:
+        tables = "SELECT FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+        assert [] == connection.execute(tables).fetchall()
+
+
+def test_migrations_not_applied_for_the_scheduler(stack: LocalStack, owner: Connection, unmigrated: str) -> None:
+    """Its answer says so, too, and the ledger keeps it."""
+    secret = stack.scheduler_environment["DATABASE_SECRET"]
+    stack.aws.put_secret(secret, stack.server.dsn("reminder_scheduler", unmigrated))
+    with pytest.raises(SchedulerError, match=r"hold_run.* does not exist \(are the migrations applied\?\)$"):
+        stack.invoke(recorded("cron-scheduler"))
+    assert [("failed", 500)] == [(run["status"], run["http_status"]) for run in runs(owner)]
+
+
+def test_lambda_with_too_little_time(stack: LocalStack, owner: Connection) -> None:
+    """A run that has no time to work says so, and settles within what is left."""
+    with pytest.raises(Exception, match=r"^deadline_exceeded: no time was left to go on dispatching$"):
+        stack.invoke({}, seconds=5)
+    assert [("failed", 0)] == [(run["status"], run["reminders_dispatched"]) for run in runs(owner)]

@@ -1,0 +1,149 @@
+"""Two runs at once, and runs that end badly: the lock, seen from outside."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+
+from ops.local.stack import LocalStack
+from reminders.database import Connection
+from reminders.runs.lock import LOCK_KEY
+from tests.acceptance.conftest import Gate, InvokeProcess, recorded
+from tests.factories import add_assignment, count, runs
+from tests.integration.test_lock import HELD
+from tests.ops.helpers import eventually
+
+DAY = date(2025, 11, 21)
+
+
+def lock_is_held(owner: Connection) -> bool:
+    return (LOCK_KEY,) in owner.execute(HELD).fetchall()
+
+
+@pytest.fixture
+def due(owner: Connection) -> None:
+    """One assignment, reminder due."""
+    add_assignment(owner, 10, today=DAY)
+
+
+@pytest.mark.usefixtures("due")
+def test_second_run_while_the_first_goes(invoke_process: InvokeProcess, owner: Connection, gate: Gate) -> None:
+    """Two real processes: one success, one skipped at once with its note; the reminder goes out once."""
+    gate.close()
+    first = invoke_process(recorded("cron-scheduler"))
+    gate.wait_for_somebody()
+    assert lock_is_held(owner)
+    assert ["running"] == [run["status"] for run in runs(owner)]
+
+    out, _ = invoke_process({}).communicate(timeout=9)
+    second = json.loads(out)
+    assert ("skipped", "advisory_lock_held") == (second["status"], second["note"])
+    assert lock_is_held(owner)
+
+    gate.open()
+    out, _ = first.communicate(timeout=9)
+    assert ("success", 1) == (json.loads(out)["status"], json.loads(out)["reminders_dispatched"])
+    assert [("success", None), ("skipped", "advisory_lock_held")] == [(r["status"], r["note"]) for r in runs(owner)]
+    assert 1 == count(owner, "notifications")
+    assert not lock_is_held(owner)
+
+
+@pytest.mark.usefixtures("due")
+def test_two_runs_in_the_same_moment(invoke_process: InvokeProcess, owner: Connection) -> None:
+    """Whoever wins, nobody is notified twice, and each invocation has its row."""
+    both = [invoke_process(recorded("cron-scheduler")) for _ in range(2)]
+    assert [0, 0] == [(process.communicate(timeout=9), process.returncode)[1] for process in both]
+    assert 2 == count(owner, "cron_execution_logs")
+    assert 1 == count(owner, "notifications")
+    assert not lock_is_held(owner)
+
+
+@pytest.mark.usefixtures("due")
+def test_run_that_is_killed(stack: LocalStack, invoke_process: InvokeProcess, owner: Connection, gate: Gate) -> None:
+    """The lock is free at once, the row is left behind, and the next run settles it as a failure that counts."""
+    gate.close()
+    victim = invoke_process(recorded("cron-scheduler"))
+    gate.wait_for_somebody()
+    victim.kill()
+    assert eventually(lambda: not lock_is_held(owner))
+    assert ["running"] == [run["status"] for run in runs(owner)]
+
+    gate.open()
+    again = stack.invoke(recorded("cron-scheduler"))
+    abandoned, rescuer = runs(owner)
+    assert ("failed", 1, None) == tuple(
+        abandoned[key] for key in ("status", "consecutive_failure_count", "duration_ms")
+    )
+    assert abandoned["error_message"].startswith("abandoned:")
+    assert ("success", "success", 0) == (again["status"], rescuer["status"], rescuer["consecutive_failure_count"])
+    assert 1 == count(owner, "notifications")
+
+
+SHORT_LEASE = """
+import sys
+import handlers.cron
+from ops.local.invoke import main
+from reminders.runs import lifecycle, lock
+from reminders.scheduling import client
+
+lock.GRACE_SECONDS, lifecycle.RESERVE_SECONDS, client.ANSWER_MARGIN_SECONDS = 0.5, 0.2, 0.2
+main(["handlers.cron:handler", sys.argv[1], "--timeout", "2"])
+"""
+
+
+@pytest.fixture
+def frozen(stack: LocalStack, gate: Gate) -> Iterator[subprocess.Popen[str]]:
+    """A run of 2 s with a grace of half a second, frozen in the middle as Lambda freezes an environment."""
+    command = [sys.executable, "-c", SHORT_LEASE, json.dumps(recorded("cron-scheduler"))]
+    gate.close()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        gate.wait_for_somebody()
+        process.send_signal(signal.SIGSTOP)
+        yield process
+        process.kill()
+
+
+@pytest.mark.usefixtures("due")
+def test_run_that_is_frozen_past_its_lease(
+    stack: LocalStack, owner: Connection, gate: Gate, frozen: subprocess.Popen[str]
+) -> None:
+    """PostgreSQL takes the lock back, the next run takes over, and the thawed one changes nothing."""
+    assert lock_is_held(owner)
+    assert eventually(lambda: not lock_is_held(owner), 5)
+    gate.open()
+    assert "success" == stack.invoke(recorded("cron-scheduler"))["status"]
+    settled = runs(owner)
+    assert [("failed", 1), ("success", 0)] == [(r["status"], r["consecutive_failure_count"]) for r in settled]
+    assert settled[0]["error_message"].startswith("abandoned:")
+
+    frozen.send_signal(signal.SIGCONT)
+    frozen.wait(9)
+    assert 0 != frozen.returncode
+    assert settled == runs(owner)
+    assert 1 == count(owner, "notifications")
+
+
+def test_lock_is_free_after_a_success(stack: LocalStack, owner: Connection) -> None:
+    """A run leaves no connection and no lock behind."""
+    stack.invoke({})
+    assert not lock_is_held(owner)
+    ours = "SELECT FROM pg_stat_activity WHERE application_name LIKE 'reminders-%' AND datname = current_database()"
+    assert eventually(lambda: [] == owner.execute(ours).fetchall())
+
+
+def test_lock_is_free_after_a_failure(stack: LocalStack, owner: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error is raised, the row is failed, the lock is free, and the next run goes."""
+    working = stack.environment["REMINDER_FUNCTION_URL"]
+    monkeypatch.setenv("REMINDER_FUNCTION_URL", f"{working}/nowhere")
+    with pytest.raises(Exception, match=r"^scheduler answered 404: Not Found$"):
+        stack.invoke({})
+    assert not lock_is_held(owner)
+    monkeypatch.setenv("REMINDER_FUNCTION_URL", working)
+    assert "success" == stack.invoke({})["status"]
+    assert [("failed", 404), ("success", None)] == [(r["status"], r["http_status"]) for r in runs(owner)]

@@ -1,0 +1,113 @@
+"""
+What all tests share: one PostgreSQL server and one AWS a session, one database a test.
+
+A database is a copy of a migrated template and takes some 50 ms; a test never cleans up after itself.
+On a disk it takes 350 ms, for it is 300 files, so the server lives in memory where that can be had.
+The folder `ops` has a `server` of its own, once for each PostgreSQL that is installed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from ops.local.aws import Aws
+from ops.local.database import LOGIN_ROLES, create_database, drop_database, give_logins, prepared
+from ops.local.server import MIGRATOR, Server, any_server
+from reminders.database import Connection
+
+AsRole = Callable[[str], Connection]
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    with _temp_directory_in_memory(), any_server() as running:
+        yield running
+
+
+@contextmanager
+def _temp_directory_in_memory() -> Iterator[None]:
+    """Containers often have a /dev/shm of 64 MB, or one where no program may run: that is left alone."""
+    memory = Path("/dev/shm")
+    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 6 << 30
+    if not roomy or os.statvfs(memory).f_flag & os.ST_NOEXEC:
+        yield
+    else:
+        with tempfile.TemporaryDirectory(prefix="reminders-tests-", dir=memory) as folder:
+            os.chmod(folder, 0o711)  # root's server runs as another user, who must get in
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(tempfile, "tempdir", folder)
+                yield
+
+
+@pytest.fixture(scope="session")
+def template(server: Server) -> str:
+    """A migrated database to copy, on a server where our roles can log in."""
+    name = prepared(server)
+    give_logins(server, name)
+    return name
+
+
+@contextmanager
+def fresh_database(server: Server, template: str) -> Iterator[str]:
+    name = create_database(server, f"test_{uuid.uuid4().hex[:12]}", template)
+    try:
+        yield name
+    finally:
+        drop_database(server, name)
+
+
+@pytest.fixture
+def database(server: Server, template: str) -> Iterator[str]:
+    """The name of a migrated database of the test's own."""
+    with fresh_database(server, template) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def module_database(server: Server, template: str) -> Iterator[str]:
+    """One for all tests of a module: for what is slow to fill, and for hypothesis."""
+    with fresh_database(server, template) as name:
+        yield name
+
+
+@pytest.fixture
+def owner(server: Server, database: str) -> Iterator[Connection]:
+    """Autocommitting, as `postgres`, who owns the tables."""
+    with psycopg.connect(server.dsn(MIGRATOR, database), autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def as_role(server: Server, database: str) -> Iterator[AsRole]:
+    """Makes autocommitting connections: our roles log in, Supabase's are become by SET ROLE."""
+    with ExitStack() as stack:
+        yield lambda role: stack.enter_context(connect_as(server, database, role))
+
+
+@contextmanager
+def connect_as(server: Server, database: str, role: str) -> Iterator[psycopg.Connection[Any]]:
+    """As the functions connect: autocommit and, for a transaction pooler, nothing prepared."""
+    login = role if role in LOGIN_ROLES else MIGRATOR
+    with psycopg.connect(server.dsn(login, database), autocommit=True, prepare_threshold=None) as connection:
+        if login != role:
+            connection.execute("SELECT set_config('role', %s, false)", [role])
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[Aws]:
+    """Secrets Manager and SNS on loopback, for this process and its children."""
+    with Aws.start() as running, pytest.MonkeyPatch.context() as environment:
+        for name, value in running.environment().items():
+            environment.setenv(name, value)
+        yield running

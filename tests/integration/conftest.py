@@ -1,0 +1,36 @@
+"""The rooms on a real database: the service and the ledger, each as the role that it has in production."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+
+from reminders.database import Connection
+from reminders.runs.ledger import Ledger
+from reminders.scheduling.service import ReminderSchedulerService
+from tests.conftest import AsRole
+from tests.factories import add_run
+
+MakeService = Callable[..., ReminderSchedulerService]
+
+
+@pytest.fixture
+def run_id(owner: Connection) -> UUID:
+    """A run that is 'running'."""
+    return add_run(owner)
+
+
+@pytest.fixture
+def make_service(as_role: AsRole) -> MakeService:
+    def make(batch_size: int = 100, clock: Callable[[], float] = time.monotonic) -> ReminderSchedulerService:
+        return ReminderSchedulerService(as_role("reminder_scheduler"), batch_size, clock)
+
+    return make
+
+
+@pytest.fixture
+def ledger(as_role: AsRole) -> Ledger:
+    return Ledger(as_role("cron_runner"), reconnect=lambda: as_role("cron_runner"))

@@ -1,0 +1,98 @@
+"""Assignments that somebody else has locked, or moves, in the very moment of their batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from ops.local.server import MIGRATOR, Server
+from reminders.database import Connection
+from reminders.scheduling.work import Progress, Shard, Work
+from tests.factories import TODAY, add_assignments, add_run, count, notified
+from tests.integration.conftest import MakeService
+from tests.integration.test_fence import After
+
+ALL = Shard(0, 1)
+
+
+@pytest.fixture
+def somebody(server: Server, database: str) -> Iterator[Connection]:
+    """Another session; it must end before the database is dropped."""
+    with psycopg.connect(server.dsn(MIGRATOR, database)) as connection:
+        yield connection
+        connection.rollback()
+
+
+@contextmanager
+def locked(somebody: Connection, assignment_id: UUID) -> Iterator[None]:
+    somebody.execute("SELECT FROM assignments WHERE id = %s FOR UPDATE", [assignment_id])
+    yield
+    somebody.rollback()
+
+
+def test_locked_through_the_whole_run(
+    owner: Connection, make_service: MakeService, run_id: UUID, somebody: Connection
+) -> None:
+    """The batch does not wait: it counts the assignment as failed, and the next run reminds."""
+    ids = add_assignments(owner, 5)
+    with locked(somebody, ids[2]):
+        progress = make_service(2).work(Work(run_id, TODAY, ALL), budget=5)
+    assert Progress(5, 4, 1, None) == progress
+    assert (ids[2], "reminder") not in notified(owner)
+    next_run = make_service(2).work(Work(add_run(owner), TODAY, ALL), budget=5)
+    assert Progress(5, 1, 0, None) == next_run
+
+
+def test_locked_for_a_moment(owner: Connection, make_service: MakeService, run_id: UUID, somebody: Connection) -> None:
+    """What was free again by the end of the call is reminded by a second look."""
+    ids = add_assignments(owner, 5)
+    somebody.execute("SELECT FROM assignments WHERE id = %s FOR UPDATE", [ids[0]])
+    # Looks: the deadline, then two for each batch but one for the first. The lock goes before the third.
+    service = make_service(2, After(5, somebody.rollback))
+    assert Progress(5, 5, 0, None) == service.work(Work(run_id, TODAY, ALL), budget=5)
+    assert {(i, "reminder") for i in ids} == notified(owner)
+
+
+def test_contact_logged_while_the_batch_looks(
+    owner: Connection, make_service: MakeService, run_id: UUID, somebody: Connection
+) -> None:
+    """Somebody has logged contact, but not committed yet: nobody is reminded of a contact just made."""
+    ids = add_assignments(owner, 5)
+    somebody.execute("UPDATE assignments SET last_contact_date = %s WHERE id = %s", [TODAY, ids[1]])
+    service = make_service(5, After(3, somebody.commit))
+    assert Progress(5, 4, 0, None) == service.work(Work(run_id, TODAY, ALL), budget=5)
+    assert (ids[1], "reminder") not in notified(owner)
+
+
+def test_locked_with_nothing_due(
+    owner: Connection, make_service: MakeService, run_id: UUID, somebody: Connection
+) -> None:
+    """A locked assignment that is not due is nobody's concern."""
+    ids = add_assignments(owner, 3, gap=2)
+    with locked(somebody, ids[0]):
+        assert Progress(3, 0, 0, None) == make_service().work(Work(run_id, TODAY, ALL), budget=5)
+
+
+def test_day_without_news_locks_nothing(owner: Connection, make_service: MakeService, somebody: Connection) -> None:
+    """When all is dispatched already, a run neither waits for anybody nor counts a failure."""
+    ids = add_assignments(owner, 3)
+    make_service().work(Work(add_run(owner), TODAY, ALL), budget=5)
+    with locked(somebody, ids[0]):
+        assert Progress(3, 0, 0, None) == make_service().work(Work(add_run(owner), TODAY, ALL), budget=5)
+
+
+def test_table_locked_by_a_migration(
+    owner: Connection, make_service: MakeService, run_id: UUID, somebody: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock timeout is tried again; then the assignment counts as failed and is left to the next run."""
+    service = make_service(1)
+    monkeypatch.setattr(type(service), "_limits", lambda *_: {"lock_timeout": "50", "statement_timeout": "2000"})
+    add_assignments(owner, 1)
+    somebody.execute("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE")
+    assert Progress(1, 0, 1, None) == service.work(Work(run_id, TODAY, ALL), budget=5)
+    somebody.rollback()
+    assert 0 == count(owner, "notifications")

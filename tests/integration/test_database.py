@@ -1,0 +1,147 @@
+"""Connections that fail in a sentence, errors without row values, settings that do not stay."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+
+from ops.local.server import ExistingServer, Server, admin
+from reminders import database as database_module
+from reminders.database import Connection, Queries, connect, errors_translated, transaction
+from reminders.errors import DatabaseError, DatabaseUnavailable
+from tests.conftest import AsRole
+from tests.factories import add_assignment
+
+
+def test_connection_as_a_function_makes_it(server: Server, database: str) -> None:
+    """Named for pg_stat_activity, autocommit, nothing prepared; psycopg's C implementation."""
+    with connect(server.dsn("cron_runner", database), name="reminders-test") as connection:
+        assert ("reminders-test",) == connection.execute("SHOW application_name").fetchone()
+        assert (True, None) == (connection.autocommit, connection.prepare_threshold)
+    import psycopg
+
+    assert "binary" == psycopg.pq.__impl__
+
+
+@pytest.mark.parametrize(
+    ("dsn", "told"),
+    [
+        ("postgresql://nobody:x@127.0.0.1:1/x", "database unreachable: connection refused"),
+        ("postgresql://nobody:x@host.invalid/x", "database unreachable: its host name cannot be resolved"),
+        ("not a dsn hunter2", "the database secret does not hold a libpq URI"),
+        ("", "database unreachable: "),
+    ],
+)
+def test_no_connection(dsn: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason in words of our own, without the DSN, its host or its user."""
+    monkeypatch.setenv("PGHOST", "127.0.0.1")
+    monkeypatch.setenv("PGPORT", "1")
+    with pytest.raises(DatabaseUnavailable) as caught:
+        connect(dsn, name="x")
+    assert str(caught.value).startswith(told)
+    assert not any(secret in str(caught.value) for secret in ("127.0.0.1", "nobody", "invalid", "hunter2"))
+
+
+def test_wrong_password(server: Server, database: str) -> None:
+    """Told as what it is."""
+    dsn = server.dsn("cron_runner", database).replace(server.password("cron_runner"), "hunter2")
+    with pytest.raises(DatabaseUnavailable, match=r"^database unreachable: it rejected the password$"):
+        connect(dsn, name="x")
+
+
+def test_unknown_database(server: Server, template: str) -> None:
+    """Told as what it is; its name is not."""
+    with pytest.raises(DatabaseUnavailable, match=r"^database unreachable: it does not know the database$"):
+        connect(server.dsn("cron_runner", "anna_smith"), name="x")
+
+
+def test_plain_text_to_another_machine(server: Server, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the host is not this machine and the URI says nothing, TLS is a must."""
+    if isinstance(server, ExistingServer):
+        pytest.skip("it may offer TLS")
+    monkeypatch.setattr(database_module, "LOOPBACK", set())
+    dsn = server.dsn("cron_runner", database).replace("sslmode=disable", "")
+    with pytest.raises(DatabaseUnavailable, match="no TLS connection could be made"):
+        connect(dsn, name="x")
+
+
+def test_password_with_odd_characters(server: Server, database: str) -> None:
+    """A URI's percent-encoding is libpq's to read."""
+    with admin(server, database) as superuser:
+        superuser.execute("CREATE ROLE odd_one LOGIN PASSWORD 'p@ss/w:rd %'")
+    base = server.dsn("cron_runner", database)
+    login = f"odd_one:{quote('p@ss/w:rd %', safe='')}"
+    try:
+        connect(base.replace(f"cron_runner:{server.password('cron_runner')}", login), name="x").close()
+    finally:
+        with admin(server, database) as superuser:
+            superuser.execute("DROP ROLE odd_one")
+
+
+def test_errors_hold_no_row_values(owner: Connection, as_role: AsRole) -> None:
+    """DETAIL lines quote rows; SQLSTATE, class, message and names do not."""
+    assignment = add_assignment(owner)
+    with pytest.raises(DatabaseError) as caught, errors_translated():
+        owner.execute("INSERT INTO assignments (id, org_id, peer_mentor_id) VALUES (%s, %s, %s)", [assignment] * 3)
+    assert str(assignment) not in str(caught.value)
+    assert "UniqueViolation 23505" in str(caught.value)
+    assert "assignments_pkey" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("SELECT 'Anna Smith'::int", "InvalidTextRepresentation 22P02"),
+        ("DO $$ BEGIN RAISE 'Anna Smith moved'; END $$", "RaiseException P0001"),
+        ("SELECT * FROM no_such_table", "UndefinedTable 42P01: relation"),
+    ],
+)
+def test_errors_whose_message_quotes_values(owner: Connection, statement: str, told: str) -> None:
+    """Bad data and RAISE quote what was given: of those only class and SQLSTATE are told."""
+    with pytest.raises(DatabaseError) as caught, errors_translated():
+        owner.execute(statement.encode())
+    assert str(caught.value).startswith(told)
+    assert "Anna" not in str(caught.value)
+
+
+def test_missing_table(owner: Connection) -> None:
+    """The likeliest reason is said with it."""
+    with pytest.raises(DatabaseError, match=r"\(are the migrations applied\?\)$"), errors_translated():
+        owner.execute("SELECT * FROM no_such_table")
+
+
+def test_connection_that_is_gone(server: Server, database: str, as_role: AsRole) -> None:
+    """A session that the server ended is unavailable, not refused: a retry may help."""
+    connection = as_role("cron_runner")
+    with admin(server, database) as superuser:
+        superuser.execute("SELECT pg_terminate_backend(%s, 5000)", [connection.info.backend_pid])
+    for _ in range(2):  # the server's word first, then a connection known to be closed
+        with pytest.raises(DatabaseUnavailable), errors_translated():
+            connection.execute("SELECT 1")
+
+
+def test_settings_of_a_transaction(owner: Connection) -> None:
+    """They hold inside, for several at once, and not after."""
+    with transaction(owner, {"statement_timeout": "1234ms", "lock_timeout": "5678ms"}):
+        assert [("1234ms",), ("5678ms",)] == [
+            owner.execute("SHOW statement_timeout").fetchone(),
+            owner.execute("SHOW lock_timeout").fetchone(),
+        ]
+    assert ("0",) == owner.execute("SHOW statement_timeout").fetchone()
+
+
+def test_transaction_that_fails(owner: Connection) -> None:
+    """Nothing of it stays."""
+    with pytest.raises(DatabaseError, match="22012"), transaction(owner):
+        owner.execute("INSERT INTO org_settings (org_id) VALUES (gen_random_uuid())")
+        owner.execute("SELECT 1/0")
+    assert (0,) == owner.execute("SELECT count(*) FROM org_settings").fetchone()
+
+
+def test_query_without_a_row(owner: Connection) -> None:
+    """Where one row is certain, its absence is an error that names the query."""
+    queries = Queries("reminders.scheduling", "scheduling.sql")
+    queries.by_name["first_open"] += b" -- no assignments here"
+    with pytest.raises(DatabaseError, match=r"^query first_open gave no row$"):
+        queries.one(owner, "first_open", dict, first=None, last=None)

@@ -1,0 +1,83 @@
+"""A run that is over dispatches nothing more, and being declared over waits for the batch in flight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID, uuid4
+
+import pytest
+
+from reminders.database import Connection
+from reminders.errors import RunSettledElsewhere
+from reminders.runs.ledger import Ledger, Outcome
+from reminders.scheduling.work import Shard, Totals, Work
+from tests.conftest import AsRole
+from tests.factories import TODAY, add_assignments, add_run, count, runs
+from tests.integration.conftest import MakeService
+from tests.ops.helpers import eventually
+
+ALL = Shard(0, 1)
+
+
+class After:
+    """A clock that does something at its nth look."""
+
+    def __init__(self, looks: int, act: Callable[[], object]) -> None:
+        self._left, self._act = looks, act
+
+    def __call__(self) -> float:
+        self._left -= 1
+        if self._left == 0:
+            self._act()
+        return 0.0
+
+
+@pytest.mark.parametrize("status", ["success", "failed", "skipped", None])
+def test_run_that_does_not_run(owner: Connection, make_service: MakeService, status: str | None) -> None:
+    """A settled run, and one that was never there, dispatch nothing."""
+    add_assignments(owner, 3)
+    run_id = add_run(owner, status) if status else uuid4()
+    with pytest.raises(RunSettledElsewhere):
+        make_service().work(Work(run_id, TODAY, ALL), budget=5)
+    assert 0 == count(owner, "notifications")
+
+
+def test_run_settled_between_two_batches(
+    owner: Connection, make_service: MakeService, run_id: UUID, ledger: Ledger
+) -> None:
+    """What was dispatched stays; the next batch finds the fence."""
+    add_assignments(owner, 6)
+
+    def settle() -> None:
+        ledger.settle(run_id, Outcome("failed", Totals(), "abandoned: by a test", abandoned=True))
+
+    # Looks: the deadline, the first batch's limits, before the second batch.
+    service = make_service(2, After(3, settle))
+    with pytest.raises(RunSettledElsewhere):
+        service.work(Work(run_id, TODAY, ALL), budget=5)
+    assert 2 == count(owner, "notifications")
+
+
+def test_settling_waits_for_the_batch_in_flight(
+    owner: Connection, as_role: AsRole, run_id: UUID, ledger: Ledger
+) -> None:
+    """A run cannot be declared over while a batch of it may still commit."""
+    batch = as_role("reminder_scheduler")
+    batch.execute("BEGIN")
+    assert (True,) == batch.execute("SELECT hold_run(%s)", [run_id]).fetchone()
+    waiting = "SELECT FROM pg_locks WHERE NOT granted"
+    with ThreadPoolExecutor() as pool:
+        settling = pool.submit(ledger.settle, run_id, Outcome("failed", Totals(), "abandoned: x"))
+        assert eventually(lambda: bool(owner.execute(waiting).fetchall()))
+        assert ["running"] == [run["status"] for run in runs(owner)]
+        batch.execute("COMMIT")
+        assert "failed" == settling.result(5).status
+
+
+def test_two_batches_of_one_run_do_not_wait_for_each_other(as_role: AsRole, run_id: UUID) -> None:
+    """Shards hold the same row at once: FOR SHARE, not FOR UPDATE."""
+    for connection in (as_role("reminder_scheduler"), as_role("reminder_scheduler")):
+        connection.execute("BEGIN")
+        connection.execute("SET LOCAL lock_timeout = '200ms'")
+        assert (True,) == connection.execute("SELECT hold_run(%s)", [run_id]).fetchone()

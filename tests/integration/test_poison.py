@@ -1,0 +1,111 @@
+"""Rows that make their batch fail: set aside one by one, counted, named in the log; the rest goes through."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from ops.local.server import Server
+from reminders import telemetry
+from reminders.database import Connection
+from reminders.errors import DatabaseError
+from reminders.scheduling.service import ReminderSchedulerService
+from reminders.scheduling.work import Progress, Shard, Work
+from tests.factories import TODAY, add_assignment, add_assignments, count, notified
+from tests.integration.conftest import MakeService
+from tests.proxy import Wire
+
+ALL = Shard(0, 1)
+
+
+def forbid(owner: Connection, ids: Iterable[UUID]) -> None:
+    """No notification may be inserted for these: error 23514."""
+    listed = ", ".join(f"'{i}'" for i in ids)
+    owner.execute(f"ALTER TABLE notifications ADD CHECK (assignment_id NOT IN ({listed}))".encode())
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 8, 100])
+@pytest.mark.parametrize("poisoned", [[0], [7], [12], [3, 4], [0, 6, 12], list(range(13))])
+def test_poison_rows(
+    owner: Connection, make_service: MakeService, run_id: UUID, batch_size: int, poisoned: list[int]
+) -> None:
+    """Wherever poison stands, it alone is missing, and every assignment is evaluated once."""
+    ids = add_assignments(owner, 13)
+    bad = [ids[n] for n in poisoned]
+    forbid(owner, bad)
+    progress = make_service(batch_size).work(Work(run_id, TODAY, ALL), budget=30)
+    assert Progress(13, 13 - len(bad), len(bad), None) == progress
+    assert {(i, "reminder") for i in ids if i not in bad} == notified(owner)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_date_that_cannot_be_counted_with(
+    owner: Connection, make_service: MakeService, run_id: UUID, dry_run: bool
+) -> None:
+    """Poison may lie in the evaluation itself (an infinite date); a dry run survives it as a run does."""
+    ids = add_assignments(owner, 9)
+    owner.execute("UPDATE assignments SET last_contact_date = '-infinity' WHERE id = %s", [ids[4]])
+    work = Work(None if dry_run else run_id, TODAY, ALL, dry_run=dry_run)
+    progress = make_service(4).work(work, budget=30)
+    assert (9, 8, 1) == (progress.assignments_evaluated, progress.reminders_dispatched, progress.assignments_failed)
+
+
+def test_trigger_of_the_application_that_raises(owner: Connection, make_service: MakeService, run_id: UUID) -> None:
+    """An exception of somebody's trigger is a row's fault as well."""
+    ids = add_assignments(owner, 5)
+    owner.execute(
+        f"""
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN IF new.assignment_id = '{ids[2]}' THEN RAISE 'Anna Smith has moved'; END IF; RETURN new; END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON notifications FOR EACH ROW EXECUTE FUNCTION refuse();
+        """.encode()
+    )
+    assert Progress(5, 4, 1, None) == make_service().work(Work(run_id, TODAY, ALL), budget=30)
+
+
+def test_poison_is_named_and_its_values_are_not(
+    owner: Connection, make_service: MakeService, run_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log has the assignment's id and PostgreSQL's reason, and nothing of the row."""
+    lines: list[tuple[str, dict[str, str]]] = []
+    monkeypatch.setattr(telemetry.logger, "error", lambda text, extra: lines.append((text, extra)))
+    poison = add_assignment(owner)
+    forbid(owner, [poison])
+    make_service().work(Work(run_id, TODAY, ALL), budget=30)
+    ((text, extra),) = lines
+    assert "assignment set aside" == text
+    assert str(poison) == extra["assignment_id"]
+    assert "CheckViolation 23514" in extra["reason"]
+    assert "Failing row" not in extra["reason"]
+
+
+def test_one_poison_row_among_many_costs_few_batches(owner: Connection, server: Server, database: str) -> None:
+    """Splitting finds the row in O(log n) batches: two for each halving."""
+    ids = add_assignments(owner, 1000)
+    forbid(owner, [ids[617]])
+    run = owner.execute(
+        "INSERT INTO cron_execution_logs (job_name, trigger_source, status) VALUES ('j', 'manual', 'running')"
+        " RETURNING id"
+    ).fetchone()
+    assert run
+    with (
+        Wire(server.dsn("reminder_scheduler", database)) as wire,
+        psycopg.connect(wire.dsn, autocommit=True, prepare_threshold=None) as connection,
+    ):
+        service = ReminderSchedulerService(connection, 1000, lambda: 0.0)
+        assert Progress(1000, 999, 1, None) == service.work(Work(run[0], TODAY, ALL), budget=1)
+        batches = sum("hold_run" in statement for statement in wire.statements)
+    assert batches <= 2 * math.ceil(math.log2(1000)) + 2
+
+
+def test_fault_that_no_splitting_cures(owner: Connection, make_service: MakeService, run_id: UUID) -> None:
+    """A missing right is not a row's fault: the call fails at once, says so, and dispatches nothing."""
+    add_assignments(owner, 8)
+    owner.execute("REVOKE INSERT (gap_days) ON notifications FROM reminder_scheduler")
+    with pytest.raises(DatabaseError, match="InsufficientPrivilege 42501: permission denied for table notifications"):
+        make_service().work(Work(run_id, TODAY, ALL), budget=30)
+    assert 0 == count(owner, "notifications")

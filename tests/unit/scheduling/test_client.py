@@ -1,0 +1,342 @@
+"""The HTTP client against a real server on loopback that fails, stalls, redirects and lies."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import stamina
+
+from reminders.errors import DeadlineExceeded, ReminderError, RunSettledElsewhere, SchedulerError
+from reminders.scheduling import client
+from reminders.scheduling.client import ATTEMPTS, CALL_BUDGET_SECONDS, PROBLEM, HttpScheduler, InProcessScheduler
+from reminders.scheduling.work import Planned, Progress, Shard, Work
+
+RUN = UUID(int=1)
+WORK = Work(RUN, date(2026, 11, 21), Shard(1, 4), cursor=UUID(int=(1 << 126) + 5))
+DONE: dict[str, Any] = {
+    "assignments_evaluated": 7,
+    "reminders_dispatched": 3,
+    "assignments_failed": 1,
+    "next_cursor": None,
+}
+Answer = Callable[["Door"], None]
+
+
+class Door(BaseHTTPRequestHandler):
+    """Answers with the next of the server's answers; the last one stays."""
+
+    protocol_version = "HTTP/1.1"
+    server: FakeService
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.requests.append((self.path, dict(self.headers), json.loads(body)))
+        answers = self.server.answers
+        (answers.pop(0) if len(answers) > 1 else answers[0])(self)
+
+    def do_GET(self) -> None:
+        self.server.requests.append((self.path, dict(self.headers), {}))
+        self.close_connection = True
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+class FakeService(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Door)
+        self.requests: list[tuple[str, dict[str, str], dict[str, Any]]] = []
+        self.answers: list[Answer] = [result(DONE)]
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+def result(body: object, status: int = 200, content_type: str = "application/json") -> Answer:
+    return raw(json.dumps(body).encode(), status, {"content-type": content_type})
+
+
+def raw(body: bytes, status: int = 200, headers: dict[str, str] | None = None, phrase: str | None = None) -> Answer:
+    def answer(door: Door) -> None:
+        door.send_response(status, phrase)
+        for name, value in (headers or {}).items():
+            door.send_header(name, value)
+        door.send_header("content-length", str(len(body)))
+        door.end_headers()
+        door.wfile.write(body)
+
+    return answer
+
+
+def hang_up(door: Door) -> None:
+    door.close_connection = True
+
+
+@pytest.fixture
+def service() -> Iterator[FakeService]:
+    with FakeService() as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield running
+        running.shutdown()
+
+
+@pytest.fixture
+def http() -> Iterator[httpx.Client]:
+    with httpx.Client() as connections:
+        yield connections
+
+
+Call = Callable[..., Progress]
+
+
+@pytest.fixture
+def call(service: FakeService, http: httpx.Client) -> Iterator[Call]:
+    """Calls the service without waiting between attempts."""
+
+    def make(work: Work = WORK, seconds: float = 10.0, newer: str | None = None, url: str = service.url) -> Progress:
+        scheduler = HttpScheduler(url, "s3cret", lambda: newer, http, time.monotonic)
+        return scheduler(work, time.monotonic() + seconds)
+
+    with stamina.set_testing(True, attempts=ATTEMPTS, cap=True):
+        yield make
+
+
+def test_request_on_the_wire(service: FakeService, call: Call) -> None:
+    """Path, token and body are what the design says."""
+    assert Progress(7, 3, 1, None) == call()
+    ((path, headers, body),) = service.requests
+    assert ("/runs", "Bearer s3cret") == (path, headers["authorization"])
+    budget = body.pop("budget_ms")
+    assert {
+        "run_id": str(RUN),
+        "as_of": "2026-11-21",
+        "shard": {"index": 1, "of": 4},
+        "cursor": str(WORK.cursor),
+        "dry_run": False,
+    } == body
+    assert 6_000 < budget <= 7_000
+
+
+def test_budget_of_a_long_run(service: FakeService, call: Call) -> None:
+    """One call gets a minute at most, however much time the run has."""
+    call(seconds=600)
+    assert CALL_BUDGET_SECONDS * 1000 == service.requests[0][2]["budget_ms"]
+
+
+def test_no_time_left(service: FakeService, call: Call) -> None:
+    """A call that could not be answered in time is not made."""
+    with pytest.raises(DeadlineExceeded, match="no time was left"):
+        call(seconds=3.05)
+    assert [] == service.requests
+
+
+def test_cursor_and_plan_of_an_answer(service: FakeService, call: Call) -> None:
+    """What a dry run would notify comes with the answer, and so does where to go on."""
+    planned = {"assignment_id": str(RUN), "org_id": str(RUN), "recipient_id": str(RUN)}
+    rows = [{**planned, "kind": "reminder", "gap_days": 12}]
+    service.answers = [result({**DONE, "next_cursor": str(WORK.shard.last), "would_notify": rows})]
+    expected = Progress(7, 3, 1, WORK.shard.last, (Planned(RUN, RUN, RUN, "reminder", 12),))
+    assert expected == call()
+
+
+@pytest.mark.parametrize("trouble", [hang_up, *(result({}, status) for status in (502, 503, 504))])
+def test_trouble_that_passes(service: FakeService, call: Call, trouble: Answer) -> None:
+    """Broken connections and 502, 503, 504 are tried again, with the same body."""
+    service.answers = [trouble, trouble, result(DONE)]
+    assert Progress(7, 3, 1, None) == call()
+    assert 3 == len(service.requests)
+    assert 1 == len({json.dumps({**body, "budget_ms": 0}) for _, _, body in service.requests})
+
+
+def test_trouble_that_stays(service: FakeService, call: Call) -> None:
+    """After four attempts the last answer stands."""
+    service.answers = [result({}, 503)]
+    with pytest.raises(SchedulerError, match=r"^scheduler answered 503: Service Unavailable$") as caught:
+        call()
+    assert (503, ATTEMPTS) == (caught.value.http_status, len(service.requests))
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 413, 422, 429, 500, 501])
+def test_refusal_that_a_retry_does_not_help(service: FakeService, call: Call, status: int) -> None:
+    """Any other status fails at once, and is kept for the ledger."""
+    service.answers = [result({}, status)]
+    with pytest.raises(SchedulerError, match=f"^scheduler answered {status}: ") as caught:
+        call()
+    assert (status, 1) == (caught.value.http_status, len(service.requests))
+
+
+def test_run_settled_elsewhere(service: FakeService, call: Call) -> None:
+    """409 is the fence's word, not a failure of the service."""
+    service.answers = [result({}, 409)]
+    with pytest.raises(RunSettledElsewhere):
+        call()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirect(service: FakeService, call: Call, status: int) -> None:
+    """A redirect is not followed: the token goes to nobody else."""
+    service.answers = [raw(b"", status, {"location": f"{service.url}/elsewhere"})]
+    with pytest.raises(SchedulerError, match=f"^scheduler answered {status}: "):
+        call()
+    assert ["/runs"] == [path for path, _, _ in service.requests]
+
+
+def test_rotated_token(service: FakeService, call: Call) -> None:
+    """401: the secret is fetched afresh, and the call made once more with it."""
+    service.answers = [result({}, 401), result(DONE)]
+    assert Progress(7, 3, 1, None) == call(newer="n3w")
+    assert ["Bearer s3cret", "Bearer n3w"] == [headers["authorization"] for _, headers, _ in service.requests]
+
+
+@pytest.mark.parametrize(("newer", "requests"), [(None, 1), ("n3w", 2)])
+def test_wrong_token(service: FakeService, call: Call, newer: str | None, requests: int) -> None:
+    """401 with nothing newer, or again with the newer one, is a failure; the token is not in its text."""
+    service.answers = [result({"title": "Unauthorized"}, 401, PROBLEM)]
+    with pytest.raises(SchedulerError, match=r"^scheduler answered 401: Unauthorized$") as caught:
+        call(newer=newer)
+    assert (401, requests) == (caught.value.http_status, len(service.requests))
+
+
+def test_nobody_listens(call: Call) -> None:
+    """A refused connection is told by its class, without host and port."""
+    with FakeService() as gone:
+        url = gone.url
+    with pytest.raises(SchedulerError, match=r"^scheduler unreachable: ConnectError$") as caught:
+        call(url=url)
+    assert None is caught.value.http_status
+
+
+def test_service_that_stalls(service: FakeService, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call without an answer ends at the deadline and is not repeated."""
+    monkeypatch.setattr(client, "ANSWER_MARGIN_SECONDS", 0.0)
+    end = threading.Event()
+    service.answers = [lambda door: (end.wait(10), None)[1]]
+    began = time.monotonic()
+    with pytest.raises(DeadlineExceeded, match="did not answer in time"):
+        call(seconds=0.3)
+    end.set()
+    assert time.monotonic() - began < 3
+    assert 1 == len(service.requests)
+
+
+def test_retries_end_with_the_deadline(service: FakeService, http: httpx.Client) -> None:
+    """With little time left, no attempt begins that could not be answered."""
+    service.answers = [result({}, 503)]
+    scheduler = HttpScheduler(service.url, "s3cret", lambda: None, http, time.monotonic)
+    began = time.monotonic()
+    with pytest.raises(ReminderError):
+        scheduler(WORK, time.monotonic() + 3.3)
+    assert time.monotonic() - began < 2
+    assert len(service.requests) <= 2
+
+
+LIES: list[object] = [
+    None,
+    [],
+    "fine",
+    {},
+    {**DONE, "assignments_evaluated": -1},
+    {**DONE, "assignments_evaluated": "7"},
+    {**DONE, "reminders_dispatched": 3.5},
+    {**DONE, "reminders_dispatched": True},
+    {**DONE, "assignments_failed": None},
+    {**DONE, "assignments_failed": 10**12},
+    {**DONE, "next_cursor": "soon"},
+    {**DONE, "next_cursor": 5},
+    {**DONE, "next_cursor": str(UUID(int=0))},
+    {**DONE, "next_cursor": str(UUID(int=WORK.first.int - 1))},
+    {**DONE, "next_cursor": str(UUID(int=WORK.shard.last.int + 1))},
+    {**DONE, "would_notify": None},
+    {**DONE, "would_notify": [{}]},
+    {**DONE, "would_notify": ["Anna"]},
+]
+
+
+@pytest.mark.parametrize("lie", LIES, ids=lambda lie: json.dumps(lie)[-60:])
+def test_answer_that_is_no_result(service: FakeService, call: Call, lie: object) -> None:
+    """A 200 with nonsense is a failure, not a number in the ledger."""
+    service.answers = [result(lie)]
+    with pytest.raises(SchedulerError, match="answered 200 with something else than a result") as caught:
+        call()
+    assert None is caught.value.http_status
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        raw(b"<html>Anna Smith</html>"),
+        raw(b"\xff\xfe"),
+        raw(b""),
+        raw(b"not gzip", headers={"content-encoding": "gzip"}),
+        raw(b"NaN"),
+        raw(b"[" * 100_000),
+    ],
+)
+def test_answer_that_is_no_json(service: FakeService, call: Call, answer: Answer) -> None:
+    """Nor is a page of somebody's proxy; nothing of it is quoted."""
+    service.answers = [answer]
+    with pytest.raises(SchedulerError) as caught:
+        call()
+    assert "Anna" not in str(caught.value)
+
+
+def test_2xx_that_is_not_200(service: FakeService, call: Call) -> None:
+    """An answer without a result is a failure; the ledger's http_status is for those that are not 2xx."""
+    service.answers = [raw(b"", 204)]
+    with pytest.raises(SchedulerError, match="scheduler answered 204") as caught:
+        call()
+    assert None is caught.value.http_status
+
+
+def test_status_outside_http(service: FakeService, call: Call) -> None:
+    """A number that the ledger's CHECK would refuse stays out of http_status."""
+    service.answers = [raw(b"", 799)]
+    with pytest.raises(SchedulerError, match="scheduler answered 799") as caught:
+        call()
+    assert None is caught.value.http_status
+
+
+@pytest.mark.parametrize(
+    ("problem", "told"),
+    [
+        ({"title": "Internal Server Error", "detail": "it broke"}, "Internal Server Error: it broke"),
+        ({"detail": "it broke"}, "it broke"),
+        ({"title": 7}, "Internal Server Error"),
+        ([], "Internal Server Error"),
+        ("it broke", "Internal Server Error"),
+        (None, "Internal Server Error"),
+        ({"detail": "write to anna@example.org or +44 20 7946 0000"}, "write to [removed] or [removed]"),
+        ({"detail": "postgresql://user:hunter2@db/x failed"}, "[removed] failed"),
+        ({"detail": "Bearer abc.def was wrong"}, "[removed] was wrong"),
+    ],
+)
+def test_problem_document(service: FakeService, call: Call, problem: object, told: str) -> None:
+    """Title and detail reach the ledger, without what looks like a person, a URL or a token."""
+    service.answers = [result(problem, 500, PROBLEM)]
+    with pytest.raises(SchedulerError) as caught:
+        call()
+    assert f"scheduler answered 500: {told}" == str(caught.value)
+
+
+def test_refusal_by_somebody_in_between(service: FakeService, call: Call) -> None:
+    """Neither a page's body nor the sender's own reason phrase is believed."""
+    service.answers = [raw(b"Anna Smith", 500, {"content-type": "text/html"}, phrase="Anna Smith is away")]
+    with pytest.raises(SchedulerError) as caught:
+        call()
+    assert "scheduler answered 500: Internal Server Error" == str(caught.value)
+
+
+def test_in_process_without_time() -> None:
+    """In process the same rule holds: no call without time, and no connection opened for it."""
+    with pytest.raises(DeadlineExceeded, match="no time was left"):
+        InProcessScheduler(lambda: pytest.fail("a service was made"), lambda: 0.0)(WORK, 3.0)

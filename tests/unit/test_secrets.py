@@ -1,0 +1,93 @@
+"""Secrets by name: cached, checked, and fetched afresh once when their user says no."""
+
+from __future__ import annotations
+
+import pytest
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
+from reminders.errors import SecretError
+from reminders.secrets import CACHE_SECONDS, REFETCH_PAUSE_SECONDS, Secrets
+
+
+class Vault:
+    """Secrets Manager behind Powertools' cache: `current` is the truth, `cached` what a cached read gives."""
+
+    def __init__(self, current: object) -> None:
+        self.current, self.cached = current, current
+        self.fresh = 0
+
+    def get(self, name: str, *, max_age: int, force_fetch: bool) -> object:
+        assert ("reminders/db", CACHE_SECONDS) == (name, max_age)
+        if force_fetch:
+            self.fresh += 1
+            self.cached = self.current
+        if isinstance(self.cached, Exception):
+            raise GetParameterError("boto3's words, with a URL in them") from self.cached
+        return self.cached
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_value_is_stripped() -> None:
+    """A line end that came with copy and paste is no part of a password."""
+    assert "postgresql://x" == Secrets(Vault("postgresql://x\n")).get("reminders/db")
+
+
+@pytest.mark.parametrize("value", ["", "  \n", None, b"binary", {"a": 1}])
+def test_value_that_is_none(value: object) -> None:
+    """An empty or binary secret is named."""
+    with pytest.raises(SecretError, match=r"^secret 'reminders/db' is empty or binary"):
+        Secrets(Vault(value)).get("reminders/db")
+
+
+def test_secret_that_cannot_be_read() -> None:
+    """The secret's name and AWS' error code, not boto3's prose."""
+    denied = type("ClientError", (Exception,), {"response": {"Error": {"Code": "AccessDeniedException"}}})
+    with pytest.raises(SecretError, match=r"^secret 'reminders/db' could not be read: AccessDeniedException$"):
+        Secrets(Vault(denied())).get("reminders/db")
+
+
+def test_aws_that_cannot_be_reached() -> None:
+    """An error without code is told by its class."""
+    with pytest.raises(SecretError, match=r"^secret 'reminders/db' could not be read: ConnectionError$"):
+        Secrets(Vault(ConnectionError("to 10.0.0.1"))).get("reminders/db")
+
+
+def test_rotated_secret() -> None:
+    """A fresh fetch brings the new value."""
+    vault = Vault("old")
+    secrets = Secrets(vault)
+    assert "old" == secrets.get("reminders/db")
+    vault.current = "new"
+    assert "old" == secrets.get("reminders/db")
+    assert "new" == secrets.newer("reminders/db", than="old")
+
+
+def test_secret_that_is_simply_wrong() -> None:
+    """When nothing changed, there is nothing newer."""
+    assert None is Secrets(Vault("same")).newer("reminders/db", than="same")
+
+
+def test_stranger_who_keeps_knocking() -> None:
+    """Wrong tokens do not make us call Secrets Manager at the stranger's pace."""
+    vault, clock = Vault("same"), Clock()
+    secrets = Secrets(vault, clock)
+    for _ in range(10):
+        secrets.newer("reminders/db", than="wrong")
+    assert 1 == vault.fresh
+    clock.now += REFETCH_PAUSE_SECONDS
+    secrets.newer("reminders/db", than="wrong")
+    assert 2 == vault.fresh
+
+
+def test_second_user_of_a_rotated_secret() -> None:
+    """Within the pause, the value that the first fetch brought still counts as newer."""
+    vault = Vault("old")
+    secrets = Secrets(vault, Clock())
+    vault.current = "new"
+    assert ["new", "new"] == [secrets.newer("reminders/db", than="old") for _ in range(2)]

@@ -1,0 +1,77 @@
+"""The environment, read strictly: what is wrong is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from reminders.errors import SettingsError
+from reminders.settings import CronSettings, SchedulerSettings
+
+CRON = {"DATABASE_SECRET": "reminders/db"}
+SCHEDULER = {**CRON, "SCHEDULER_TOKEN_SECRET": "reminders/token"}
+
+
+def test_cron_with_the_least() -> None:
+    """One name is enough; the service is then called in process."""
+    assert CronSettings("reminders/db", None, None, 1, 5_000) == CronSettings.read(CRON)
+
+
+def test_cron_with_everything() -> None:
+    """Names are stripped, and the URL loses its last slash, so that a path can be added."""
+    env = {
+        "DATABASE_SECRET": " reminders/db ",
+        "SCHEDULER_TOKEN_SECRET": "reminders/token",
+        "REMINDER_FUNCTION_URL": "https://abc.lambda-url.eu-west-2.on.aws/",
+        "SCHEDULER_SHARDS": "8",
+        "BATCH_SIZE": "50000",
+    }
+    settings = CronSettings("reminders/db", "reminders/token", "https://abc.lambda-url.eu-west-2.on.aws", 8, 50_000)
+    assert settings == CronSettings.read(env)
+
+
+def test_scheduler() -> None:
+    """The door has to know its token."""
+    assert SchedulerSettings("reminders/db", "reminders/token", 5_000) == SchedulerSettings.read(SCHEDULER)
+
+
+@pytest.mark.parametrize("value", [None, "", "   "])
+@pytest.mark.parametrize("name", ["DATABASE_SECRET", "SCHEDULER_TOKEN_SECRET"])
+def test_missing(name: str, value: str | None) -> None:
+    """A variable that is absent, or there without a value, is named."""
+    env = {**SCHEDULER, name: value} if value is not None else {k: v for k, v in SCHEDULER.items() if k != name}
+    with pytest.raises(SettingsError, match=f"^{name} is not set$"):
+        SchedulerSettings.read({k: v for k, v in env.items() if v is not None})
+
+
+def test_url_without_the_token_to_call_it_with() -> None:
+    """A URL makes the token's secret a must."""
+    with pytest.raises(SettingsError, match=r"^SCHEDULER_TOKEN_SECRET is not set$"):
+        CronSettings.read({**CRON, "REMINDER_FUNCTION_URL": "https://example.org"})
+
+
+@pytest.mark.parametrize("name", ["BATCH_SIZE", "SCHEDULER_SHARDS"])
+@pytest.mark.parametrize("value", ["0", "-1", "lots", "1.5", "1_000", "50001", "\u0663", "²", "+3", "1e3", "9" * 5000])
+def test_number_that_is_none(name: str, value: str) -> None:
+    """A malformed number is named with its bounds, and not taken for something near it."""
+    with pytest.raises(SettingsError, match=f"^{name} must be a whole number from 1 to "):
+        CronSettings.read({**CRON, name: value})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "example.org",
+        "ftp://example.org",
+        "https://",
+        "https://user:hunter2@example.org",
+        "https://example.org/?token=hunter2",
+        "https://[::1",
+        "https://example.org:port",
+        "https://example.org:99999",
+    ],
+)
+def test_url_that_is_none(url: str) -> None:
+    """A malformed URL is named, and not echoed: it may carry a credential."""
+    with pytest.raises(SettingsError, match=r"^REMINDER_FUNCTION_URL must be an") as caught:
+        CronSettings.read({**SCHEDULER, "REMINDER_FUNCTION_URL": url})
+    assert "hunter2" not in str(caught.value)
