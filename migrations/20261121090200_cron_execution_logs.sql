@@ -71,8 +71,7 @@ REVOKE ALL ON public.cron_execution_logs FROM anon, authenticated, service_role;
 -- cron_runner reads what counting needs; messages are for people, so it cannot read them back.
 GRANT SELECT (id, job_name, trigger_source, scheduled_for, started_at, completed_at, status, consecutive_failure_count)
     ON public.cron_execution_logs TO cron_runner;
-GRANT INSERT (id, job_name, trigger_source, event_id, scheduled_for, status, note, completed_at)
-    ON public.cron_execution_logs TO cron_runner;
+GRANT INSERT ON public.cron_execution_logs TO cron_runner;
 GRANT UPDATE (
     completed_at, duration_ms, assignments_evaluated, reminders_dispatched, assignments_failed,
     status, http_status, error_message, note, consecutive_failure_count

@@ -18,7 +18,7 @@ def main() -> int:
     parser.add_argument("--assignments", type=int, default=10_000, metavar="N")
     options = parser.parse_args()
     began = time.monotonic()
-    stage = Stage(Console())
+    stage = Stage(Console(width=None if sys.stdout.isatty() else 100))
     # Before the first import of the functions, whose logger reads its level then: their lines are not the story.
     os.environ.update({"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"})
     from ops.demo import story

@@ -42,8 +42,8 @@ class LocalStack:
 
     server: Server
     aws: Aws
-    slack: Slack
     database: str
+    slack: Slack = field(default_factory=Slack)
     topic_arn: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     scheduler_environment: dict[str, str] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class LocalStack:
             server = stack.enter_context(any_server())
             database = create_database(server, "reminders", prepared(server))
             slack = stack.enter_context(Slack())
-            running = cls(server, stack.enter_context(aws.result()), slack, database)
+            running = cls(server, stack.enter_context(aws.result()), database, slack)
             running.configure(settings)
             url = stack.enter_context(scheduler_process(running.scheduler_environment))
             running.environment["REMINDER_FUNCTION_URL"] = url

@@ -1,0 +1,53 @@
+"""`make bench`: measure, print tables, write build/bench.json."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path("build/bench.json")
+SIZES = [1_000, 10_000, 100_000]
+
+
+def main() -> int:
+    """Measure what the options ask for; exit status 0 when all went through."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="N", help="assignments")
+    parser.add_argument("--shards", type=int, nargs="+", default=[1], metavar="N")
+    parser.add_argument("--no-peers", action="store_true", help="leave out the slow contenders at 10,000")
+    options = parser.parse_args()
+    os.environ.update({"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"})
+    from ops.bench import ledger, run
+
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    console.print(f"[bold]Assignment Reminders[/], {machine}")
+    tables = run.measure(options.sizes, options.shards, peers=not options.no_peers, say=console.print)
+    tables["Ledger and lock, at 1,000,000 ledger rows"] = ledger.measure()
+    for title, rows in tables.items():
+        console.print(_table(title, rows))
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps({"machine": machine, **tables}, indent=2) + "\n")
+    console.print(f"written to {RESULTS}")
+    return 0
+
+
+def _table(title: str, rows: list[dict[str, object]]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, header_style="bold")
+    for column in rows[0]:
+        numbers = isinstance(rows[0][column], int | float)
+        table.add_column(column, justify="right" if numbers else "left")
+    for row in rows:
+        table.add_row(*(f"{value:,}" if isinstance(value, int | float) else str(value) for value in row.values()))
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())

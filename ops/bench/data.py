@@ -1,0 +1,39 @@
+"""
+Assignments for the benchmark: on the first day half of them are due, on the second 4 % more, then none.
+
+All have the default thresholds. Ids are random, as an application makes them.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import psycopg
+
+FILL = """
+INSERT INTO assignments (org_id, peer_mentor_id, coordinator_id, assigned_at, last_contact_date)
+SELECT
+    md5('org ' || n % 100)::uuid,
+    md5('mentor ' || n / 4)::uuid,
+    md5('coordinator ' || n / 200)::uuid,
+    now() - interval '200 days',
+    %(day)s::date - CASE
+        WHEN n % 100 < 50 THEN 10 + n % 5  -- due
+        WHEN n % 100 < 54 THEN 9           -- due tomorrow
+        ELSE n % 5
+    END
+FROM generate_series(1, %(n)s) AS n
+"""
+
+
+def fill(connection: psycopg.Connection[Any], assignments: int, day: date) -> None:
+    """Replace what is there by `assignments` rows, for a first run on `day`."""
+    connection.execute("TRUNCATE assignments, org_settings, notifications, activities, cron_execution_logs")
+    connection.execute(FILL.replace("% ", "%% ").encode(), {"n": assignments, "day": day})
+    connection.execute("VACUUM (ANALYZE) assignments")
+
+
+def empty_notifications(connection: psycopg.Connection[Any]) -> None:
+    """As before the first run."""
+    connection.execute("TRUNCATE notifications, cron_execution_logs")
