@@ -47,12 +47,20 @@ def runs() -> dict[str, Any] | Response[str]:
     raw = app.current_event.body or ""
     if len(raw) > LARGEST_BODY:
         return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {LARGEST_BODY:,} characters")
-    body = RunsBody.model_validate_json(app.current_event.decoded_body or "")
+    body = RunsBody.model_validate_json(_decoded_body())
     logger.append_keys(run_id=body.run_id and str(body.run_id))
     with scheduler_service(settings.database_secret, settings.batch_size) as service:
         progress = service.work(body.work(), body.budget_ms / 1000)
     logger.info("shard worked on", extra={"shard": body.shard.index, "evaluated": progress.assignments_evaluated})
     return answer(progress, dry_run=body.dry_run)
+
+
+def _decoded_body() -> str:
+    """Text; empty, and so refused as no JSON, where the Base64 or the UTF-8 of a request is broken."""
+    try:
+        return app.current_event.decoded_body or ""
+    except ValueError:
+        return ""
 
 
 def _token_is_right(known: Secrets, name: str, header: str) -> bool:

@@ -13,9 +13,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from handlers import wiring
+from handlers.wiring import common
 from ops.local.aws import Aws
 from ops.local.server import MIGRATOR, Server
+from ops.local.slack import Slack
 from ops.local.stack import LocalStack, scheduler_process
 from reminders.database import Connection
 from reminders.runs.lock import RunLock
@@ -37,17 +38,23 @@ def door(aws: Aws) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def slack() -> Iterator[Slack]:
+    with Slack() as running:
+        yield running
+
+
 @pytest.fixture
-def stack(server: Server, template: str, database: str, aws: Aws, door: str) -> Iterator[LocalStack]:
+def stack(server: Server, template: str, database: str, aws: Aws, slack: Slack, door: str) -> Iterator[LocalStack]:
     """A stack on a database of the test's own; this process' environment is the cron function's."""
-    running = LocalStack(server, aws, database)
+    running = LocalStack(server, aws, slack, database)
     running.configure({})
     prefix = running.environment["DATABASE_SECRET"].rpartition("/")[0]
     running.environment["REMINDER_FUNCTION_URL"] = f"{door}/{prefix}"
     with pytest.MonkeyPatch.context() as patched:
         for name, value in running.environment.items():
             patched.setenv(name, value)
-        wiring.secrets.cache_clear()
+        common.secrets.cache_clear()
         yield running
 
 

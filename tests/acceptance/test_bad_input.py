@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import stamina
 
-from handlers import wiring
+from handlers.wiring import common
 from ops.local.database import apply_shim, create_database, drop_database
 from ops.local.server import Server, admin
 from ops.local.stack import LocalStack
@@ -168,7 +168,7 @@ def test_rotated_token(stack: LocalStack) -> None:
     """The caller knows the new token, the warm door still the old one: it fetches afresh and lets the caller in."""
     assert "success" == stack.invoke({})["status"]
     stack.aws.put_secret(stack.environment["SCHEDULER_TOKEN_SECRET"], "the new token")
-    wiring.secrets.cache_clear()
+    common.secrets.cache_clear()
     assert "success" == stack.invoke({})["status"]
 
 

@@ -139,6 +139,12 @@ def test_dry_run_while_a_run_goes(stack: LocalStack, owner: Connection, as_cron_
         assert 1 == stack.invoke(recorded("cron-dry-run"))["reminders_dispatched"]
 
 
+def test_test_alert(stack: LocalStack, owner: Connection) -> None:
+    """Every channel is tried, and neither ledger nor outbox is touched."""
+    assert {"sns": "delivered", "slack": "delivered"} == stack.invoke(recorded("cron-test-alert"))["channels"]
+    assert (0, 0) == (count(owner, "cron_execution_logs"), count(owner, "cron_alerts"))
+
+
 def test_several_shards(stack: LocalStack, owner: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut into shards and called in parallel, it is still one run with one sum."""
     monkeypatch.setenv("SCHEDULER_SHARDS", "4")

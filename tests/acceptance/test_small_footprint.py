@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from handlers import wiring
+from handlers.wiring import common
 from ops.local.server import Server, admin
 from ops.local.stack import LocalStack
 from reminders.database import Connection
@@ -87,7 +87,7 @@ def test_shards_in_process(stack: LocalStack, owner: Connection, monkeypatch: py
 def test_secrets_are_fetched_once_while_warm(stack: LocalStack) -> None:
     """A second invocation of a warm function asks Secrets Manager nothing."""
     stack.invoke({})
-    first = wiring.secrets()
+    first = common.secrets()
     stack.aws.put_secret(stack.environment["DATABASE_SECRET"], "postgresql://cron_runner:hunter2@127.0.0.1:1/x")
     assert "success" == stack.invoke({})["status"]
-    assert first is wiring.secrets()
+    assert first is common.secrets()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from uuid import UUID
 
 import pytest
 
+from reminders.alerts.outbox import Outbox
+from reminders.alerts.policy import Policy
 from reminders.database import Connection
+from reminders.runs import JOB_NAME
 from reminders.runs.ledger import Ledger
 from reminders.scheduling.service import ReminderSchedulerService
 from tests.conftest import AsRole
@@ -31,6 +35,11 @@ def make_service(as_role: AsRole) -> MakeService:
     return make
 
 
+def make_ledger(connection: Connection, reconnect: Callable[[], Connection]) -> Ledger:
+    """A ledger whose alerts nobody hears: its outbox has no channel."""
+    return Ledger(connection, reconnect, Outbox(JOB_NAME, Policy(), [], lambda: nullcontext(connection)))
+
+
 @pytest.fixture
 def ledger(as_role: AsRole) -> Ledger:
-    return Ledger(as_role("cron_runner"), reconnect=lambda: as_role("cron_runner"))
+    return make_ledger(as_role("cron_runner"), lambda: as_role("cron_runner"))

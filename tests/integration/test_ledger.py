@@ -20,6 +20,7 @@ from reminders.runs.ledger import Ledger, Outcome, Tick
 from reminders.scheduling.work import Totals
 from tests.conftest import AsRole
 from tests.factories import TICK, add_run, count, runs
+from tests.integration.conftest import make_ledger
 from tests.proxy import Wire
 
 SCHEDULED = RunRequest("schedule", "e-1", TICK)
@@ -64,7 +65,7 @@ def test_success(owner: Connection, ledger: Ledger) -> None:
         )
     )
     assert 0 <= run["duration_ms"] < 5000
-    assert settled.duration_ms is not None and abs(settled.duration_ms - run["duration_ms"]) <= 1
+    assert abs(settled.duration_ms - run["duration_ms"]) <= 1
 
 
 def test_failure(owner: Connection, ledger: Ledger) -> None:
@@ -103,7 +104,7 @@ def cut(server: Server, database: str) -> Callable[[Connection], None]:
 def test_connection_lost_before_settling(owner: Connection, as_role: AsRole, cut: Callable[[Connection], None]) -> None:
     """A pooler that restarts during the run does not leave it unsettled."""
     first = as_role("cron_runner")
-    ledger = Ledger(first, reconnect=lambda: as_role("cron_runner"))
+    ledger = make_ledger(first, lambda: as_role("cron_runner"))
     run_id = ledger.open(SCHEDULED, NOW).id
     cut(first)
     assert "success" == ledger.settle(run_id, SUCCESS).status
@@ -119,7 +120,7 @@ def test_answer_lost_after_settling(
         Wire(server.dsn("cron_runner", database)) as wire,
         psycopg.connect(wire.dsn, autocommit=True, prepare_threshold=None) as connection,
     ):
-        ledger = Ledger(connection, reconnect=lambda: as_role("cron_runner"))
+        ledger = make_ledger(connection, lambda: as_role("cron_runner"))
         run_id = ledger.open(SCHEDULED, NOW).id
         wire.cut_after("COMMIT")
         settled = ledger.settle(run_id, outcome)
@@ -133,9 +134,9 @@ def test_answer_lost_and_settled_by_another(
 ) -> None:
     """While we were away the run was declared abandoned: that stands."""
     first = as_role("cron_runner")
-    ledger = Ledger(first, reconnect=lambda: as_role("cron_runner"))
+    ledger = make_ledger(first, lambda: as_role("cron_runner"))
     run_id = ledger.open(SCHEDULED, NOW).id
-    Ledger(as_role("cron_runner"), lambda: pytest.fail("reconnected")).rescue_abandoned()
+    make_ledger(as_role("cron_runner"), lambda: pytest.fail("reconnected")).rescue_abandoned()
     cut(first)
     with pytest.raises(RunSettledElsewhere):
         ledger.settle(run_id, SUCCESS)
@@ -211,7 +212,7 @@ def test_day_of_a_tick_in_an_odd_session(as_role: AsRole, zone: str) -> None:
     """The session's time zone moves no date."""
     connection = as_role("cron_runner")
     connection.execute("SELECT set_config('TimeZone', %s, false)", [zone])
-    tick = Ledger(connection, lambda: connection).tick(RunRequest("manual"))
+    tick = make_ledger(connection, lambda: connection).tick(RunRequest("manual"))
     assert tick.scheduled_for.astimezone(UTC).date() == tick.as_of
     assert tick.has_begun
 

@@ -13,7 +13,9 @@ import psycopg
 import pytest
 
 from ops.local.server import MIGRATOR, Server
+from reminders.alerts import outbox
 from reminders.database import Connection
+from reminders.runs import watchdog
 from reminders.runs.ledger import queries
 from tests.conftest import connect_as
 from tests.factories import TICK
@@ -108,10 +110,23 @@ def test_settling_a_retry_after_half_a_million_failures(ledger: Connection) -> N
     )
 
 
-def test_last_success(ledger: Connection) -> None:
-    """As an alert tells it, after half a million failures."""
-    query = b"SELECT max(started_at) FROM cron_execution_logs WHERE status = 'success' AND job_name = %(job_name)s"
-    assert_cheap(plan(ledger, query), "cron_execution_logs_success_idx")
+def test_last_success_and_last_tick(ledger: Connection) -> None:
+    """As the watchdog asks for them, after half a million failures."""
+    found = plan(ledger, watchdog.queries.by_name["last_runs"])
+    assert_cheap(found, "cron_execution_logs_success_idx", "cron_execution_logs_tick_idx")
+
+
+def test_tick_that_has_a_row(ledger: Connection) -> None:
+    """Whether EventBridge and Lambda did their part."""
+    tick = TICK - timedelta(minutes=900_001)
+    assert_cheap(plan(ledger, watchdog.queries.by_name["tick_has_a_row"], tick=tick), "cron_execution_logs_tick_idx")
+
+
+def test_beginning_of_an_outage(ledger: Connection) -> None:
+    """The first of half a million failures, found from the last success on."""
+    last_success = TICK - timedelta(minutes=ROWS - 499_999)
+    found = plan(ledger, outbox.queries.by_name["failing_since"], after=last_success)
+    assert_cheap(found, "cron_execution_logs_started_at_idx")
 
 
 def test_newest_rows(ledger: Connection) -> None:
@@ -139,5 +154,5 @@ def test_tick_that_is_done(ledger: Connection) -> None:
 
 def test_abandoned_rows(ledger: Connection) -> None:
     """None is found by looking at none."""
-    found = plan(ledger, queries.by_name["abandoned_runs"])
+    found = plan(ledger, queries.by_name["running_runs"])
     assert_cheap(found, "cron_execution_logs_running_idx")
