@@ -47,7 +47,7 @@ def slack() -> Iterator[Slack]:
 @pytest.fixture
 def stack(server: Server, template: str, database: str, aws: Aws, slack: Slack, door: str) -> Iterator[LocalStack]:
     """A stack on a database of the test's own; this process' environment is the cron function's."""
-    running = LocalStack(server, aws, slack, database)
+    running = LocalStack(server, aws, database, slack)
     running.configure({})
     prefix = running.environment["DATABASE_SECRET"].rpartition("/")[0]
     running.environment["REMINDER_FUNCTION_URL"] = f"{door}/{prefix}"
