@@ -126,11 +126,12 @@ def test_update_of_something_else_settles_nothing(owner: Connection) -> None:
     assert [is_open for _, _, is_open in notifications(owner, pair)] == [False]
 
 
-LOG = (
-    "INSERT INTO activities (assignment_id, activity_type, recorded_date, registered_by) VALUES (%s, 'meeting', %s, %s)"
-)
+LOG = """
+    INSERT INTO activities (assignment_id, activity_type, recorded_date, registered_by)
+    VALUES (%(pair)s, 'meeting', now(), %(mentor)s)
+"""
 ATTACKS = {
-    "activity": "INSERT INTO activities (assignment_id, activity_type, recorded_date) VALUES (%(pair)s, 'meeting', now())",
+    "activity": LOG,
     "update": "UPDATE assignments SET last_contact_date = now() WHERE id = %(pair)s",
     "call": "SELECT log_contact()",
     "trigger": "CREATE TRIGGER t AFTER INSERT ON pg_temp.mine EXECUTE FUNCTION public.log_contact()",
@@ -142,7 +143,7 @@ def test_mentor_logs_contact_without_a_right_on_assignments(owner: Connection) -
     now = today(owner)
     pair = add_pair(owner, last=15)
     with as_user(owner, MENTOR):
-        owner.execute(LOG.encode(), [pair, now, MENTOR])
+        owner.execute(LOG.encode(), {"pair": pair, "mentor": MENTOR})
     assert last_contact(owner, pair) == now
 
 
@@ -154,5 +155,5 @@ def test_mentor_cannot_move_the_date_of_another_pair(owner: Connection, attack: 
     owner.execute("UPDATE assignments SET peer_mentor_id = %s, coordinator_id = NULL", [UUID(int=9)])
     owner.execute("CREATE TEMP TABLE mine (); GRANT ALL ON mine TO authenticated")
     with pytest.raises(errors.InsufficientPrivilege), as_user(owner, MENTOR):
-        owner.execute(ATTACKS[attack].encode(), {"pair": other})
+        owner.execute(ATTACKS[attack].encode(), {"pair": other, "mentor": MENTOR})
     assert last_contact(owner, other) == now - timedelta(days=15)
