@@ -34,15 +34,18 @@ GRANT EXECUTE ON FUNCTION public.hold_run(uuid) TO reminder_scheduler;
 -- Contact may be logged in the very moment a batch decides that a reminder is due. The batch therefore
 -- holds the assignments it will remind until it commits: a contact logged before is seen here, one logged
 -- after waits a moment and then resolves the new notification.
--- By row version (ctid), not by id: a version that was replaced since the batch looked is not there any more,
--- so what is held is exactly what was evaluated, and no index is walked a second time.
+-- By row version (ctid), not by id: a version that was replaced since the batch looked is not there any more, and
+-- no index is walked a second time. One that is replaced in this very moment may still be followed to its
+-- successor: PostgreSQL before 15.15 and 17.7 does not check the ctid again ("missing EPQ recheck for TID Scan").
+-- So the anchor of the row that is really held comes back as well, for the batch to compare.
 -- SKIP LOCKED: a batch never waits for somebody's open transaction, so it cannot deadlock with it either; the
 -- rows it left are looked at again. SECURITY DEFINER for the same reason as above.
-CREATE FUNCTION public.hold_assignments(versions tid []) RETURNS SETOF uuid
+CREATE FUNCTION public.hold_assignments(versions tid []) RETURNS TABLE (id uuid, anchor date)
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = ''
 AS $$
-    SELECT a.id FROM public.assignments AS a
+    SELECT a.id, coalesce(a.last_contact_date, (a.assigned_at AT TIME ZONE 'UTC')::date)
+    FROM public.assignments AS a
     WHERE a.ctid = ANY (versions) AND a.status = 'open'
     FOR SHARE SKIP LOCKED
 $$;

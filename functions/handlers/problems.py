@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -28,3 +29,19 @@ def problem(
         body=json.dumps(document),
         headers=dict(headers or {}),
     )
+
+
+def as_event(response: Response[str]) -> dict[str, Any]:
+    """What a Function URL takes, for a refusal that is made before the event handler has looked at the event."""
+    headers = {"content-type": response.content_type, **response.headers}
+    return {"statusCode": response.status_code, "headers": headers, "body": response.body}
+
+
+def told(errors: Sequence[Any]) -> list[dict[str, str]]:
+    """Pydantic's errors without the input: an answer must not echo what somebody sent. The first 20."""
+    return [{"field": _field(e["loc"]), "message": str(e["msg"])[:200]} for e in errors[:20]]
+
+
+def _field(location: Sequence[object]) -> str:
+    # A key of the caller's own making is an input, too.
+    return ".".join(str(part)[:40] for part in location)

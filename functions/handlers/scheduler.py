@@ -6,6 +6,7 @@ Only the token stands between the internet and this door, so it is checked befor
 
 from __future__ import annotations
 
+import binascii
 import hmac
 import os
 from http import HTTPStatus
@@ -16,10 +17,11 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import ValidationError
 
-from handlers.problems import problem
+from handlers.problems import problem, told
 from handlers.scheduler_body import RunsBody, answer
 from handlers.wiring.common import secrets
 from handlers.wiring.scheduler import scheduler_service
+from reminders import telemetry
 from reminders.errors import DatabaseUnavailable, ReminderError, RunSettledElsewhere, SecretError, safe_message
 from reminders.secrets import Secrets
 from reminders.settings import SchedulerSettings
@@ -41,11 +43,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @app.post("/runs")
 def runs() -> dict[str, Any] | Response[str]:
     """Do a part of a run's work and say how far it came."""
-    settings = SchedulerSettings.read(os.environ)
-    if not _token_is_right(secrets(), settings.token_secret, app.current_event.headers.get("authorization", "")):
+    try:
+        settings = SchedulerSettings.read(os.environ)
+        authorization = app.current_event.headers.get("authorization", "")
+        allowed = _token_is_right(secrets(), settings.token_secret, authorization)
+    except ReminderError as error:
+        # Nobody has shown a token yet, so nobody is told which secret or setting is wrong.
+        return _failure(error, detail=None)
+    if not allowed:
         return problem(HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
-    raw = app.current_event.body or ""
-    if len(raw) > LARGEST_BODY:
+    if len(app.current_event.body or "") > LARGEST_BODY:
         return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {LARGEST_BODY:,} characters")
     body = RunsBody.model_validate_json(_decoded_body())
     logger.append_keys(run_id=body.run_id and str(body.run_id))
@@ -79,8 +86,12 @@ def _token_is_right(known: Secrets, name: str, header: str) -> bool:
 def _invalid(error: ValidationError) -> Response[str]:
     # Without the input: an error must not echo what somebody sent.
     errors = error.errors(include_url=False, include_context=False, include_input=False)
-    told = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in errors[:20]]
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is not a run's work", errors=told)
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is not a run's work", errors=told(errors))
+
+
+@app.exception_handler([UnicodeError, binascii.Error])
+def _unreadable(_: Exception) -> Response[str]:
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is not UTF-8 text")
 
 
 @app.exception_handler(RunSettledElsewhere)
@@ -90,14 +101,19 @@ def _fenced(error: RunSettledElsewhere) -> Response[str]:
 
 @app.exception_handler(ReminderError)
 def _failed(error: ReminderError) -> Response[str]:
+    # The caller has the token, and writes this into the ledger.
+    return _failure(error, detail=safe_message(error))
+
+
+def _failure(error: ReminderError, detail: str | None) -> Response[str]:
     logger.error("work failed", extra={"reason": safe_message(error)})
     passing = isinstance(error, DatabaseUnavailable | SecretError)
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE if passing else HTTPStatus.INTERNAL_SERVER_ERROR, safe_message(error))
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE if passing else HTTPStatus.INTERNAL_SERVER_ERROR, detail)
 
 
 @app.exception_handler(Exception)
 def _surprised(error: Exception) -> Response[str]:
-    logger.exception("work failed unexpectedly")
+    telemetry.surprise("work failed unexpectedly", error)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, safe_message(error))
 
 

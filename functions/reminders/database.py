@@ -88,10 +88,12 @@ def describe(error: psycopg.Error) -> str:
     """
     SQLSTATE, class, PostgreSQL's primary message and the names of the things concerned.
 
-    Class 22 (bad data) and P0001 (RAISE) quote row values in the primary message, so theirs is left out.
+    Class 22 (bad data) quotes values in the primary message, and so may whatever a function of the project
+    raises, under any SQLSTATE. Theirs is left out.
     """
     diag = error.diag
-    quotes_values = error.sqlstate is None or error.sqlstate.startswith("22") or error.sqlstate == "P0001"
+    raised = diag.source_function == "exec_stmt_raise"  # PL/pgSQL's RAISE
+    quotes_values = error.sqlstate is None or error.sqlstate.startswith(("22", "P0")) or raised
     primary = None if quotes_values else diag.message_primary
     names = [n for n in (diag.table_name, diag.column_name, diag.constraint_name) if n]
     hint = " (are the migrations applied?)" if error.sqlstate in {"42P01", "42883", "42703"} else ""

@@ -49,6 +49,22 @@ class DatabaseUnavailable(DatabaseError):
     """No connection, or the connection is gone. A retry may help."""
 
 
+class IdentityError(ReminderError):
+    """The caller's token is missing or not valid. Why is for the log, not for the caller."""
+
+
+class IdentityUnavailable(ReminderError):
+    """There is no key at hand to check a token with. A retry may help."""
+
+
+class AssignmentNotFound(ReminderError):
+    """There is no such assignment among those that the caller may see."""
+
+
+class DateRefused(ReminderError):
+    """A contact date that cannot be: in the future, or before the assignment."""
+
+
 class RunSettledElsewhere(ReminderError):
     """Another process declared this run over; nothing more may be dispatched for it (design, rule 5)."""
 

@@ -110,6 +110,39 @@ class SchedulerSettings:
         )
 
 
+JWKS_PATH = "/.well-known/jwks.json"
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSettings:
+    """
+    Settings of `handlers.admin`: the JWT secret's name, the JWKS' URL, or both while a project changes over.
+
+    `issuer` is what tokens must have as `iss`: SUPABASE_JWT_ISSUER, or the JWKS' URL up to its well-known path.
+    """
+
+    database_secret: str
+    jwt_secret: str | None
+    jwks_url: str | None
+    issuer: str
+
+    @classmethod
+    def read(cls, env: Environment) -> AdminSettings:
+        """Raise `SettingsError` naming the first variable that is missing or malformed."""
+        secret, url = _optional(env, "SUPABASE_JWT_SECRET"), _optional_url(env, "SUPABASE_JWKS_URL")
+        if not secret and not url:
+            raise SettingsError("neither SUPABASE_JWT_SECRET nor SUPABASE_JWKS_URL is set")
+        if url and urlsplit(url).scheme != "https" and urlsplit(url).hostname not in {"127.0.0.1", "localhost"}:
+            raise SettingsError("SUPABASE_JWKS_URL must be https: whoever can change the keys is every user")
+        derived = url.removesuffix(JWKS_PATH) if url and url.endswith(JWKS_PATH) else None
+        return cls(
+            database_secret=_required(env, "DATABASE_SECRET"),
+            jwt_secret=secret,
+            jwks_url=url,
+            issuer=_optional(env, "SUPABASE_JWT_ISSUER") or derived or _required(env, "SUPABASE_JWT_ISSUER"),
+        )
+
+
 def _batch_size(env: Environment) -> int:
     return _whole_number(env, "BATCH_SIZE", default=5_000, low=1, high=50_000)
 

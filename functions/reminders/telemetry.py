@@ -7,6 +7,7 @@ One logger for all rooms, so that the `run_id` that a run appends stands on ever
 from __future__ import annotations
 
 import logging
+import traceback
 import warnings
 
 from aws_lambda_powertools import Logger, Metrics
@@ -21,6 +22,16 @@ metrics = Metrics(namespace="AssignmentReminders", service=SERVICE)
 # root logger, so Powertools' level does not protect us.
 for chatty in ("httpx", "httpcore"):
     logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def surprise(message: str, error: BaseException) -> None:
+    """
+    Log an error that nobody foresaw: its class and where it came from.
+
+    Without its text, which Logger.exception would log: a surprise may quote what somebody sent, or a row.
+    """
+    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    logger.error(message, extra={"error": type(error).__name__, "where": frames[-10:]})
 
 
 def count(**counts: int) -> None:

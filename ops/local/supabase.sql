@@ -29,11 +29,15 @@ END $$;
 
 GRANT anon, authenticated, service_role TO authenticator;
 
--- Since 16, CREATEROLE alone no longer lets postgres grant roles that it did not make.
+-- postgres can become each of them, as in Supabase's SQL editor. Since 16, CREATEROLE alone no longer lets it
+-- grant roles that it did not make.
 DO $$
 BEGIN
-  IF current_setting('server_version_num')::int >= 160000 AND session_user <> 'postgres' THEN
-    GRANT anon, authenticated, service_role TO postgres WITH ADMIN OPTION;
+  IF session_user <> 'postgres' THEN
+    GRANT anon, authenticated, service_role TO postgres;
+    IF current_setting('server_version_num')::int >= 160000 THEN
+      GRANT anon, authenticated, service_role TO postgres WITH ADMIN OPTION;
+    END IF;
   END IF;
 END $$;
 

@@ -65,16 +65,17 @@ WITH
 ,
 
 held AS MATERIALIZED (
-    SELECT hold_assignments(
+    SELECT h.id, h.anchor
+    FROM hold_assignments(
         (SELECT array_agg(d.version) FROM due AS d WHERE NOT d.done AND d.recipient_id IS NOT NULL)
-    ) AS id
+    ) AS h
 ),
 
 inserted AS (
     INSERT INTO notifications (assignment_id, recipient_id, kind, contact_anchor, gap_days, run_id)
     SELECT d.id, d.recipient_id, d.kind, d.anchor, d.gap_days, %(run_id)s
     FROM due AS d
-    INNER JOIN held AS h ON h.id = d.id
+    INNER JOIN held AS h ON h.id = d.id AND h.anchor = d.anchor
     WHERE NOT d.done AND d.recipient_id IS NOT NULL
     ORDER BY d.id
     ON CONFLICT (assignment_id, kind, contact_anchor) DO NOTHING
@@ -94,7 +95,7 @@ SELECT
             THEN ARRAY(
                 SELECT DISTINCT d.id
                 FROM due AS d
-                LEFT JOIN held AS h ON h.id = d.id
+                LEFT JOIN held AS h ON h.id = d.id AND h.anchor = d.anchor
                 WHERE NOT d.done AND d.recipient_id IS NOT NULL AND h.id IS NULL
             )
         ELSE '{}'

@@ -1,0 +1,227 @@
+"""
+The admin function: the run history and the correction of a contact date, on a Function URL.
+
+    token? ──no──▶ 401      admin? ──no──▶ 403      then the request is looked at
+
+Who is calling is settled before path, parameters and body: a stranger learns nothing from what he sends.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import LambdaFunctionUrlResolver, Response, content_types
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import (
+    RequestUnsupportedContentType,
+    RequestValidationError,
+)
+from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
+from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Path, Query
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers import admin_api
+from handlers.admin_api import CorrectionAnswer, CorrectionBody, Limit, RunsAnswer, Status, Uuid
+from handlers.problems import as_event, problem, told
+from handlers.wiring.admin import admin_connection, identity
+from reminders import telemetry
+from reminders.contacts import correction
+from reminders.contacts.correction import DateMoved, VersionNeeded
+from reminders.errors import (
+    AssignmentNotFound,
+    DatabaseUnavailable,
+    DateRefused,
+    IdentityError,
+    IdentityUnavailable,
+    ReminderError,
+    SecretError,
+    safe_message,
+)
+from reminders.identity import Caller
+from reminders.runs import history
+from reminders.settings import AdminSettings
+from reminders.telemetry import logger, metrics
+
+OPENAPI = "/openapi.json"
+LARGEST_BODY = 16_384
+METHODS = {"/runs": "GET", OPENAPI: "GET"}
+_PASSING = (DatabaseUnavailable, SecretError, IdentityUnavailable)
+
+app = LambdaFunctionUrlResolver(enable_validation=True)
+app.configure_openapi(
+    title=admin_api.TITLE,
+    version="1.0.0",
+    description=admin_api.DESCRIPTION,
+    security_schemes={"supabase": HTTPBearer(bearerFormat="JWT", description="A Supabase access token")},
+    security=[{"supabase": []}],
+)
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one Function URL event (payload format 2.0); every error is a problem document."""
+    if event.get("rawPath") != OPENAPI:
+        refusal = _let_in(event)
+        if refusal is not None:
+            return as_event(refusal)
+    return app.resolve(event, context)
+
+
+def _let_in(event: Mapping[str, Any]) -> Response[str] | None:
+    """Remember the caller for the routes, or say why there is none."""
+    try:
+        settings = AdminSettings.read(os.environ)
+        caller = identity(settings).caller(event["headers"].get("authorization", ""))
+    except IdentityError as error:
+        logger.info("token refused", extra={"reason": safe_message(error)})
+        return problem(HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
+    except ReminderError as error:
+        refusal: Response[str] = _failed(error)
+        return refusal
+    if not caller.is_admin:
+        return problem(HTTPStatus.FORBIDDEN, "the caller is not an admin")
+    if len(event.get("body") or "") > LARGEST_BODY:
+        return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {LARGEST_BODY:,} characters")
+    app.context.update(caller=caller, settings=settings)
+    return None
+
+
+@app.get(
+    "/runs",
+    summary="The run history, newest first",
+    operation_id="listRuns",
+    responses={200: {"description": "A page of runs", "content": {"application/json": {"model": RunsAnswer}}}}
+    | admin_api.EVERYWHERE,
+)
+def runs(
+    limit: Annotated[Limit, Query(description="How many at most")] = 20,
+    before: Annotated[Uuid | None, Query(description="`next_before` of the page before")] = None,
+    status: Annotated[Status | None, Query(description="Only runs that stand so")] = None,
+) -> RunsAnswer:
+    """One page of the ledger, as the caller's row level security shows it."""
+    with admin_connection(_settings()) as connection:
+        found = history.page(connection, _caller(), limit=limit, before=before, status=status and status.value)
+    return RunsAnswer.model_validate(found)
+
+
+@app.patch(
+    "/assignments/<assignment_id>/last-contact-date",
+    summary="Correct the date of the last contact",
+    operation_id="correctLastContactDate",
+    responses={
+        200: {
+            "description": "The correction that stands; `ETag` is the date's new version",
+            "content": {"application/json": {"model": CorrectionAnswer}},
+        }
+    }
+    | admin_api.EVERYWHERE
+    | admin_api.problems(
+        NOT_FOUND="the caller's organisations have no such assignment",
+        PRECONDITION_FAILED="the date is another one by now; `ETag` is its version",
+        PRECONDITION_REQUIRED="If-Match is missing; `ETag` is the date's version",
+        REQUEST_ENTITY_TOO_LARGE="the body is too large",
+        UNSUPPORTED_MEDIA_TYPE="the body is not JSON",
+    ),
+)
+def correct(
+    assignment_id: Annotated[Uuid, Path(description="The assignment's id")],
+    body: Annotated[CorrectionBody, Body()],
+    if_match: Annotated[
+        str,
+        Header(alias="If-Match", description='The date that is replaced, in quotes ("2026-11-01" or "never"), or *'),
+    ] = "",
+) -> Response[CorrectionAnswer]:
+    """Correct it, say who and why, and never undo what another admin did meanwhile. May be repeated."""
+    request = correction.Request(assignment_id, body.last_contact_date, body.reason, _versions(if_match))
+    with admin_connection(_settings()) as connection:
+        made = correction.correct(connection, _caller(), request)
+    return Response(
+        status_code=HTTPStatus.OK,
+        content_type=content_types.APPLICATION_JSON,
+        body=CorrectionAnswer.model_validate(made),
+        headers={"ETag": _etag(correction.version(made.new_date))},
+    )
+
+
+@app.get(OPENAPI, include_in_schema=False)
+def openapi() -> Response[str]:
+    """This API, described (OpenAPI 3.1)."""
+    return Response(HTTPStatus.OK, content_types.APPLICATION_JSON, app.get_openapi_json_schema())
+
+
+def _caller() -> Caller:
+    caller: Caller = app.context["caller"]
+    return caller
+
+
+def _settings() -> AdminSettings:
+    settings: AdminSettings = app.context["settings"]
+    return settings
+
+
+def _etag(version: str) -> str:
+    return f'"{version}"'
+
+
+def _versions(if_match: str) -> frozenset[str]:
+    """The header's entity tags without their quotes (RFC 9110, section 13.1.1)."""
+    return frozenset(tag.strip().strip('"') for tag in if_match.split(",") if tag.strip())
+
+
+@app.exception_handler(RequestValidationError)
+def _invalid(error: RequestValidationError) -> Response[str]:
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the request is not as it must be", errors=told(error.errors()))
+
+
+@app.exception_handler(RequestUnsupportedContentType)
+def _not_json(_: RequestUnsupportedContentType) -> Response[str]:
+    return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the body must be application/json")
+
+
+@app.exception_handler(AssignmentNotFound)
+def _no_assignment(error: AssignmentNotFound) -> Response[str]:
+    return problem(HTTPStatus.NOT_FOUND, str(error))
+
+
+@app.exception_handler(DateRefused)
+def _refused(error: DateRefused) -> Response[str]:
+    return problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        str(error),
+        errors=[{"field": "body.last_contact_date", "message": str(error)}],
+    )
+
+
+@app.exception_handler(DateMoved)
+def _moved(error: DateMoved) -> Response[str]:
+    headers = {"ETag": _etag(error.version)} if error.version else {}
+    needed = isinstance(error, VersionNeeded)
+    status = HTTPStatus.PRECONDITION_REQUIRED if needed else HTTPStatus.PRECONDITION_FAILED
+    return problem(status, str(error), headers)
+
+
+@app.exception_handler(ReminderError)
+def _failed(error: ReminderError) -> Response[str]:
+    # Without detail: names of secrets and settings are for the log.
+    logger.error("request failed", extra={"reason": safe_message(error)})
+    passing = isinstance(error, _PASSING)
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE if passing else HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+@app.exception_handler(Exception)
+def _surprised(error: Exception) -> Response[str]:
+    telemetry.surprise("request failed unexpectedly", error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+@app.not_found
+def _not_found(_: NotFoundError) -> Response[str]:
+    path = app.current_event.path
+    allowed = METHODS.get(path) or ("PATCH" if path.endswith("/last-contact-date") else None)
+    if allowed and app.current_event.http_method != allowed:
+        return problem(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": allowed})
+    return problem(HTTPStatus.NOT_FOUND)

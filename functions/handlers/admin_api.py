@@ -1,0 +1,165 @@
+"""What the admin function takes and gives, as JSON, and what its OpenAPI says about it."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from handlers.problems import CONTENT_TYPE
+
+TITLE = "Assignment Reminders: admin"
+DESCRIPTION = """\
+The run history, and the correction of a contact date.
+
+Every call but the one for this document needs a Supabase access token of a user whose `app_metadata.role` is
+`admin`. Where `app_metadata.org_ids` is set, it limits which organisations' assignments can be corrected.
+Every error is a problem document (RFC 9457).
+"""
+
+
+def _day(value: object) -> object:
+    # Pydantic would take timestamps and numbers, too.
+    if not isinstance(value, date) and not (
+        isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII)
+    ):
+        raise ValueError("must be a date as in 2026-11-21")
+    return value
+
+
+def _uuid(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value):
+        raise ValueError("must be a UUID")
+    return value
+
+
+def _digits(value: object) -> object:
+    # int() would take other scripts' digits, "1_0" and " 10 ", too.
+    if isinstance(value, str) and not re.fullmatch(r"\d{1,9}", value, re.ASCII):
+        raise ValueError("must be a whole number")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+Uuid = Annotated[UUID, BeforeValidator(_uuid)]
+Limit = Annotated[int, BeforeValidator(_digits), Field(ge=1, le=100)]
+
+# No control characters (PostgreSQL takes no NUL, and a log no line breaks), no space at either end.
+REASON = r"^[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]{1,498}[^\s\x00-\x1f\x7f]$"
+
+
+class Status(StrEnum):
+    """Where a run stands."""
+
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class CorrectionBody(BaseModel):
+    """The body of `PATCH /assignments/{id}/last-contact-date`."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"example": {"last_contact_date": "2026-11-14", "reason": "Met on Saturday, logged late"}},
+    )
+
+    last_contact_date: Annotated[Day, Field(description="Not in the future (UTC), not before the assignment began")]
+    reason: Annotated[
+        str, Field(min_length=3, max_length=500, pattern=REASON, description="One line; kept with the correction")
+    ]
+
+
+class CorrectionAnswer(BaseModel):
+    """
+    The correction that made the date what it is.
+
+    `corrected_by`, `corrected_at` and `reason` are null where the date was so already without a correction.
+    """
+
+    model_config = ConfigDict(
+        from_attributes=True,
+        json_schema_extra={
+            "example": {
+                "assignment_id": "7f0c2f0e-2b5e-4a0c-9d6b-0f6a3a4d9a11",
+                "old_date": "2026-11-01",
+                "new_date": "2026-11-14",
+                "reason": "Met on Saturday, logged late",
+                "corrected_by": "0b9f6c1e-5d52-4f2a-8a57-6a2f7f0f2c55",
+                "corrected_at": "2026-11-21T09:30:00Z",
+            }
+        },
+    )
+
+    assignment_id: UUID
+    old_date: date | None
+    new_date: date
+    reason: str | None
+    corrected_by: UUID | None
+    corrected_at: datetime | None
+
+
+class RunItem(BaseModel):
+    """One run. Times are UTC, `http_status` is what the scheduler answered when it was not 2xx."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    trigger_source: str
+    scheduled_for: datetime
+    started_at: datetime
+    completed_at: datetime | None
+    duration_ms: int | None
+    assignments_evaluated: int
+    reminders_dispatched: int
+    assignments_failed: int
+    status: Status
+    http_status: int | None
+    error_message: str | None
+    note: str | None
+    consecutive_failure_count: int
+
+
+class RunsAnswer(BaseModel):
+    """Newest first. `next_before` is the `before` of the next, older page; null on the last."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    runs: list[RunItem]
+    next_before: UUID | None
+
+
+def problems(**described: str) -> dict[int, Any]:
+    """OpenAPI's word on the errors of an operation: `problems(NOT_FOUND="no such assignment")`."""
+    return {int(HTTPStatus[name]): _problem(HTTPStatus[name], text) for name, text in described.items()}
+
+
+def _problem(status: HTTPStatus, text: str) -> dict[str, Any]:
+    example = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": text}
+    schema = {
+        "type": "object",
+        "required": ["type", "title", "status"],
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+        },
+    }
+    return {"description": text, "content": {CONTENT_TYPE: {"schema": schema, "example": example}}}
+
+
+EVERYWHERE = problems(
+    UNAUTHORIZED="no valid access token",
+    FORBIDDEN="the caller is not an admin",
+    UNPROCESSABLE_ENTITY="something in the request is not as it must be; `errors` says what",
+    INTERNAL_SERVER_ERROR="an error of ours; the log knows it by the request's id",
+    SERVICE_UNAVAILABLE="the database or the keys cannot be reached now",
+)

@@ -1,0 +1,149 @@
+"""
+An admin corrects the date of the last contact.
+
+    find ─▶ already so? ──yes──▶ answer who made it so
+      │no
+    may it be? as expected? ─▶ insert the correction, which moves the date
+
+All in one transaction that is the admin's own: role `authenticated`, with the claims that row level security
+reads. Both are local to the transaction, so that a pooler's next client finds nothing of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from reminders import database
+from reminders.database import Connection, Queries
+from reminders.errors import AssignmentNotFound, DatabaseError, DateRefused, ReminderError
+from reminders.identity import Caller
+from reminders.telemetry import logger
+
+queries = Queries(__package__, "correction.sql")
+
+LIMITS = {
+    "statement_timeout": "5000",
+    # A dispatch batch, or another admin, holds an assignment for well under a second.
+    "lock_timeout": "3000",
+    "idle_in_transaction_session_timeout": "10000",
+}
+# Raised by the trigger apply_correction.
+_MOVED = "PT412"
+ANY_VERSION = "*"
+
+
+class DateMoved(ReminderError):
+    """The date is not what the admin believed it to be; `version` is what it is now, if that is known."""
+
+    def __init__(self, message: str, version: str | None = None) -> None:
+        super().__init__(message)
+        self.version = version
+
+
+class VersionNeeded(DateMoved):
+    """The admin did not say which date the correction is meant to replace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """
+    `expected` are the versions (see `version`) that may be replaced: `ANY_VERSION` is any, none at all an error.
+    """
+
+    assignment_id: UUID
+    new_date: date
+    reason: str
+    expected: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """
+    One correction, as its audit row has it.
+
+    `corrected_by`, `corrected_at` and `reason` are None where the date was so already and nobody had corrected it.
+    """
+
+    assignment_id: UUID
+    old_date: date | None
+    new_date: date
+    reason: str | None
+    corrected_by: UUID | None
+    corrected_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Assignment:
+    last_contact_date: date | None
+    began: date
+    today: date
+
+
+def version(day: date | None) -> str:
+    """What names a state of the date, for optimistic concurrency: the date itself."""
+    return day.isoformat() if day else "never"
+
+
+def correct(connection: Connection, caller: Caller, request: Request) -> Correction:
+    """
+    Correct the date, or answer with the correction that has set it already.
+
+    Raise `AssignmentNotFound`, `DateRefused`, `VersionNeeded`, or `DateMoved` when somebody was faster.
+    """
+    with database.transaction(connection, {**LIMITS, **caller.database_settings()}):
+        found = _find(connection, caller, request.assignment_id)
+        if found.last_contact_date == request.new_date:
+            return _standing(connection, request)
+        _check(found, request)
+        made = _insert(connection, found.last_contact_date, request)
+    logger.info(
+        "contact date corrected", extra={"assignment_id": str(made.assignment_id), "by": str(made.corrected_by)}
+    )
+    return made
+
+
+def _find(connection: Connection, caller: Caller, assignment_id: UUID) -> _Assignment:
+    org_ids = None if caller.org_ids is None else list(caller.org_ids)
+    found = queries.first(connection, "assignment", _Assignment, assignment_id=assignment_id, org_ids=org_ids)
+    if found is None:
+        raise AssignmentNotFound("there is no such assignment")
+    return found
+
+
+def _standing(connection: Connection, request: Request) -> Correction:
+    """A correction that is repeated changes nothing and is answered as the first time."""
+    latest = queries.first(connection, "latest", Correction, assignment_id=request.assignment_id)
+    if latest is not None and latest.new_date == request.new_date:
+        return latest
+    return Correction(request.assignment_id, request.new_date, request.new_date, None, None, None)
+
+
+def _check(found: _Assignment, request: Request) -> None:
+    if request.new_date > found.today:
+        raise DateRefused(f"last_contact_date is in the future; today is {found.today} (UTC)")
+    if request.new_date < found.began:
+        raise DateRefused(f"last_contact_date is before the assignment began, on {found.began} (UTC)")
+    current = version(found.last_contact_date)
+    if not request.expected:
+        raise VersionNeeded("say which contact date this replaces", current)
+    if request.expected.isdisjoint({ANY_VERSION, current}):
+        raise DateMoved("the contact date is another one by now", current)
+
+
+def _insert(connection: Connection, old_date: date | None, request: Request) -> Correction:
+    try:
+        return queries.one(
+            connection,
+            "correct",
+            Correction,
+            assignment_id=request.assignment_id,
+            old_date=old_date,
+            new_date=request.new_date,
+            reason=request.reason,
+        )
+    except DatabaseError as error:
+        if error.sqlstate == _MOVED:
+            raise DateMoved("the contact date was changed in this very moment") from None
+        raise

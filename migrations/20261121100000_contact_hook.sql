@@ -1,0 +1,115 @@
+-- migrate:up
+-- Contact logged is contact known, in the same transaction: a mentor who has just logged a meeting must not be
+-- reminded by a run that starts a second later. Two triggers, each with one job:
+--
+--   activities   ── INSERT ──▶ the assignment's last_contact_date moves forward
+--   assignments  ── UPDATE ──▶ its notifications follow: those of the open gap are open, all others resolved
+--
+-- The second does not ask who moved the date or the status, so that the hook, an admin's correction, a closed
+-- assignment and an UPDATE by hand all end alike.
+
+SET LOCAL lock_timeout = '5s';
+SET LOCAL statement_timeout = '5min';
+
+-- What counts: a type of contact_activity_types, and a recorded_date up to today (UTC). A later date is a slip
+-- of the pen; it is ignored and not cut to today, because a wrong year must not silence a pair. A first
+-- contact dated before the assignment began is ignored as well: it would lengthen the gap that it should end.
+-- Updates and deletes of activities change nothing: whoever takes a contact back corrects the date, and says why.
+--
+-- For each statement, not for each row: measured by `python -m ops.bench.contact_hook` (docs/decisions.md), and
+-- the rows of one statement can then be locked in id order, as a dispatch batch locks them. Two bulk inserts
+-- that name the same assignments in different orders would otherwise wait for each other for good.
+-- The statements on assignments take arrays, because the plan of a query on a transition table is kept with the
+-- row estimate of the session's first call: after one bulk insert, each single insert would read the whole table.
+--
+-- SECURITY DEFINER, because a mentor may insert an activity but not touch assignments. It reaches only the
+-- assignments of rows that were inserted, under whatever policies activities has.
+CREATE FUNCTION public.log_contact() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = ''
+AS $$
+DECLARE
+    today constant date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
+    ids uuid [];
+    dates date [];
+BEGIN
+    SELECT array_agg(newest.assignment_id ORDER BY newest.assignment_id), array_agg(newest.day ORDER BY newest.assignment_id)
+    INTO ids, dates
+    FROM (
+        SELECT l.assignment_id, max(l.recorded_date) AS day
+        FROM logged AS l
+        WHERE l.recorded_date <= today AND l.activity_type::text IN (SELECT t.code FROM public.contact_activity_types AS t)
+        GROUP BY l.assignment_id
+    ) AS newest;
+    IF ids IS NULL THEN
+        RETURN NULL;
+    END IF;
+
+    -- Only what would move: an old activity that somebody enters late waits for nobody. A batch that holds an
+    -- assignment is waited for here. The UPDATE below is a new statement, sees what that batch inserted, and
+    -- so does the trigger on assignments.
+    PERFORM FROM public.assignments AS a
+    INNER JOIN unnest(ids, dates) AS newest (id, day) ON newest.id = a.id
+    WHERE newest.day > a.last_contact_date OR a.last_contact_date IS NULL
+    ORDER BY a.id
+    FOR NO KEY UPDATE OF a;
+
+    UPDATE public.assignments AS a
+    SET last_contact_date = newest.day
+    FROM unnest(ids, dates) AS newest (id, day)
+    WHERE
+        a.id = newest.id
+        AND (
+            newest.day > a.last_contact_date
+            OR (a.last_contact_date IS NULL AND newest.day >= (a.assigned_at AT TIME ZONE 'UTC')::date)
+        );
+    RETURN NULL;
+END
+$$;
+
+REVOKE ALL ON FUNCTION public.log_contact() FROM PUBLIC, anon, authenticated, service_role;
+
+CREATE TRIGGER contact_moves_the_date
+AFTER INSERT ON public.activities
+REFERENCING NEW TABLE AS logged
+FOR EACH STATEMENT EXECUTE FUNCTION public.log_contact();
+
+-- A notification speaks of a gap, which it knows by contact_anchor. It is open while its assignment is open and
+-- still has that anchor. So contact, or closing, resolves it. Where an admin takes a contact back, or opens the
+-- assignment again, the old gap goes on, and its notifications are open again: they exist, so no run would
+-- ever send them a second time, and without this nobody would hear of that gap any more.
+--
+-- For each row, because most updates of assignments change neither, and WHEN then costs next to nothing; a
+-- transition table would be filled for all of them. SECURITY DEFINER, because who may log a contact or close an
+-- assignment need not have a right on notifications.
+CREATE FUNCTION public.settle_notifications() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = ''
+AS $$
+DECLARE
+    anchor constant date := coalesce(NEW.last_contact_date, (NEW.assigned_at AT TIME ZONE 'UTC')::date);
+BEGIN
+    RAISE DEBUG 'assignment %: last contact % -> %, %', NEW.id, OLD.last_contact_date, NEW.last_contact_date, NEW.status;
+
+    UPDATE public.notifications AS n
+    SET resolved_at = CASE WHEN n.resolved_at IS NULL THEN clock_timestamp() END
+    WHERE
+        n.assignment_id = NEW.id
+        AND (n.resolved_at IS NULL) <> (NEW.status = 'open' AND n.contact_anchor = anchor);
+    RETURN NULL;
+END
+$$;
+
+REVOKE ALL ON FUNCTION public.settle_notifications() FROM PUBLIC, anon, authenticated, service_role;
+
+CREATE TRIGGER notifications_follow_the_gap
+AFTER UPDATE OF status, last_contact_date, assigned_at ON public.assignments
+FOR EACH ROW
+WHEN (
+    old.last_contact_date IS DISTINCT FROM new.last_contact_date
+    OR old.status IS DISTINCT FROM new.status
+    OR old.assigned_at IS DISTINCT FROM new.assigned_at
+)
+EXECUTE FUNCTION public.settle_notifications();
+
+-- migrate:down

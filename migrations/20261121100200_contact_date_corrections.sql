@@ -1,0 +1,87 @@
+-- migrate:up
+-- An admin corrects a contact date by inserting here, and in no other way: the row is the audit, and its trigger
+-- makes the change. So there is no correction without who, when and why, whichever door it came through, and
+-- authenticated needs no UPDATE on assignments.
+
+SET LOCAL lock_timeout = '5s';
+SET LOCAL statement_timeout = '5min';
+
+CREATE TABLE public.contact_date_corrections (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT contact_date_corrections_pkey PRIMARY KEY,
+    -- CASCADE: a reason may name a person, so it must not outlive an assignment that was erased.
+    assignment_id uuid NOT NULL
+        CONSTRAINT corrections_assignment_fkey REFERENCES public.assignments (id) ON DELETE CASCADE,
+    old_date date,
+    new_date date NOT NULL,
+    reason text NOT NULL
+        CONSTRAINT reason_is_a_sentence CHECK (char_length(btrim(reason)) >= 3 AND char_length(reason) <= 500),
+    -- Not grantable columns: nobody signs for another, or on another day.
+    corrected_by uuid NOT NULL DEFAULT auth.uid(),
+    corrected_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT correction_changes_the_date CHECK (new_date IS DISTINCT FROM old_date)
+);
+
+-- "Who set this date?", newest first.
+CREATE INDEX corrections_assignment_idx ON public.contact_date_corrections (assignment_id, id DESC);
+
+ALTER TABLE public.contact_date_corrections ENABLE ROW LEVEL SECURITY;
+REVOKE ALL ON public.contact_date_corrections FROM anon, authenticated, service_role;
+REVOKE ALL ON SEQUENCE public.contact_date_corrections_id_seq FROM anon, authenticated, service_role;
+GRANT SELECT ON public.contact_date_corrections TO authenticated;
+GRANT INSERT (assignment_id, old_date, new_date, reason) ON public.contact_date_corrections TO authenticated;
+
+-- The organisation is asked for again, not only whether the assignment can be seen: an admin of one
+-- organisation may be a mentor in another, and sees that assignment as a mentor.
+CREATE POLICY admins_read_corrections ON public.contact_date_corrections
+FOR SELECT TO authenticated
+USING (
+    EXISTS (
+        SELECT FROM public.assignments AS a
+        WHERE a.id = assignment_id AND (SELECT public.admin_scope()) ?| ARRAY['*', a.org_id::text]
+    )
+);
+CREATE POLICY admins_correct ON public.contact_date_corrections
+FOR INSERT TO authenticated
+WITH CHECK (
+    corrected_by = (SELECT auth.uid())
+    AND EXISTS (
+        SELECT FROM public.assignments AS a
+        WHERE a.id = assignment_id AND (SELECT public.admin_scope()) ?| ARRAY['*', a.org_id::text]
+    )
+);
+
+-- AFTER, so that the policy above has said yes before anything is locked or changed. old_date is what the admin
+-- believed: where it is not true any more, another was faster, and this one must look again (PT412 is PostgREST's
+-- way to answer 412). SECURITY DEFINER, because authenticated must not update assignments.
+CREATE FUNCTION public.apply_correction() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = ''
+AS $$
+DECLARE
+    target record;
+BEGIN
+    SELECT a.last_contact_date, (a.assigned_at AT TIME ZONE 'UTC')::date AS began
+    INTO STRICT target
+    FROM public.assignments AS a
+    WHERE a.id = NEW.assignment_id
+    FOR NO KEY UPDATE;
+
+    IF target.last_contact_date IS DISTINCT FROM NEW.old_date THEN
+        RAISE EXCEPTION 'the contact date has changed meanwhile' USING ERRCODE = 'PT412';
+    END IF;
+    IF NEW.new_date NOT BETWEEN target.began AND (clock_timestamp() AT TIME ZONE 'UTC')::date THEN
+        RAISE EXCEPTION 'the contact date is in the future, or before the assignment' USING ERRCODE = 'check_violation';
+    END IF;
+
+    UPDATE public.assignments AS a SET last_contact_date = NEW.new_date WHERE a.id = NEW.assignment_id;
+    RETURN NULL;
+END
+$$;
+
+REVOKE ALL ON FUNCTION public.apply_correction() FROM PUBLIC, anon, authenticated, service_role;
+
+CREATE TRIGGER corrections_are_applied
+AFTER INSERT ON public.contact_date_corrections
+FOR EACH ROW EXECUTE FUNCTION public.apply_correction();
+
+-- migrate:down

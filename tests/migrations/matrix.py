@@ -1,0 +1,183 @@
+"""
+The matrix (matrix.toml) and its other half: what PostgreSQL lets each role do, found out by trying.
+
+Every verb is really executed, on no row, in a transaction that is rolled back; "permission denied" or not is
+the answer. `Rights` of an object are `{role: {verb: True, or the columns in order}}`, without what is denied.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import errors, sql
+
+from reminders.database import Connection
+
+Rights = dict[str, dict[str, Any]]
+
+# Nobody in particular stands for PUBLIC: a role with no membership and no grant of its own.
+NOBODY = "PUBLIC"
+ROLES = (
+    "anon",
+    "authenticated",
+    "service_role",
+    "cron_runner",
+    "reminder_scheduler",
+    "contact_admin_api",
+    NOBODY,
+)
+KINDS = {"r": "tables", "p": "tables", "v": "views", "m": "views", "S": "sequences", "f": "functions"}
+
+MATRIX: dict[str, Any] = tomllib.loads(Path(__file__).with_name("matrix.toml").read_text())
+
+
+def expected() -> dict[str, Rights]:
+    """`{"tables.assignments": rights}` and so on, each "*" spelled as True."""
+    return {
+        f"{kind}.{name}": {role: _verbs(verbs) for role, verbs in rights.items()}
+        for kind in dict.fromkeys(KINDS.values())
+        for name, rights in MATRIX.get(kind, {}).items()
+    }
+
+
+def _verbs(verbs: dict[str, Any]) -> dict[str, Any]:
+    return {verb: True if columns == "*" else columns for verb, columns in verbs.items()}
+
+
+def objects(connection: Connection) -> list[str]:
+    """Everything in schema public that somebody could have a right on, named as in the matrix."""
+    rows = connection.execute(
+        """
+        SELECT relkind::text, relname FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
+        UNION ALL
+        SELECT 'f', proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+        """
+    ).fetchall()
+    return sorted(f"{KINDS[kind]}.{name}" for kind, name in rows)
+
+
+def actual(connection: Connection, name: str) -> Rights:
+    """What each role can do with the object, tried; `connection` is a superuser's."""
+    kind, _, plain = name.partition(".")
+    attempts = {"sequences": _on_sequence, "functions": _on_function}.get(kind, _on_relation)
+    found: Rights = {}
+    for role in ROLES:
+        rights = attempts(connection, role, plain)
+        if rights:
+            found[role] = rights
+    return found
+
+
+def as_toml(name: str, rights: Rights) -> str:
+    """How `rights` stand in matrix.toml, to be copied from a failing test and thought about."""
+    lines = [f"[{name}]"]
+    for role, verbs in rights.items():
+        told = ", ".join(f"{verb} = {_toml(value)}" for verb, value in verbs.items())
+        lines.append(f"{role} = {{ {told} }}")
+    return "\n".join(lines)
+
+
+def _toml(value: Any) -> str:
+    return '"*"' if value is True else "[" + ", ".join(f'"{column}"' for column in value) + "]"
+
+
+def _on_relation(connection: Connection, role: str, name: str) -> dict[str, Any]:
+    columns = _columns(connection, name)
+    table = sql.Identifier("public", name)
+    whole = {
+        "DELETE": sql.SQL("DELETE FROM {} WHERE false").format(table),
+        "TRUNCATE": sql.SQL("TRUNCATE {}").format(table),
+    }
+    each = {
+        "SELECT": "SELECT {column} FROM {table} WHERE false",
+        "INSERT": "INSERT INTO {table} ({column}) OVERRIDING SYSTEM VALUE SELECT NULL::{type} WHERE false",
+        "UPDATE": "UPDATE {table} SET {column} = DEFAULT WHERE false",
+    }
+    found: dict[str, Any] = {}
+    with _as(connection, role):
+        for verb, template in each.items():
+            allowed = [
+                column
+                for column, kind in columns
+                if _may(
+                    connection,
+                    sql.SQL(template).format(column=sql.Identifier(column), table=table, type=sql.SQL(kind)),
+                )
+            ]
+            if allowed:
+                found[verb] = True if len(allowed) == len(columns) else allowed
+        found |= {verb: True for verb, statement in whole.items() if _may(connection, statement)}
+    return found
+
+
+def _on_sequence(connection: Connection, role: str, name: str) -> dict[str, Any]:
+    sequence = sql.Literal(f"public.{name}")
+    tries = {
+        "SELECT": sql.SQL("SELECT last_value FROM {}").format(sql.Identifier("public", name)),
+        "USAGE": sql.SQL("SELECT nextval({})").format(sequence),
+        "UPDATE": sql.SQL("SELECT setval({}, 1)").format(sequence),
+    }
+    with _as(connection, role):
+        return {verb: True for verb, statement in tries.items() if _may(connection, statement)}
+
+
+def _on_function(connection: Connection, role: str, name: str) -> dict[str, Any]:
+    types = connection.execute(
+        """
+        SELECT coalesce(array_agg(format_type(t, NULL) ORDER BY n) FILTER (WHERE t IS NOT NULL), '{}')
+        FROM pg_proc LEFT JOIN unnest(proargtypes) WITH ORDINALITY AS u (t, n) ON true
+        WHERE pronamespace = 'public'::regnamespace AND proname = %s
+        GROUP BY pg_proc.oid
+        """,
+        [name],
+    ).fetchall()
+    assert len(types) == 1, f"{name} is overloaded: the matrix knows functions by name"
+    arguments = sql.SQL(", ").join(sql.SQL(f"NULL::{kind}") for kind in types[0][0])
+    call = sql.SQL("SELECT {}({})").format(sql.Identifier("public", name), arguments)
+    with _as(connection, role):
+        return {"EXECUTE": True} if _may(connection, call, denied=f"permission denied for function {name}") else {}
+
+
+def _columns(connection: Connection, name: str) -> list[tuple[str, str]]:
+    return connection.execute(
+        """
+        SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
+        WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+        """,
+        [f"public.{name}"],
+    ).fetchall()
+
+
+@contextmanager
+def _as(connection: Connection, role: str) -> Iterator[None]:
+    """Be `role` in a transaction that leaves nothing behind."""
+    with connection.transaction(force_rollback=True):
+        if role == NOBODY:
+            connection.execute("CREATE ROLE matrix_nobody; SET LOCAL ROLE matrix_nobody")
+        else:
+            connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
+        yield
+
+
+def _may(connection: Connection, statement: sql.Composed, denied: str = "") -> bool:
+    """
+    Whether the statement is let through; what else it fails on comes after the permission.
+
+    `denied`: the message that counts as a denial, where a function that may be called can be denied something.
+    """
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute(statement)
+    except errors.InsufficientPrivilege as error:
+        return denied not in str(error)
+    except errors.WrongObjectType:
+        return False  # there is no TRUNCATE of a view
+    except psycopg.Error:
+        return True
+    return True

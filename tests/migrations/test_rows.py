@@ -1,0 +1,199 @@
+"""Policies: which rows each persona sees and may write, against matrix.toml."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import pytest
+from psycopg import errors, sql
+
+from reminders.database import Connection
+from tests.migrations.matrix import MATRIX
+
+ORG = {"a": UUID(int=0xA), "b": UUID(int=0xB)}
+ASSIGNMENT = {"a": UUID(int=0xA1), "b": UUID(int=0xB1)}
+MENTOR = {"a": UUID(int=0xA2), "b": UUID(int=0xB2)}
+COORDINATOR = {"a": UUID(int=0xA3), "b": UUID(int=0xB3)}
+SOMEBODY = UUID(int=0xC)
+
+
+def claims(user: UUID = SOMEBODY, **app_metadata: Any) -> dict[str, Any]:
+    return {"sub": str(user), "role": "authenticated", "app_metadata": app_metadata}
+
+
+OF_A = [str(ORG["a"])]
+# Each with a role, and the claims that PostgREST would have set.
+PERSONAS: dict[str, tuple[str, dict[str, Any] | None]] = {
+    "visitor": ("anon", {"role": "anon"}),
+    "without_claims": ("authenticated", None),
+    "stranger": ("authenticated", claims()),
+    "mentor": ("authenticated", claims(MENTOR["a"])),
+    "coordinator": ("authenticated", claims(COORDINATOR["a"])),
+    "admin": ("authenticated", claims(role="admin")),
+    "admin_of_a": ("authenticated", claims(role="admin", org_ids=OF_A)),
+    "admin_of_nothing": ("authenticated", claims(role="admin", org_ids=[])),
+    "admin_of_a_who_mentors_in_b": ("authenticated", claims(MENTOR["b"], role="admin", org_ids=OF_A)),
+    "self_made_admin": ("authenticated", {**claims(), "user_metadata": {"role": "admin"}}),
+    "almost_admin": ("authenticated", claims(role="administrator")),
+    "service_role": ("service_role", {"role": "service_role"}),
+    "cron_runner": ("cron_runner", None),
+    "reminder_scheduler": ("reminder_scheduler", None),
+    "contact_admin_api": ("contact_admin_api", claims(role="admin")),
+}
+LABEL = {
+    "assignments": "SELECT id FROM assignments",
+    "activities": "SELECT assignment_id FROM activities",
+    "contact_date_corrections": "SELECT assignment_id FROM contact_date_corrections",
+    "org_settings": "SELECT org_id FROM org_settings",
+    "notifications": "SELECT recipient_id FROM notifications",
+    "cron_execution_logs": "SELECT 'run' FROM cron_execution_logs",
+    "cron_execution_log": "SELECT 'run' FROM cron_execution_log",
+}
+NAMES: dict[object, str] = {
+    **{value: key for each in (ORG, ASSIGNMENT) for key, value in each.items()},
+    **{value: f"{key} mentor" for key, value in MENTOR.items()},
+    **{value: f"{key} coordinator" for key, value in COORDINATOR.items()},
+    "run": "run",
+}
+
+
+@pytest.fixture
+def filled(superuser: Connection) -> Connection:
+    """Organisations a and b, each with one of everything; a superuser's connection."""
+    for key, org in ORG.items():
+        superuser.execute("INSERT INTO org_settings (org_id) VALUES (%s)", [org])
+        superuser.execute(
+            """
+            INSERT INTO assignments (id, org_id, peer_mentor_id, coordinator_id, assigned_at, last_contact_date)
+            VALUES (%s, %s, %s, %s, '2025-01-01', '2025-06-01')
+            """,
+            [ASSIGNMENT[key], org, MENTOR[key], COORDINATOR[key]],
+        )
+        superuser.execute(
+            "INSERT INTO activities (assignment_id, activity_type, recorded_date) VALUES (%s, 'meeting', '2025-06-01')",
+            [ASSIGNMENT[key]],
+        )
+        superuser.execute(
+            """
+            INSERT INTO contact_date_corrections (assignment_id, old_date, new_date, reason, corrected_by)
+            VALUES (%s, '2025-06-01', '2025-06-02', 'logged late', %s)
+            """,
+            [ASSIGNMENT[key], SOMEBODY],
+        )
+        for kind, recipient in (("reminder", MENTOR[key]), ("escalation", COORDINATOR[key])):
+            superuser.execute(
+                """
+                INSERT INTO notifications (assignment_id, recipient_id, kind, contact_anchor, gap_days)
+                VALUES (%s, %s, %s, '2025-06-02', 20)
+                """,
+                [ASSIGNMENT[key], recipient, kind],
+            )
+    superuser.execute(
+        """
+        INSERT INTO cron_execution_logs (job_name, trigger_source, status)
+        VALUES ('assignment-reminder-cron', 'manual', 'running')
+        """
+    )
+    return superuser
+
+
+@contextmanager
+def as_persona(connection: Connection, name: str) -> Iterator[None]:
+    role, its_claims = PERSONAS[name]
+    with connection.transaction(force_rollback=True):
+        if its_claims is not None:
+            connection.execute("SELECT set_config('request.jwt.claims', %s, true)", [json.dumps(its_claims)])
+        connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
+        yield
+
+
+def seen(connection: Connection, persona: str, table: str) -> list[str]:
+    try:
+        with as_persona(connection, persona):
+            return sorted(NAMES[row[0]] for row in connection.execute(LABEL[table].encode()).fetchall())
+    except errors.InsufficientPrivilege:
+        return []
+
+
+def may(connection: Connection, persona: str, statement: str, *values: object) -> bool:
+    try:
+        with as_persona(connection, persona):
+            connection.execute(statement.encode(), values)
+        return True
+    except errors.InsufficientPrivilege:
+        return False
+
+
+def by_persona(found: dict[str, list[str]]) -> dict[str, list[str]]:
+    return {name: rows for name, rows in found.items() if rows}
+
+
+@pytest.mark.parametrize("table", MATRIX["rows"])
+def test_each_persona_sees_the_rows_of_the_matrix(filled: Connection, table: str) -> None:
+    """Mentors and coordinators see their own, admins their organisations' and the ledger, strangers nothing."""
+    expected = {name: sorted(rows) for name, rows in MATRIX["rows"][table].items()}
+    assert expected == by_persona({name: seen(filled, name, table) for name in PERSONAS})
+
+
+@pytest.mark.parametrize("path", MATRIX["may_log"])
+def test_each_persona_logs_contact_where_the_matrix_says(filled: Connection, path: str) -> None:
+    """A mentor for their own assignment, a coordinator for the assignments they coordinate, by their paths."""
+    statement = """
+        INSERT INTO activities (assignment_id, activity_type, recorded_date, registered_by, registration_path)
+        VALUES (%s, 'meeting', '2025-07-01', %s, %s)
+    """
+    found = {
+        persona: [
+            key
+            for key, assignment in ASSIGNMENT.items()
+            if may(filled, persona, statement, assignment, (its or {}).get("sub"), path)
+        ]
+        for persona, (_, its) in PERSONAS.items()
+    }
+    assert MATRIX["may_log"][path] == by_persona(found)
+
+
+def test_each_persona_corrects_where_the_matrix_says(filled: Connection) -> None:
+    """Only admins, and only in the organisations that their claims name, whatever else they can see."""
+    statement = """
+        INSERT INTO contact_date_corrections (assignment_id, old_date, new_date, reason)
+        VALUES (%s, '2025-06-02', '2025-07-01', 'met in July')
+    """
+    found = {
+        persona: [key for key, assignment in ASSIGNMENT.items() if may(filled, persona, statement, assignment)]
+        for persona in PERSONAS
+    }
+    assert MATRIX["may_correct"] == by_persona(found)
+
+
+def test_mentor_cannot_sign_for_another(filled: Connection) -> None:
+    """registered_by is the one who asks."""
+    statement = """
+        INSERT INTO activities (assignment_id, activity_type, recorded_date, registered_by, registration_path)
+        VALUES (%s, 'meeting', '2025-07-01', %s, 'direct')
+    """
+    assert not may(filled, "mentor", statement, ASSIGNMENT["a"], COORDINATOR["a"])
+
+
+@pytest.mark.parametrize(
+    "org_ids", [None, "*", ["*"], str(ORG["a"]), {}, 7], ids=["null", "star", "stars", "text", "object", "number"]
+)
+def test_malformed_organisation_claim_opens_nothing(filled: Connection, org_ids: object) -> None:
+    """An org_ids that is no list of ids limits to nothing; it must not be read as "no limit"."""
+    with filled.transaction(force_rollback=True):
+        its_claims = json.dumps(claims(role="admin", org_ids=org_ids))
+        filled.execute("SELECT set_config('request.jwt.claims', %s, true)", [its_claims])
+        filled.execute("SET LOCAL ROLE authenticated")
+        assert filled.execute("SELECT id FROM assignments").fetchall() == []
+
+
+def test_cron_runner_cannot_rewrite_history(filled: Connection) -> None:
+    """A settled row is hidden from every UPDATE, even that of the role that settles rows."""
+    filled.execute("UPDATE cron_execution_logs SET status = 'success', completed_at = now() WHERE status = 'running'")
+    with as_persona(filled, "cron_runner"):
+        changed = filled.execute("UPDATE cron_execution_logs SET note = 'it never happened'")
+        assert changed.rowcount == 0

@@ -1,0 +1,49 @@
+"""The admin function's environment: which combinations are settings, and which are loud."""
+
+from __future__ import annotations
+
+import pytest
+
+from reminders.errors import SettingsError
+from reminders.settings import AdminSettings
+
+JWKS = "https://project.example/auth/v1/.well-known/jwks.json"
+ISSUER = "https://project.example/auth/v1"
+
+
+def read(**environment: str) -> AdminSettings:
+    return AdminSettings.read({"DATABASE_SECRET": "reminders/admin-database", **environment})
+
+
+def test_issuer_comes_from_the_key_set() -> None:
+    """Supabase's JWKS lies below its issuer, so one setting says both."""
+    settings = read(SUPABASE_JWKS_URL=JWKS)
+    assert (settings.jwks_url, settings.issuer, settings.jwt_secret) == (JWKS, ISSUER, None)
+
+
+def test_issuer_that_is_given_wins() -> None:
+    """Behind a custom domain, tokens keep the project's own issuer."""
+    assert read(SUPABASE_JWKS_URL=JWKS, SUPABASE_JWT_ISSUER="https://other.example").issuer == "https://other.example"
+
+
+def test_secret_and_key_set_together() -> None:
+    """While a project changes from one to the other, tokens of both kinds are about."""
+    settings = read(SUPABASE_JWKS_URL=JWKS, SUPABASE_JWT_SECRET="reminders/jwt")
+    assert (settings.jwks_url, settings.jwt_secret) == (JWKS, "reminders/jwt")
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({}, "neither SUPABASE_JWT_SECRET nor SUPABASE_JWKS_URL is set"),
+        ({"SUPABASE_JWT_SECRET": "reminders/jwt"}, "SUPABASE_JWT_ISSUER is not set"),
+        ({"SUPABASE_JWKS_URL": "https://project.example/keys"}, "SUPABASE_JWT_ISSUER is not set"),
+        ({"SUPABASE_JWKS_URL": JWKS.replace("https", "http")}, "SUPABASE_JWKS_URL must be https"),
+        ({"SUPABASE_JWKS_URL": "project.example"}, "SUPABASE_JWKS_URL must be an http"),
+        ({"SUPABASE_JWKS_URL": JWKS, "DATABASE_SECRET": " "}, "DATABASE_SECRET is not set"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_named(environment: dict[str, str], message: str) -> None:
+    """The function stops at once and says which variable it is."""
+    with pytest.raises(SettingsError, match=message):
+        read(**environment)
