@@ -192,17 +192,17 @@ def test_database_that_is_down(stack: LocalStack, ask: Ask) -> None:
 
 
 def test_missing_secret(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """503 that names it: there is no token to compare with."""
+    """503: there is no token to compare with. What is missing is for the log, not for a stranger."""
     monkeypatch.setenv("SCHEDULER_TOKEN_SECRET", "reminders/forgotten")
     status, body = ask()
-    assert (503, True) == (status, "reminders/forgotten" in body["detail"])
+    assert (503, False) == (status, "reminders/forgotten" in str(body))
 
 
 def test_missing_setting(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """500: no retry helps."""
+    """500: no retry helps. Its name is for the log."""
     monkeypatch.delenv("DATABASE_SECRET")
     status, body = ask()
-    assert (500, "DATABASE_SECRET is not set") == (status, body["detail"])
+    assert (500, False) == (status, "DATABASE_SECRET" in str(body))
 
 
 def test_right_that_is_missing(ask: Ask, owner: Connection) -> None:

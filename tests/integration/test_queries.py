@@ -20,9 +20,11 @@ from tests.conftest import AsRole
 from tests.factories import TICK, TODAY
 
 ROOMS = Path(str(reminders.__file__)).parent
-# Who runs the queries of a file. Rooms that are not here have their own tests.
+# Who runs the queries of a file.
 ROLES = {
     "alerts/outbox.sql": "cron_runner",
+    "contacts/correction.sql": "authenticated",
+    "runs/history.sql": "authenticated",
     "runs/ledger.sql": "cron_runner",
     "runs/lock.sql": "cron_runner",
     "runs/watchdog.sql": "cron_runner",
@@ -35,7 +37,9 @@ VALUES: dict[str, Any] = {
     "as_of": TODAY,
     "assignments_evaluated": 1,
     "assignments_failed": 1,
+    "assignment_id": UUID(int=1),
     "at_most": 10,
+    "before": UUID(int=1),
     "channel": "sns",
     "channels": ["sns"],
     "days": 400,
@@ -50,10 +54,15 @@ VALUES: dict[str, Any] = {
     "kind": "failure",
     "last": UUID(int=1),
     "lease_ms": "1000",
+    "limit": 10,
+    "new_date": TODAY,
     "note": "a note",
+    "old_date": TODAY,
+    "org_ids": [UUID(int=1)],
     "pause": timedelta(minutes=1),
     "payload": Jsonb({}),
     "plan_limit": 10,
+    "reason": "a slip of the pen",
     "reminders_dispatched": 1,
     "run_id": UUID(int=1),
     "scheduled_for": TICK,
@@ -84,7 +93,7 @@ def test_all_files_of_these_rooms_are_here() -> None:
     """A new file of queries in these rooms must be added above."""
     files = {
         str(path.relative_to(ROOMS))
-        for room in ("alerts", "runs", "scheduling")
+        for room in ("alerts", "contacts", "runs", "scheduling")
         for path in (ROOMS / room).glob("*.sql")
     }
     assert set(ROLES) == files
