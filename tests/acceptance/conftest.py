@@ -13,7 +13,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from handlers.wiring import common
 from ops.local.aws import Aws
 from ops.local.server import MIGRATOR, Server
 from ops.local.slack import Slack
@@ -46,7 +45,11 @@ def slack() -> Iterator[Slack]:
 
 @pytest.fixture
 def stack(server: Server, template: str, database: str, aws: Aws, slack: Slack, door: str) -> Iterator[LocalStack]:
-    """A stack on a database of the test's own; this process' environment is the cron function's."""
+    """
+    A stack on a database of the test's own; this process' environment is the cron function's.
+
+    Its secrets have names of their own, so what this process and the door have cached of others is no matter.
+    """
     running = LocalStack(server, aws, database, slack)
     running.configure({})
     prefix = running.environment["DATABASE_SECRET"].rpartition("/")[0]
@@ -54,7 +57,6 @@ def stack(server: Server, template: str, database: str, aws: Aws, slack: Slack, 
     with pytest.MonkeyPatch.context() as patched:
         for name, value in running.environment.items():
             patched.setenv(name, value)
-        common.secrets.cache_clear()
         yield running
 
 
