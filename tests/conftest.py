@@ -89,7 +89,7 @@ def owner(server: Server, database: str) -> Iterator[Connection]:
 
 @pytest.fixture
 def as_role(server: Server, database: str) -> Iterator[AsRole]:
-    """Makes autocommitting connections: our roles log in, Supabase's are become by SET ROLE."""
+    """Makes autocommitting connections: our roles log in, the others are what the superuser becomes."""
     with ExitStack() as stack:
         yield lambda role: stack.enter_context(connect_as(server, database, role))
 
@@ -97,7 +97,7 @@ def as_role(server: Server, database: str) -> Iterator[AsRole]:
 @contextmanager
 def connect_as(server: Server, database: str, role: str) -> Iterator[psycopg.Connection[Any]]:
     """As the functions connect: autocommit and, for a transaction pooler, nothing prepared."""
-    login = role if role in LOGIN_ROLES else MIGRATOR
+    login = role if role in LOGIN_ROLES else server.superuser
     with psycopg.connect(server.dsn(login, database), autocommit=True, prepare_threshold=None) as connection:
         if login != role:
             connection.execute("SELECT set_config('role', %s, false)", [role])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from handlers.wiring import common
 from ops.local.aws import Aws
 from ops.local.server import MIGRATOR, Server
 from ops.local.slack import Slack
@@ -44,9 +43,13 @@ def slack() -> Iterator[Slack]:
         yield running
 
 
-@pytest.fixture
-def stack(server: Server, template: str, database: str, aws: Aws, slack: Slack, door: str) -> Iterator[LocalStack]:
-    """A stack on a database of the test's own; this process' environment is the cron function's."""
+@contextmanager
+def stack_on(server: Server, database: str, aws: Aws, slack: Slack, door: str) -> Iterator[LocalStack]:
+    """
+    A stack on `database`; this process' environment is the cron function's.
+
+    Its secrets have names of their own, so what this process and the door have cached of others is no matter.
+    """
     running = LocalStack(server, aws, database, slack)
     running.configure({})
     prefix = running.environment["DATABASE_SECRET"].rpartition("/")[0]
@@ -54,7 +57,20 @@ def stack(server: Server, template: str, database: str, aws: Aws, slack: Slack, 
     with pytest.MonkeyPatch.context() as patched:
         for name, value in running.environment.items():
             patched.setenv(name, value)
-        common.secrets.cache_clear()
+        yield running
+
+
+@pytest.fixture
+def stack(server: Server, database: str, aws: Aws, slack: Slack, door: str) -> Iterator[LocalStack]:
+    """A stack on a database of the test's own."""
+    with stack_on(server, database, aws, slack, door) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared_stack(server: Server, module_database: str, aws: Aws, slack: Slack, door: str) -> Iterator[LocalStack]:
+    """One for a module's tests that write nothing."""
+    with stack_on(server, module_database, aws, slack, door) as running:
         yield running
 
 

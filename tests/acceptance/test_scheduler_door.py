@@ -24,16 +24,11 @@ Ask = Callable[..., tuple[int, dict[str, Any]]]
 RESULT = {"assignments_evaluated", "reminders_dispatched", "assignments_failed", "next_cursor"}
 
 
-@pytest.fixture
-def token(stack: LocalStack) -> str:
-    return common.secrets().get(stack.environment["SCHEDULER_TOKEN_SECRET"])
-
-
-@pytest.fixture
-def ask(stack: LocalStack, token: str, monkeypatch: pytest.MonkeyPatch) -> Ask:
+def asker(stack: LocalStack, patched: pytest.MonkeyPatch) -> Ask:
     """Invokes the handler in this process with the recorded event, changed; gives status and body."""
     for name, value in stack.scheduler_environment.items():
-        monkeypatch.setenv(name, value)
+        patched.setenv(name, value)
+    token = token_of(stack)
 
     def make(
         *,
@@ -41,11 +36,11 @@ def ask(stack: LocalStack, token: str, monkeypatch: pytest.MonkeyPatch) -> Ask:
         is_base64: bool = False,
         method: str = "POST",
         path: str = "/runs",
-        headers: dict[str, str] | None = None,
+        authorization: str = "Bearer {}",
         **fields: Any,
     ) -> tuple[int, dict[str, Any]]:
         event = recorded("scheduler-function-url")
-        event["headers"] |= {"authorization": f"Bearer {token}"} | (headers or {})
+        event["headers"]["authorization"] = authorization.format(token)
         event["rawPath"] = event["requestContext"]["http"]["path"] = path
         event["requestContext"]["http"]["method"] = method
         event["body"] = json.dumps(json.loads(event["body"]) | fields) if raw is None else raw
@@ -56,6 +51,22 @@ def ask(stack: LocalStack, token: str, monkeypatch: pytest.MonkeyPatch) -> Ask:
         return status, json.loads(answer["body"])
 
     return make
+
+
+def token_of(stack: LocalStack) -> str:
+    return common.secrets().get(stack.environment["SCHEDULER_TOKEN_SECRET"])
+
+
+@pytest.fixture
+def ask(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """At a database of the test's own."""
+    return asker(stack, monkeypatch)
+
+
+@pytest.fixture
+def knock(shared_stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """At a database that nothing is written to."""
+    return asker(shared_stack, monkeypatch)
 
 
 def test_dry_run_as_recorded(ask: Ask, owner: Connection) -> None:
@@ -86,24 +97,24 @@ def test_call_that_runs_out_of_budget(ask: Ask, owner: Connection, monkeypatch: 
     assert (60, True) == (evaluated, calls > 1)
 
 
-def test_body_in_base64(ask: Ask) -> None:
+def test_body_in_base64(knock: Ask) -> None:
     """AWS encodes bodies whose content type it does not take for text."""
     plain = recorded("scheduler-function-url")["body"]
-    assert 200 == ask(raw=base64.b64encode(plain.encode()).decode(), is_base64=True)[0]
+    assert 200 == knock(raw=base64.b64encode(plain.encode()).decode(), is_base64=True)[0]
 
 
 WRONG = ["", "Bearer", "Bearer ", "Bearer guess", "Basic eDp5", "bearer {}", "{}", "Bearer {} ", "Bearer \udcff"]
 
 
 @pytest.mark.parametrize("header", WRONG)
-def test_wrong_token(ask: Ask, token: str, header: str) -> None:
+def test_wrong_token(knock: Ask, header: str) -> None:
     """401 for whatever is not the token, before the body is looked at."""
-    status, body = ask(raw="{not json", headers={"authorization": header.format(token)})
+    status, body = knock(raw="{not json", authorization=header)
     assert (401, "Unauthorized") == (status, body["title"])
     assert {"type", "title", "status"} == set(body)
 
 
-@pytest.mark.usefixtures("ask")
+@pytest.mark.usefixtures("knock")
 def test_no_token() -> None:
     """A request without the header is a stranger's."""
     event = recorded("scheduler-function-url")
@@ -137,29 +148,29 @@ INVALID: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("fields", "named"), INVALID, ids=lambda part: str(part)[:50])
-def test_invalid_field(ask: Ask, fields: dict[str, Any], named: str) -> None:
+def test_invalid_field(knock: Ask, fields: dict[str, Any], named: str) -> None:
     """422 that names the field and does not echo what was sent."""
-    status, body = ask(**fields)
+    status, body = knock(**fields)
     assert 422 == status
     assert named in {error["field"] for error in body["errors"]}
     assert "Anna" not in json.dumps(body)
 
 
 @pytest.mark.parametrize("raw", ["", "{", "[]", "null", "7", '"run"', "{}", "\ud800", "[" * 9_000])
-def test_body_that_is_no_object(ask: Ask, raw: str) -> None:
+def test_body_that_is_no_object(knock: Ask, raw: str) -> None:
     """422 as well."""
-    assert 422 == ask(raw=raw)[0]
+    assert 422 == knock(raw=raw)[0]
 
 
 @pytest.mark.parametrize("raw", ["not base64!", base64.b64encode(b"\xff\xfe\x00").decode()])
-def test_body_that_cannot_be_decoded(ask: Ask, raw: str) -> None:
+def test_body_that_cannot_be_decoded(knock: Ask, raw: str) -> None:
     """422: the caller's fault, not ours."""
-    assert 422 == ask(raw=raw, is_base64=True)[0]
+    assert 422 == knock(raw=raw, is_base64=True)[0]
 
 
-def test_body_that_is_too_long(ask: Ask) -> None:
+def test_body_that_is_too_long(knock: Ask) -> None:
     """413 before it is parsed."""
-    assert 413 == ask(raw=" " * 16_385)[0]
+    assert 413 == knock(raw=" " * 16_385)[0]
 
 
 @pytest.mark.parametrize("status", ["success", "failed", "skipped", None])
@@ -172,15 +183,15 @@ def test_run_that_does_not_run(ask: Ask, owner: Connection, status: str | None) 
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "HEAD"])
-def test_other_method(ask: Ask, method: str) -> None:
+def test_other_method(knock: Ask, method: str) -> None:
     """405."""
-    assert 405 == ask(method=method)[0]
+    assert 405 == knock(method=method)[0]
 
 
 @pytest.mark.parametrize("path", ["/", "/runs/1", "/run", "/openapi.json"])
-def test_other_path(ask: Ask, path: str) -> None:
+def test_other_path(knock: Ask, path: str) -> None:
     """404."""
-    assert 404 == ask(path=path)[0]
+    assert 404 == knock(path=path)[0]
 
 
 def test_database_that_is_down(stack: LocalStack, ask: Ask) -> None:
@@ -191,17 +202,17 @@ def test_database_that_is_down(stack: LocalStack, ask: Ask) -> None:
     assert (503, "database unreachable: connection refused") == (status, body["detail"])
 
 
-def test_missing_secret(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_secret(knock: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     """503: there is no token to compare with. What is missing is for the log, not for a stranger."""
     monkeypatch.setenv("SCHEDULER_TOKEN_SECRET", "reminders/forgotten")
-    status, body = ask()
+    status, body = knock()
     assert (503, False) == (status, "reminders/forgotten" in str(body))
 
 
-def test_missing_setting(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_setting(knock: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     """500: no retry helps. Its name is for the log."""
     monkeypatch.delenv("DATABASE_SECRET")
-    status, body = ask()
+    status, body = knock()
     assert (500, False) == (status, "DATABASE_SECRET" in str(body))
 
 
@@ -212,22 +223,22 @@ def test_right_that_is_missing(ask: Ask, owner: Connection) -> None:
     assert (500, True) == (status, "42501" in body["detail"])
 
 
-def test_surprise(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_surprise(knock: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     """500; of an error that is not ours only the class is told."""
 
     def explode(*_: object) -> None:
         raise ZeroDivisionError("Anna Smith")
 
     monkeypatch.setattr(scheduler, "scheduler_service", explode)
-    status, body = ask()
+    status, body = knock()
     assert (500, "unexpected ZeroDivisionError") == (status, body["detail"])
 
 
-def test_over_the_wire(stack: LocalStack, token: str) -> None:
+def test_over_the_wire(stack: LocalStack) -> None:
     """Real HTTP gives the same as an event: a result, a 401 with its challenge, a 405 with its methods."""
     url = stack.environment["REMINDER_FUNCTION_URL"] + "/runs"
     body = recorded("scheduler-function-url")["body"]
-    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    headers = {"authorization": f"Bearer {token_of(stack)}", "content-type": "application/json"}
     assert set(httpx.post(url, content=body, headers=headers).json()) > RESULT
     stranger = httpx.post(url, content=body)
     assert (401, "Bearer") == (stranger.status_code, stranger.headers["www-authenticate"])

@@ -90,6 +90,15 @@ def test_run_settled_twice(owner: Connection, ledger: Ledger, first: Outcome, se
     assert before == runs(owner)
 
 
+def test_run_settled_twice_by_somebody_whom_no_policy_stops(owner: Connection) -> None:
+    """The query says 'once' by itself: it does not lean on row level security."""
+    ledger = make_ledger(owner, lambda: owner)
+    run_id = ledger.open(SCHEDULED, NOW).id
+    ledger.settle(run_id, SUCCESS)
+    with pytest.raises(RunSettledElsewhere):
+        ledger.settle(run_id, FAILURE)
+
+
 @pytest.fixture
 def cut(server: Server, database: str) -> Callable[[Connection], None]:
     """Ends a connection from the server's side."""
