@@ -8,6 +8,7 @@ Who is calling is settled before path, parameters and body: a stranger learns no
 
 from __future__ import annotations
 
+import binascii
 import os
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -175,6 +176,11 @@ def _versions(if_match: str) -> frozenset[str]:
 @app.exception_handler(RequestValidationError)
 def _invalid(error: RequestValidationError) -> Response[str]:
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the request is not as it must be", errors=told(error.errors()))
+
+
+@app.exception_handler([UnicodeError, binascii.Error, RecursionError])
+def _unreadable(_: Exception) -> Response[str]:
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body cannot be read as JSON")
 
 
 @app.exception_handler(RequestUnsupportedContentType)
