@@ -80,6 +80,7 @@ def test_page_before_a_run_that_is_gone(door: Door, ledger: list[str]) -> None:
         "status=broken",
         "before=1",
         "before=",
+        "sttaus=failed",
     ],
 )
 def test_parameter_that_is_wrong(door: Door, query: str) -> None:
