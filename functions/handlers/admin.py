@@ -8,6 +8,7 @@ Who is calling is settled before path, parameters and body: a stranger learns no
 
 from __future__ import annotations
 
+import binascii
 import os
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -103,6 +104,7 @@ def runs(
     status: Annotated[Status | None, Query(description="Only runs that stand so")] = None,
 ) -> RunsAnswer:
     """One page of the ledger, as the caller's row level security shows it."""
+    _no_other_parameters("limit", "before", "status")
     with admin_connection(_settings()) as connection:
         found = history.page(connection, _caller(), limit=limit, before=before, status=status and status.value)
     return RunsAnswer.model_validate(found)
@@ -136,6 +138,7 @@ def correct(
     ] = "",
 ) -> Response[CorrectionAnswer]:
     """Correct it, say who and why, and never undo what another admin did meanwhile. May be repeated."""
+    _no_other_parameters()
     request = correction.Request(assignment_id, body.last_contact_date, body.reason, _versions(if_match))
     with admin_connection(_settings()) as connection:
         made = correction.correct(connection, _caller(), request)
@@ -151,6 +154,15 @@ def correct(
 def openapi() -> Response[str]:
     """This API, described (OpenAPI 3.1)."""
     return Response(HTTPStatus.OK, content_types.APPLICATION_JSON, app.get_openapi_json_schema())
+
+
+def _no_other_parameters(*known: str) -> None:
+    """A misspelt parameter that is passed over would answer another question than was asked."""
+    unknown = sorted(set(app.current_event.query_string_parameters or {}) - set(known))
+    if unknown:
+        raise RequestValidationError(
+            [{"loc": ("query", name), "msg": "there is no such parameter"} for name in unknown]
+        )
 
 
 def _caller() -> Caller:
@@ -175,6 +187,11 @@ def _versions(if_match: str) -> frozenset[str]:
 @app.exception_handler(RequestValidationError)
 def _invalid(error: RequestValidationError) -> Response[str]:
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the request is not as it must be", errors=told(error.errors()))
+
+
+@app.exception_handler([UnicodeError, binascii.Error, RecursionError])
+def _unreadable(_: Exception) -> Response[str]:
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body cannot be read as JSON")
 
 
 @app.exception_handler(RequestUnsupportedContentType)

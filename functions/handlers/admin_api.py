@@ -47,7 +47,7 @@ def _digits(value: object) -> object:
 
 Day = Annotated[date, BeforeValidator(_day)]
 Uuid = Annotated[UUID, BeforeValidator(_uuid)]
-Limit = Annotated[int, BeforeValidator(_digits), Field(ge=1, le=100)]
+Limit = Annotated[int, Field(ge=1, le=100), BeforeValidator(_digits)]
 
 # No control characters (PostgreSQL takes no NUL, and a log no line breaks), no space at either end.
 REASON = r"^[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]{1,498}[^\s\x00-\x1f\x7f]$"

@@ -33,7 +33,7 @@ def problem(
 
 def as_event(response: Response[str]) -> dict[str, Any]:
     """What a Function URL takes, for a refusal that is made before the event handler has looked at the event."""
-    headers = {"content-type": response.content_type, **response.headers}
+    headers = {**response.headers, "Content-Type": response.content_type}
     return {"statusCode": response.status_code, "headers": headers, "body": response.body}
 
 

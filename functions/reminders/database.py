@@ -88,12 +88,11 @@ def describe(error: psycopg.Error) -> str:
     """
     SQLSTATE, class, PostgreSQL's primary message and the names of the things concerned.
 
-    Class 22 (bad data) quotes values in the primary message, and so may whatever a function of the project
-    raises, under any SQLSTATE. Theirs is left out.
+    Class 22 (bad data) quotes values in the primary message, and so may anything that comes out of a function or
+    trigger, whatever its SQLSTATE: RAISE, dynamic SQL. Theirs is left out.
     """
     diag = error.diag
-    raised = diag.source_function == "exec_stmt_raise"  # PL/pgSQL's RAISE
-    quotes_values = error.sqlstate is None or error.sqlstate.startswith(("22", "P0")) or raised
+    quotes_values = error.sqlstate is None or error.sqlstate.startswith("22") or diag.context is not None
     primary = None if quotes_values else diag.message_primary
     names = [n for n in (diag.table_name, diag.column_name, diag.constraint_name) if n]
     hint = " (are the migrations applied?)" if error.sqlstate in {"42P01", "42883", "42703"} else ""

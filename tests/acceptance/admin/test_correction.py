@@ -1,0 +1,178 @@
+"""PATCH /assignments/{id}/last-contact-date: what is changed, what is kept of it, and who gets which answer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from reminders.database import Connection
+from tests.acceptance.admin.conftest import Door, problem
+from tests.contacts import ORG, add_notification, add_pair, last_contact, log_contact, notifications, today
+from tests.tokens import ADMIN
+
+
+def audit(owner: Connection) -> list[Any]:
+    return owner.execute(
+        "SELECT assignment_id, old_date, new_date, reason, corrected_by FROM contact_date_corrections ORDER BY id"
+    ).fetchall()
+
+
+@pytest.mark.parametrize("last", [15, None])
+def test_correction(owner: Connection, door: Door, last: int | None) -> None:
+    """The date is changed, the answer and the audit row say old, new, why and who."""
+    pair, now = add_pair(owner, last=last), today(owner)
+    old, new = last_contact(owner, pair), now - timedelta(days=3)
+    response = door.correct(pair, new, version=old or "never", reason="Wrong day entered")
+    answer = response.json()
+    moment = datetime.fromisoformat(answer.pop("corrected_at"))
+    assert (response.status_code, response.headers["etag"]) == (200, f'"{new}"')
+    assert answer == {
+        "assignment_id": str(pair),
+        "old_date": old and str(old),
+        "new_date": str(new),
+        "reason": "Wrong day entered",
+        "corrected_by": str(ADMIN),
+    }
+    assert abs(datetime.now(UTC) - moment) < timedelta(minutes=1)
+    assert last_contact(owner, pair) == new
+    assert audit(owner) == [(pair, old, new, "Wrong day entered", ADMIN)]
+
+
+def test_correction_resolves_the_gap_that_it_ends(owner: Connection, door: Door) -> None:
+    """An admin's date counts as contact logged does."""
+    pair, now = add_pair(owner, last=15), today(owner)
+    add_notification(owner, pair, now - timedelta(days=15))
+    door.correct(pair, now, version="*")
+    assert notifications(owner, pair) == [("reminder", now - timedelta(days=15), False)]
+
+
+def test_repeated_correction(owner: Connection, door: Door) -> None:
+    """The answer got lost, the admin asks again with the old version: the same answer, and one audit row."""
+    pair, now = add_pair(owner, last=15), today(owner)
+    version, new = last_contact(owner, pair), now - timedelta(days=3)
+    first, second = (door.correct(pair, new, version=version) for _ in range(2))
+    assert (first.status_code, first.json()) == (second.status_code, second.json())
+    assert len(audit(owner)) == 1
+
+
+def test_date_that_stands_already(owner: Connection, door: Door) -> None:
+    """Logged meanwhile, not corrected: nothing to do, and nobody to name."""
+    pair, now = add_pair(owner, last=15), today(owner)
+    log_contact(owner, pair, now)
+    answer = door.correct(pair, now, version="*").json()
+    assert (answer["old_date"], answer["new_date"], answer["corrected_by"]) == (str(now), str(now), None)
+    assert audit(owner) == []
+
+
+def test_date_that_moved_meanwhile(owner: Connection, door: Door) -> None:
+    """A mentor logged contact since the admin looked: refused, with the version that stands now."""
+    pair, now = add_pair(owner, last=15), today(owner)
+    seen = last_contact(owner, pair)
+    log_contact(owner, pair, now - timedelta(days=1))
+    response = door.correct(pair, now - timedelta(days=5), version=seen)
+    assert problem(response)[0] == 412
+    assert response.headers["etag"] == f'"{now - timedelta(days=1)}"'
+    assert last_contact(owner, pair) == now - timedelta(days=1)
+
+
+def test_correction_without_a_version(owner: Connection, door: Door) -> None:
+    """Whoever does not say what is replaced is told the version, and may ask again."""
+    pair, now = add_pair(owner, last=15), today(owner)
+    refused = door.correct(pair, now)
+    assert problem(refused)[0] == 428
+    version = refused.headers["etag"].strip('"')
+    assert door.correct(pair, now, version=version).status_code == 200
+
+
+@pytest.mark.parametrize("days", [1, -101], ids=["tomorrow", "before the assignment"])
+def test_date_that_cannot_be(owner: Connection, door: Door, days: int) -> None:
+    """Not in the future, not before the assignment began."""
+    pair, now = add_pair(owner, last=15, began=100), today(owner)
+    status, document = problem(door.correct(pair, now + timedelta(days=days), version="*"))
+    assert (status, document["errors"][0]["field"]) == (422, "body.last_contact_date")
+    assert audit(owner) == []
+
+
+@pytest.mark.parametrize("days", [0, -100], ids=["today", "the day it began"])
+def test_first_and_last_date_that_can_be(owner: Connection, door: Door, days: int) -> None:
+    """Both ends are inside."""
+    pair, now = add_pair(owner, last=15, began=100), today(owner)
+    assert door.correct(pair, now + timedelta(days=days), version="*").status_code == 200
+
+
+def test_admin_of_another_organisation(owner: Connection, door: Door) -> None:
+    """Gets the answer of an assignment that does not exist, even as a mentor or coordinator of it."""
+    pair, now = add_pair(owner), today(owner)
+    other = door.token(app={"role": "admin", "org_ids": [str(uuid4())]})
+    owner.execute("UPDATE assignments SET peer_mentor_id = %s, coordinator_id = %s", [ADMIN, ADMIN])
+    refused = [
+        door.correct(pair, now, version="*", token=other),
+        door.correct(uuid4(), now, version="*"),
+        door.correct(pair, now, version="*", token=door.token(app={"role": "admin", "org_ids": []})),
+    ]
+    assert [problem(response) for response in refused] == [problem(refused[0])] * 3
+    assert refused[0].status_code == 404
+    assert audit(owner) == []
+    named = door.token(app={"role": "admin", "org_ids": [str(ORG)]})
+    assert door.correct(pair, now, version="*", token=named).status_code == 200
+
+
+BODY = {"last_contact_date": "2025-06-01", "reason": "Met on Sunday"}
+WRONG: dict[str, tuple[dict[str, Any], int]] = {
+    "no JSON": ({"content": b"{"}, 422),
+    "no body": ({"content": b""}, 422),
+    "not UTF-8": ({"content": b"\xff\xfe"}, 422),
+    "an array": ({"json": []}, 422),
+    "null": ({"json": None}, 422),
+    "a form": ({"content": b"a=b", "headers": {"content-type": "text/plain"}}, 415),
+    "too large": ({"json": {**BODY, "reason": "x" * 20_000}}, 413),
+    "nested deep": ({"content": b"[" * 5_000}, 422),
+    "an unknown field": ({"json": {**BODY, "corrected_by": str(ADMIN)}}, 422),
+    "no reason": ({"json": {"last_contact_date": "2025-06-01"}}, 422),
+    "a short reason": ({"json": {**BODY, "reason": "ok"}}, 422),
+    "a blank reason": ({"json": {**BODY, "reason": "     "}}, 422),
+    "a long reason": ({"json": {**BODY, "reason": "x" * 501}}, 422),
+    "a reason with a NUL": ({"json": {**BODY, "reason": "met\x00them"}}, 422),
+    "a reason of two lines": ({"json": {**BODY, "reason": "met\nthem"}}, 422),
+    "half a surrogate": ({"content": b'{"last_contact_date": "2025-06-01", "reason": "met \\ud800 them"}'}, 422),
+    "a time": ({"json": {**BODY, "last_contact_date": "2025-06-01T00:00:00"}}, 422),
+    "a number": ({"json": {**BODY, "last_contact_date": 20250601}}, 422),
+    "no such day": ({"json": {**BODY, "last_contact_date": "2025-02-30"}}, 422),
+    "no date": ({"json": {**BODY, "last_contact_date": None}}, 422),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_body_that_is_wrong(owner: Connection, door: Door, wrong: str) -> None:
+    """Refused with what is wrong, and nothing of what was sent."""
+    pair = add_pair(owner)
+    options, status = WRONG[wrong]
+    headers = {"if-match": "*", "content-type": "application/json", **options.pop("headers", {})}
+    response = door.request("PATCH", f"/assignments/{pair}/last-contact-date", headers=headers, **options)
+    assert problem(response)[0] == status
+    assert "xxxx" not in response.text
+    assert audit(owner) == []
+
+
+@pytest.mark.parametrize("path", ["/assignments/1/last-contact-date", "/assignments/%00/last-contact-date"])
+def test_id_that_is_none(door: Door, path: str) -> None:
+    """An id that is no UUID is refused before the database is asked."""
+    assert problem(door.request("PATCH", path, json=BODY, headers={"if-match": "*"}))[0] in {404, 422}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("POST", "/runs", "GET"), ("GET", "/assignments/1/last-contact-date", "PATCH"), ("PUT", "/openapi.json", "GET")],
+)
+def test_wrong_method(door: Door, method: str, path: str, allowed: str) -> None:
+    """The answer says which one is right."""
+    response = door.request(method, path)
+    assert (problem(response)[0], response.headers["allow"]) == (405, allowed)
+
+
+def test_wrong_path(door: Door) -> None:
+    """A path that is none, for an admin who is one."""
+    assert problem(door.request("GET", "/assignments"))[0] == 404

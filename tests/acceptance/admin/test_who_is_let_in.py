@@ -1,0 +1,94 @@
+"""The admin door's lock: no token, a bad one, one of somebody who is no admin."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from tests.acceptance.admin.conftest import Door, problem
+from tests.tokens import ADMIN, EC_KEY, RSA_KEY, claims, signed
+
+PATHS = [("GET", "/runs"), ("PATCH", "/assignments/x/last-contact-date"), ("GET", "/nowhere"), ("DELETE", "/runs")]
+
+
+@pytest.mark.parametrize(("method", "path"), PATHS)
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "x" * 50_000])
+def test_stranger(door: Door, method: str, path: str, token: str) -> None:
+    """The same 401 everywhere, which tells nothing about what is behind the door."""
+    response = door.request(method, path, token=token)
+    assert problem(response) == (401, {"type": "about:blank", "title": "Unauthorized", "status": 401})
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("app", [{}, {"role": "mentor"}, {"role": "coordinator"}])
+@pytest.mark.parametrize(("method", "path"), PATHS)
+def test_user_who_is_no_admin(door: Door, method: str, path: str, app: dict[str, str]) -> None:
+    """Whatever users have written into their own metadata."""
+    token = door.token(app=app, user_metadata={"role": "admin"})
+    status, document = problem(door.request(method, path, token=token))
+    assert (status, document["detail"]) == (403, "the caller is not an admin")
+
+
+@pytest.mark.parametrize(("key", "algorithm", "kid"), [(EC_KEY, "ES256", "ec"), (RSA_KEY, "RS256", "rsa")])
+def test_token_signed_with_a_key_of_the_set(door: Door, key: object, algorithm: str, kid: str) -> None:
+    """The function fetches the JWKS and lets the admin in."""
+    token = signed(claims(issuer=door.issuer), key, algorithm, kid=kid)
+    assert door.request("GET", "/runs", token=token).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        [b"Bearer {0}", b"Bearer {0}"],
+        [b"Bearer \xc3\xa9\xff"],
+        [b"Basic {0}"],
+        [b"{0}"],
+    ],
+    ids=["doubled", "not ASCII", "another scheme", "bare"],
+)
+def test_header_that_is_no_token(door: Door, authorization: list[bytes]) -> None:
+    """Refused as a missing one."""
+    token = door.token().encode()
+    headers = [(b"authorization", value.replace(b"{0}", token)) for value in authorization]
+    assert problem(httpx.get(f"{door.url}/runs", headers=headers))[0] == 401
+
+
+def test_description_is_open(door: Door) -> None:
+    """Its OpenAPI document names the API, the errors, an example and how to sign in."""
+    described = door.request("GET", "/openapi.json", token="").json()
+    assert described["info"]["title"] == "Assignment Reminders: admin"
+    assert described["components"]["securitySchemes"]["supabase"]["scheme"] == "bearer"
+    assert described["security"] == [{"supabase": []}]
+    assert "example" in described["components"]["schemas"]["CorrectionBody"]
+    assert set(described["paths"]) == {"/runs", "/assignments/{assignment_id}/last-contact-date"}
+    correction = described["paths"]["/assignments/{assignment_id}/last-contact-date"]["patch"]["responses"]
+    assert {"200", "401", "403", "404", "412", "422", "428", "503"} <= set(correction)
+    assert "application/problem+json" in correction["412"]["content"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "status"),
+    [
+        ("DATABASE_SECRET", "reminders/nowhere", 503),
+        ("DATABASE_SECRET", "", 500),
+        ("SUPABASE_JWT_SECRET", "reminders/nowhere", 503),
+    ],
+)
+def test_function_that_is_set_up_wrong(
+    door: Door, monkeypatch: pytest.MonkeyPatch, name: str, value: str, status: int
+) -> None:
+    """The caller learns that it is our fault and no more: names of secrets are for the log."""
+    monkeypatch.setenv(name, value)
+    response = door.request("GET", "/runs")
+    assert problem(response)[0] == status
+    assert "detail" not in response.json()
+
+
+def test_refusal_in_the_log(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    """Why a token was refused is logged; the token is not, nor whose it was."""
+    token = door.token(exp=1)
+    door.request("GET", "/runs", token=token)
+    (refusal,) = [vars(record) for record in caplog.records if record.message == "token refused"]
+    assert refusal["reason"] == "ExpiredSignatureError"
+    assert token not in str(refusal)
+    assert str(ADMIN) not in str(refusal)
