@@ -21,6 +21,7 @@ from reminders.alerts.message import Alert
 HEADER_LIMIT = 150
 TEXT_LIMIT = 3_000
 CUT = "… (cut)"
+LONGEST_WAIT = 86_400
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -121,4 +122,7 @@ def _refusal(response: httpx.Response) -> ChannelError:
 
 def _retry_after(response: httpx.Response) -> timedelta | None:
     seconds = response.headers.get("retry-after", "")
-    return timedelta(seconds=min(int(seconds), 86_400)) if seconds.isdigit() else None
+    # isascii: int() does not take "²". The length, because it refuses thousands of digits.
+    if not (seconds.isascii() and seconds.isdigit()):
+        return None
+    return timedelta(seconds=min(int(seconds), LONGEST_WAIT) if len(seconds) < 9 else LONGEST_WAIT)
