@@ -64,14 +64,19 @@ def blocks_of(alert: Alert) -> dict[str, Any]:
             },
             {
                 "type": "section",
-                "text": {"type": "mrkdwn", "text": _cut(details or _escaped(alert.headline), TEXT_LIMIT)},
+                "text": _formatted(details or _escaped(alert.headline)),
             },
             {
                 "type": "context",
-                "elements": [{"type": "mrkdwn", "text": _cut(_escaped(alert.last_success), TEXT_LIMIT)}],
+                "elements": [_formatted(_escaped(alert.last_success))],
             },
         ],
     }
+
+
+def _formatted(text: str) -> dict[str, Any]:
+    """`verbatim`, because Slack would else link bare URLs and read @here in what an error says."""
+    return {"type": "mrkdwn", "text": _cut(text, TEXT_LIMIT), "verbatim": True}
 
 
 def _escaped(text: str) -> str:
