@@ -7,10 +7,7 @@ know whether it was taken, so it is sent again: at least once, and this is the o
 
 from __future__ import annotations
 
-import json
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -21,6 +18,7 @@ from reminders.database import Connection
 from reminders.errors import SchedulerError
 from tests.alerting import alerts, deliveries
 from tests.factories import add_run, runs
+from tests.faults.conftest import Kill
 from tests.faults.killed import POINTS
 
 YESTERDAY, TODAY, TOMORROW = (datetime(2025, 11, day, 6, tzinfo=UTC) for day in (20, 21, 22))
@@ -59,13 +57,7 @@ def one_failure(owner: Connection) -> None:
     add_run(owner, "failed", scheduled_for=YESTERDAY, started_at=began)
 
 
-def run_killed(stack: LocalStack, point: str) -> None:
-    command = [sys.executable, "-m", "tests.faults.killed", point, json.dumps(event(TODAY))]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    assert -signal.SIGKILL == done.returncode, done.stderr
-
-
-def left_behind(stack: LocalStack, owner: Connection) -> tuple[str, int, int]:
+def left_behind(owner: Connection) -> tuple[str, int, int]:
     """The killed run's status, the alerts written, those marked as delivered."""
     delivered = [row for row in deliveries(owner).values() if row["is_delivered"]]
     return runs(owner)[-1]["status"], len(alerts(owner)), len(delivered)
@@ -74,10 +66,12 @@ def left_behind(stack: LocalStack, owner: Connection) -> tuple[str, int, int]:
 @pytest.mark.usefixtures("one_failure")
 @pytest.mark.parametrize("rescuer", [watchdog_comes, next_run_comes])
 @pytest.mark.parametrize("point", POINTS)
-def test_killed(stack: LocalStack, owner: Connection, point: str, rescuer: Callable[[LocalStack], None]) -> None:
+def test_killed(
+    stack: LocalStack, owner: Connection, run_killed: Kill, point: str, rescuer: Callable[[LocalStack], None]
+) -> None:
     """Whoever comes next, the watchdog or a run: today's failure is counted once, and told once (see above)."""
-    run_killed(stack, point)
-    assert LEFT.get(point, ("failed", 1, 0)) == left_behind(stack, owner)
+    assert -signal.SIGKILL == run_killed(stack, point, event(TODAY))
+    assert LEFT.get(point, ("failed", 1, 0)) == left_behind(owner)
 
     rescuer(stack)
     rescuer(stack)
