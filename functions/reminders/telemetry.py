@@ -18,9 +18,10 @@ SERVICE = "assignment-reminders"
 logger = Logger(service=SERVICE)
 metrics = Metrics(namespace="AssignmentReminders", service=SERVICE)
 
-# httpx logs every request's URL at INFO, and a webhook's URL is a secret. Lambda's own handler hangs on the
-# root logger, so Powertools' level does not protect us.
-for chatty in ("httpx", "httpcore"):
+# httpx logs every request's URL at INFO, and a webhook's URL is a secret; botocore logs every answer at DEBUG,
+# and Secrets Manager's are secrets. Lambda's own handler hangs on the root logger, so Powertools' level does
+# not protect us.
+for chatty in ("httpx", "httpcore", "boto3", "botocore", "urllib3", "psycopg"):
     logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

@@ -139,7 +139,7 @@ class Outbox:
             with self._connect() as connection:
                 while self._deliver_one(connection, channel, deadline):
                     pass
-        except ReminderError as error:
+        except Exception as error:  # nobody would catch it in a thread: Python would print it, secrets and all
             logger.error("alerts not delivered", extra={"channel": channel.name, "reason": safe_message(error)})
 
     def _deliver_one(self, connection: Connection, channel: Channel, deadline: float) -> bool:
@@ -151,7 +151,7 @@ class Outbox:
                 return False
             row = {"alert_id": claim.alert_id, "channel": channel.name}
             try:
-                send_within(channel, Alert.from_payload(claim.payload), seconds)
+                send_within(channel, _alert_of(claim), seconds)
             except ChannelError as error:
                 _tell_failure(claim, channel, error)
                 pause = pause_after(claim.attempts + 1, permanent=error.permanent, retry_after=error.retry_after)
@@ -166,6 +166,14 @@ class Outbox:
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     channel: str
+
+
+def _alert_of(claim: _Claim) -> Alert:
+    try:
+        return Alert.from_payload(claim.payload)
+    except TypeError:
+        # Written by a version to come, say. It must not stand in the way of the alerts behind it.
+        raise ChannelError("this version cannot read the alert's payload", permanent=True) from None
 
 
 def _tell_failure(claim: _Claim, channel: Channel, error: ChannelError) -> None:

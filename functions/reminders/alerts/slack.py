@@ -21,6 +21,7 @@ from reminders.alerts.message import Alert
 HEADER_LIMIT = 150
 TEXT_LIMIT = 3_000
 CUT = "… (cut)"
+LONGEST_WAIT = 86_400
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -63,14 +64,19 @@ def blocks_of(alert: Alert) -> dict[str, Any]:
             },
             {
                 "type": "section",
-                "text": {"type": "mrkdwn", "text": _cut(details or _escaped(alert.headline), TEXT_LIMIT)},
+                "text": _formatted(details or _escaped(alert.headline)),
             },
             {
                 "type": "context",
-                "elements": [{"type": "mrkdwn", "text": _cut(_escaped(alert.last_success), TEXT_LIMIT)}],
+                "elements": [_formatted(_escaped(alert.last_success))],
             },
         ],
     }
+
+
+def _formatted(text: str) -> dict[str, Any]:
+    """`verbatim`, because Slack would else link bare URLs and read @here in what an error says."""
+    return {"type": "mrkdwn", "text": _cut(text, TEXT_LIMIT), "verbatim": True}
 
 
 def _escaped(text: str) -> str:
@@ -121,4 +127,7 @@ def _refusal(response: httpx.Response) -> ChannelError:
 
 def _retry_after(response: httpx.Response) -> timedelta | None:
     seconds = response.headers.get("retry-after", "")
-    return timedelta(seconds=min(int(seconds), 86_400)) if seconds.isdigit() else None
+    # isascii: int() does not take "²". The length, because it refuses thousands of digits.
+    if not (seconds.isascii() and seconds.isdigit()):
+        return None
+    return timedelta(seconds=min(int(seconds), LONGEST_WAIT) if len(seconds) < 9 else LONGEST_WAIT)

@@ -20,7 +20,10 @@ from aws_croniter.exceptions import AwsCroniterExpressionError
 from reminders.errors import SettingsError
 
 NAME = "REMINDER_CRON_EXPRESSION"
-_RATE = re.compile(r"rate\((\d+) (minute|hour|day)(s?)\)")
+# Eight years: the longest wait for a leap day, around 2100.
+MONTHS_BACK = 8 * 12
+_MINUTE = timedelta(minutes=1)
+_RATE = re.compile(r"rate\((\d{1,6}) (minute|hour|day)(s?)\)", re.ASCII)
 
 
 class Ticks(Protocol):
@@ -50,10 +53,19 @@ class _CronTicks:
     cron: AwsCroniter
 
     def last(self, until: datetime, known: datetime | None) -> datetime | None:
+        """
+        Month by month: the library, entering an earlier month by itself, looks for the newest day in the list
+        and passes the month over when it has no such day; `0 6 * 2 ? *` would never fire.
+        """
         # prev() is exclusive, and ticks fall on whole minutes.
-        after = until.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
-        found: datetime | None = self.cron.occurrence(after).prev()
-        return found
+        after = until.astimezone(UTC).replace(second=0, microsecond=0) + _MINUTE
+        for _ in range(MONTHS_BACK + 1):
+            month = (after - _MINUTE).replace(day=1, hour=0, minute=0)
+            found: datetime | None = self.cron.occurrence(after).prev()
+            if found is not None and found >= month:
+                return found
+            after = month
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +80,23 @@ class _RateTicks:
 
 def _cron(text: str) -> Ticks:
     fields = text[len("cron(") : -1].split()
+    if len(fields) == 6 and (misread := _misread(fields)):
+        raise SettingsError(f"{NAME} {text!r} cannot be evaluated: {misread}")
     try:
         return _CronTicks(AwsCroniter(" ".join(fields)))
     except (AwsCroniterExpressionError, ValueError) as error:
         # ValueError: the library's grammar lets a form through, LW say, that its parser cannot read.
         raise SettingsError(f"{NAME} {text!r} cannot be evaluated: {_reason(error)}") from None
+
+
+def _misread(fields: list[str]) -> str | None:
+    """What the library takes, and takes for something else than EventBridge does."""
+    *_, weekday, year = fields
+    if weekday == "L" or weekday.startswith("L-"):
+        return "L in day-of-week needs its day, as in FRIL"
+    if any(last.isdigit() and first > last for first, _, last in (part.partition("-") for part in year.split(","))):
+        return "a range of years runs backwards"
+    return None
 
 
 def _reason(error: Exception) -> str:

@@ -155,7 +155,8 @@ def _alert_missed_tick(deps: WatchdogDeps) -> str | None:
     if state is not None and not state.enabled:
         return None
     last = _last_runs(deps)
-    known = last.last_tick or (state.since if state else None)
+    # A rate begins anew when its schedule is changed; the old rhythm's ticks would be false alarms.
+    known = max((m for m in (last.last_tick, state and state.since) if m), default=None)
     tick = deps.rules.ticks.last(last.now - deps.rules.grace, known)
     # A schedule that was made, changed or resumed after the tick did not have it.
     if tick is None or (state is not None and tick < state.since):

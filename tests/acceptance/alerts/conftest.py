@@ -1,0 +1,54 @@
+"""The whole job with its alerts: a Slack and a topic of the test's own, and ways to make things fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from handlers import unrecorded
+from ops.local.slack import Slack
+from ops.local.stack import LocalStack
+
+FIRST_DAY = datetime(2025, 11, 20, 6, tzinfo=UTC)
+Fail = Callable[[], None]
+
+
+def tick(day: int) -> dict[str, str]:
+    """EventBridge Scheduler's event for that day (0, 1, 2 ...)."""
+    return {"scheduled_time": (FIRST_DAY + timedelta(day)).isoformat(), "execution_id": f"day-{day}"}
+
+
+@pytest.fixture
+def slack() -> Iterator[Slack]:
+    with Slack() as running:
+        yield running
+
+
+@pytest.fixture
+def stack(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> LocalStack:
+    """Nothing was told before, and no tick is ever due."""
+    stack.topic_arn = stack.aws.create_topic(f"alerts-{uuid4().hex[:8]}")
+    stack.environment |= {"ALERT_TOPIC_ARN": stack.topic_arn, "REMINDER_CRON_EXPRESSION": "cron(0 6 * * ? 2199)"}
+    for name, value in stack.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(unrecorded, "_told", set())
+    return stack
+
+
+@pytest.fixture
+def break_scheduler(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Fail:
+    """From now on it answers 404."""
+    return lambda: monkeypatch.setenv("REMINDER_FUNCTION_URL", f"{stack.environment['REMINDER_FUNCTION_URL']}/nowhere")
+
+
+@pytest.fixture
+def mend_scheduler(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Fail:
+    return lambda: monkeypatch.setenv("REMINDER_FUNCTION_URL", stack.environment["REMINDER_FUNCTION_URL"])
+
+
+def heard(stack: LocalStack) -> tuple[int, int]:
+    """How many messages have reached Slack and the topic."""
+    return len(stack.slack.posted), len(stack.aws.published(stack.topic_arn))

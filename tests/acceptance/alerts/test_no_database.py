@@ -1,0 +1,90 @@
+"""Neither ledger nor outbox can be reached: the alert goes straight to the channels."""
+
+from __future__ import annotations
+
+import pytest
+
+from ops.local.cluster import free_port
+from ops.local.slack import Answer
+from ops.local.stack import LocalStack
+from reminders.errors import DatabaseUnavailable, SecretError
+from tests.acceptance.alerts.conftest import heard, tick
+
+COULD_NOT_BEGIN = "assignment-reminder-cron: a run could not even begin"
+
+
+@pytest.fixture
+def no_database(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody listens where the database should be."""
+    name = f"{stack.environment['DATABASE_SECRET']}-gone"
+    stack.aws.put_secret(name, f"postgresql://cron_runner:hunter2@127.0.0.1:{free_port()}/postgres")
+    monkeypatch.setenv("DATABASE_SECRET", name)
+
+
+def unreachable(stack: LocalStack, event: object) -> None:
+    with pytest.raises(DatabaseUnavailable, match=r"^database unreachable: connection refused$"):
+        stack.invoke(event)
+
+
+@pytest.mark.usefixtures("no_database")
+def test_database_that_is_gone(stack: LocalStack) -> None:
+    """Both channels are told at once, and what is wrong; the original error is raised."""
+    unreachable(stack, tick(1))
+    (message,) = stack.slack.posted
+    (mail,) = stack.aws.published(stack.topic_arn)
+    said = "nothing could be recorded in the ledger: database unreachable: connection refused"
+    assert (COULD_NOT_BEGIN, COULD_NOT_BEGIN) == (message["text"], mail.subject)
+    assert f"*Error:* {said}" == message["blocks"][1]["text"]["text"]
+    assert f"Error: {said}" in mail.message
+
+
+@pytest.mark.usefixtures("no_database")
+def test_retry_in_the_same_process(stack: LocalStack) -> None:
+    """Lambda's retries of one event are quiet; another tick is another matter."""
+    for _ in range(3):
+        unreachable(stack, tick(1))
+    assert (1, 1) == heard(stack)
+    unreachable(stack, tick(2))
+    assert (2, 2) == heard(stack)
+
+
+@pytest.mark.usefixtures("no_database")
+def test_channels_that_do_not_work_either(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The original error is raised all the same; and who was not told is told by the retry."""
+    monkeypatch.delenv("ALERT_TOPIC_ARN")
+    stack.slack.answer = Answer(500)
+    unreachable(stack, tick(1))
+    stack.slack.answer = Answer()
+    unreachable(stack, tick(1))
+    assert [COULD_NOT_BEGIN] == [message["text"] for message in stack.slack.posted]
+
+
+def test_database_that_comes_back(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a success of that tick its next trouble is told again."""
+    with monkeypatch.context() as broken:
+        broken.setenv("DATABASE_SECRET", "no-such-secret")
+        with pytest.raises(SecretError):
+            stack.invoke(tick(1))
+    assert "success" == stack.invoke(tick(1))["status"]
+    with monkeypatch.context() as broken:
+        broken.setenv("DATABASE_SECRET", "no-such-secret")
+        with pytest.raises(SecretError):
+            stack.invoke(tick(1))
+    assert (2, 2) == heard(stack)
+
+
+@pytest.mark.usefixtures("no_database")
+def test_watchdog(stack: LocalStack) -> None:
+    """It tells the same way, and once while nothing changes."""
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable):
+            stack.watch()
+    assert (1, 1) == heard(stack)
+
+
+def test_secret_that_cannot_be_read(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No secret, no database: the same alert, naming the secret."""
+    monkeypatch.setenv("DATABASE_SECRET", "no-such-secret")
+    with pytest.raises(SecretError, match=r"^secret 'no-such-secret' could not be read: ResourceNotFoundException$"):
+        stack.invoke(tick(1))
+    assert "secret 'no-such-secret' could not be read" in stack.slack.posted[0]["blocks"][1]["text"]["text"]

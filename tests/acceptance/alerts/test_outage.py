@@ -1,0 +1,130 @@
+"""An outage as the operators live it, through the real handler, over real HTTP; and webhooks that are dead."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from handlers.wiring import common
+from ops.local.slack import Answer, Slack
+from ops.local.stack import LocalStack
+from reminders.database import Connection
+from reminders.errors import SchedulerError
+from tests.acceptance.alerts.conftest import Fail, heard, tick
+from tests.alerting import Behaviour, deliveries, dripping_body, dripping_header, silence, time_passes, webhook
+from tests.factories import add_run, runs
+
+FAILURE = "assignment-reminder-cron: 2 runs in a row have failed"
+RECOVERY = "assignment-reminder-cron: has recovered"
+# 5 s of delivery; the rest is the run itself, on a busy machine.
+LONGEST = 5.5
+
+
+def failing_day(stack: LocalStack, day: int) -> None:
+    with pytest.raises(SchedulerError, match=r"^scheduler answered 404: Not Found$"):
+        stack.invoke(tick(day))
+
+
+@pytest.fixture
+def first_failure(stack: LocalStack, break_scheduler: Fail) -> None:
+    """Day 0 has failed; one failure alerts nobody."""
+    break_scheduler()
+    failing_day(stack, 0)
+    assert (0, 0) == heard(stack)
+
+
+@pytest.mark.usefixtures("first_failure")
+def test_outage(stack: LocalStack, mend_scheduler: Fail) -> None:
+    """Told at the second failure, on both channels; not at its retry nor at the third; and when it is over."""
+    failing_day(stack, 1)
+    assert (1, 1) == heard(stack)
+    failing_day(stack, 1)
+    failing_day(stack, 2)
+    assert (1, 1) == heard(stack)
+    mend_scheduler()
+    assert "success" == stack.invoke(tick(3))["status"]
+    assert "success" == stack.invoke(tick(4))["status"]
+    assert [FAILURE, RECOVERY] == [message["text"] for message in stack.slack.posted]
+    assert [FAILURE, RECOVERY] == [mail.subject for mail in stack.aws.published(stack.topic_arn)]
+
+
+@pytest.mark.usefixtures("first_failure")
+def test_outage_that_repeats(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ALERT_THRESHOLD and ALERT_REPEAT_EVERY are heeded."""
+    monkeypatch.setenv("ALERT_THRESHOLD", "3")
+    monkeypatch.setenv("ALERT_REPEAT_EVERY", "2")
+    told = []
+    for day in range(1, 6):
+        failing_day(stack, day)
+        told.append(len(stack.slack.posted))
+    assert [0, 1, 1, 2, 2] == told
+    assert "assignment-reminder-cron: still failing, 5 runs in a row" == stack.slack.posted[-1]["text"]
+
+
+@pytest.mark.usefixtures("first_failure")
+@pytest.mark.parametrize("behave", [silence, dripping_header])
+def test_failing_run_with_a_dead_webhook(stack: LocalStack, owner: Connection, behave: Behaviour) -> None:
+    """The run ends in time with its own error and its own row; the topic was told, Slack's turn comes again."""
+    with webhook(behave) as url:
+        replace_webhook(stack, url)
+        began = time.monotonic()
+        failing_day(stack, 1)
+        took = time.monotonic() - began
+    assert took < LONGEST
+    assert [("failed", 1), ("failed", 2)] == [(r["status"], r["consecutive_failure_count"]) for r in runs(owner)]
+    assert 1 == len(stack.aws.published(stack.topic_arn))
+    assert (False, 1) == tuple(deliveries(owner)["slack"][key] for key in ("is_delivered", "attempts"))
+
+    replace_webhook(stack, stack.slack.webhook)
+    time_passes(owner)
+    stack.watch()
+    assert ([FAILURE], 1) == ([m["text"] for m in stack.slack.posted], len(stack.aws.published(stack.topic_arn)))
+
+
+def test_successful_run_with_a_dead_webhook(stack: LocalStack, owner: Connection) -> None:
+    """A success stays one: neither its answer nor its row shows anything of Slack's trouble."""
+    add_run(owner, "failed", consecutive_failure_count=2)
+    with webhook(dripping_body) as url:
+        replace_webhook(stack, url)
+        began = time.monotonic()
+        summary = stack.invoke(tick(1))
+        took = time.monotonic() - began
+    assert took < LONGEST
+    settled = next(run for run in runs(owner) if run["status"] == "success")
+    assert ("success", None, str(settled["id"])) == (summary["status"], summary["note"], summary["run_id"])
+    # The run is settled before anybody is told.
+    assert summary["duration_ms"] < 3_000
+    assert "recovery" in [mail.attributes["kind"]["Value"] for mail in stack.aws.published(stack.topic_arn)]
+
+
+def replace_webhook(stack: LocalStack, url: str) -> None:
+    """A new secret, and a new process that reads it."""
+    stack.aws.put_secret(stack.environment["SLACK_WEBHOOK_SECRET"], url)
+    common.secrets.cache_clear()
+
+
+@pytest.mark.usefixtures("first_failure")
+def test_webhook_that_is_replaced_while_the_function_is_warm(stack: LocalStack, owner: Connection) -> None:
+    """The old one answers 404; the secret is read afresh, and the alert goes to the new one in the same run."""
+    assert {"channels": {"slack": "delivered", "sns": "delivered"}}.items() <= stack.invoke(
+        {"action": "test_alert"}
+    ).items()
+    with Slack() as new:
+        stack.aws.put_secret(stack.environment["SLACK_WEBHOOK_SECRET"], new.webhook)
+        stack.slack.answer = Answer(404, b"no_service")
+        failing_day(stack, 1)
+        assert [FAILURE] == [message["text"] for message in new.posted]
+    assert deliveries(owner)["slack"]["is_delivered"]
+
+
+@pytest.mark.usefixtures("first_failure")
+def test_alert_that_the_next_run_sends(stack: LocalStack, owner: Connection) -> None:
+    """What Slack did not take is sent by the next run, before its own news; the topic hears nothing twice."""
+    stack.slack.answer = Answer(503)
+    failing_day(stack, 1)
+    assert (0, 1) == heard(stack)
+    stack.slack.answer = Answer()
+    time_passes(owner)
+    failing_day(stack, 2)
+    assert (1, 1) == heard(stack)

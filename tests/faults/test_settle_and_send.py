@@ -1,0 +1,87 @@
+"""
+Killed at every step from the end of the work to the mark in the outbox: what the operators hear.
+
+Exactly once, but for the moment between Slack's taking the message and the commit of our mark. There nobody can
+know whether it was taken, so it is sent again: at least once, and this is the only place for a second copy.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ops.local.stack import LocalStack
+from reminders.database import Connection
+from reminders.errors import SchedulerError
+from tests.alerting import alerts, deliveries
+from tests.factories import add_run, runs
+from tests.faults.conftest import Kill
+from tests.faults.killed import POINTS
+
+YESTERDAY, TODAY, TOMORROW = (datetime(2025, 11, day, 6, tzinfo=UTC) for day in (20, 21, 22))
+COPIES = {
+    "Slack has it, before its answer": 2,
+    "after Slack's answer, before the mark": 2,
+    "after the mark, before its commit": 2,
+}
+LEFT = {
+    "before settling": ("running", 0, 0),
+    "in the settling transaction, after the UPDATE": ("running", 0, 0),
+    "in the settling transaction, after the alert's row": ("running", 0, 0),
+    "after the mark's commit": ("failed", 1, 1),
+}
+TOLD = "assignment-reminder-cron: 2 runs in a row have failed"
+
+
+def event(tick: datetime) -> dict[str, str]:
+    return {"scheduled_time": tick.isoformat(), "execution_id": "x", "attempt_number": "1"}
+
+
+def watchdog_comes(stack: LocalStack) -> None:
+    stack.watch()
+
+
+def next_run_comes(stack: LocalStack) -> None:
+    """It fails as well: the third in a row, which alerts nobody."""
+    with pytest.raises(SchedulerError):
+        stack.invoke(event(TOMORROW))
+
+
+@pytest.fixture
+def one_failure(owner: Connection) -> None:
+    """Yesterday failed, so that today's failure crosses the threshold."""
+    began = datetime.now(UTC) - timedelta(days=1)
+    add_run(owner, "failed", scheduled_for=YESTERDAY, started_at=began)
+
+
+def left_behind(owner: Connection) -> tuple[str, int, int]:
+    """The killed run's status, the alerts written, those marked as delivered."""
+    delivered = [row for row in deliveries(owner).values() if row["is_delivered"]]
+    return runs(owner)[-1]["status"], len(alerts(owner)), len(delivered)
+
+
+@pytest.mark.usefixtures("one_failure")
+@pytest.mark.parametrize("rescuer", [watchdog_comes, next_run_comes])
+@pytest.mark.parametrize("point", POINTS)
+def test_killed(
+    stack: LocalStack, owner: Connection, run_killed: Kill, point: str, rescuer: Callable[[LocalStack], None]
+) -> None:
+    """Whoever comes next, the watchdog or a run: today's failure is counted once, and told once (see above)."""
+    assert -signal.SIGKILL == run_killed(stack, point, event(TODAY))
+    assert LEFT.get(point, ("failed", 1, 0)) == left_behind(owner)
+
+    rescuer(stack)
+    rescuer(stack)
+    today = runs(owner)[1]
+    assert ("failed", 2) == (today["status"], today["consecutive_failure_count"])
+    assert [("failure", f"failure:{today['id']}")] == alerts(owner)
+    assert deliveries(owner)["slack"]["is_delivered"]
+    assert [TOLD] * COPIES.get(point, 1) == [message["text"] for message in stack.slack.posted]
+
+
+def test_every_point_is_reached() -> None:
+    """The table above names points that exist."""
+    assert (COPIES.keys() | LEFT.keys()) <= POINTS.keys()

@@ -1,0 +1,350 @@
+"""The outbox: written once, sent once, each channel apart, never given up."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from reminders import database
+from reminders.alerts import outbox as module
+from reminders.alerts.channels import ChannelError
+from reminders.alerts.message import Alert
+from reminders.alerts.outbox import DELIVERY_SECONDS, Outbox
+from reminders.database import Connection
+from reminders.errors import DatabaseError
+from tests.alerting import FAILURE, FakeChannel, alerts, captured_log, deliveries, result, time_passes
+from tests.conftest import AsRole
+from tests.factories import count
+from tests.integration.alerts.conftest import MakeOutbox
+from tests.ops.helpers import eventually
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def written(outbox: Outbox, runner: Connection) -> Alert:
+    """One alert that waits for both channels."""
+    outbox.write(runner, FAILURE, "failure:1")
+    return FAILURE
+
+
+def test_alert_written_twice(outbox: Outbox, runner: Connection, owner: Connection) -> None:
+    """Whoever notices the same thing a second time writes nothing."""
+    assert [True, False] == [outbox.write(runner, FAILURE, "failure:1") for _ in range(2)]
+    assert (1, 2) == (count(owner, "cron_alerts"), count(owner, "cron_alert_deliveries"))
+
+
+def test_alert_written_by_two_at_once(outbox: Outbox, as_role: AsRole, owner: Connection) -> None:
+    """The second waits for the first's commit and then writes nothing."""
+    first, second = as_role("cron_runner"), as_role("cron_runner")
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction(first):
+            assert outbox.write(first, FAILURE, "failure:1")
+            late = pool.submit(outbox.write, second, FAILURE, "failure:1")
+            time.sleep(0.1)
+            assert not late.done()
+        assert not late.result(timeout=5)
+    assert (1, 2) == (count(owner, "cron_alerts"), count(owner, "cron_alert_deliveries"))
+
+
+def test_alert_of_a_transaction_that_fails(outbox: Outbox, runner: Connection, owner: Connection) -> None:
+    """The alert goes with its run: a settling that is rolled back leaves none."""
+    with pytest.raises(DatabaseError), database.transaction(runner):
+        outbox.write_for(runner, result(2, 1))
+        runner.execute("SELECT 1/0")
+    assert 0 == count(owner, "cron_alerts")
+
+
+def test_result_that_needs_no_alert(outbox: Outbox, runner: Connection, owner: Connection) -> None:
+    """Nothing is written for it."""
+    outbox.write_for(runner, result(1, 0))
+    assert 0 == count(owner, "cron_alerts")
+
+
+def test_delivery(outbox: Outbox, runner: Connection, owner: Connection, written: Alert, slack: FakeChannel) -> None:
+    """Each channel gets the alert as it was written, once, and the rows say so."""
+    for _ in range(3):
+        outbox.deliver(runner)
+    assert [written] == slack.sent
+    assert {"slack": (1, True, None), "sns": (1, True, None)} == {
+        name: (row["attempts"], row["is_delivered"], row["last_error"]) for name, row in deliveries(owner).items()
+    }
+
+
+def test_several_alerts(outbox: Outbox, runner: Connection, slack: FakeChannel) -> None:
+    """All that wait are sent in one go, oldest first."""
+    for n in range(4):
+        outbox.write(runner, replace(FAILURE, consecutive_failure_count=n), f"repeat:{n}")
+    outbox.deliver(runner)
+    assert [0, 1, 2, 3] == [alert.consecutive_failure_count for alert in slack.sent]
+
+
+@pytest.mark.usefixtures("written")
+def test_two_deliverers_at_once(outbox: Outbox, runner: Connection, slack: FakeChannel, sns: FakeChannel) -> None:
+    """While one is sending, another finds nothing to send."""
+    sending, go_on = threading.Event(), threading.Event()
+
+    def block(alert: Alert) -> None:
+        sending.set()
+        assert go_on.wait(5)
+
+    slack.before = block
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(outbox.deliver, runner)
+        assert sending.wait(5)
+        slack.before = None
+        outbox.deliver(runner)
+        assert ([], 1) == (slack.sent, len(sns.sent))
+        go_on.set()
+        first.result(timeout=5)
+    assert (1, 1) == (len(slack.sent), len(sns.sent))
+
+
+def test_many_deliverers_and_many_alerts(
+    outbox: Outbox, as_role: AsRole, runner: Connection, slack: FakeChannel, sns: FakeChannel
+) -> None:
+    """Six deliverers in a race send each of ten alerts once a channel."""
+    for n in range(10):
+        outbox.write(runner, replace(FAILURE, consecutive_failure_count=n), f"repeat:{n}")
+    connections = [as_role("cron_runner") for _ in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(outbox.deliver, connections))
+    for channel in (slack, sns):
+        assert list(range(10)) == sorted(alert.consecutive_failure_count for alert in channel.sent)
+
+
+@pytest.mark.usefixtures("written")
+def test_channel_that_fails(
+    outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel, sns: FakeChannel
+) -> None:
+    """It keeps its own state; the one that works is not told twice because the other was down."""
+    slack.fails("it has trouble of its own (503)")
+    outbox.deliver(runner)
+    assert ("slack: it has trouble of its own (503)", 1, False) == tuple(
+        deliveries(owner)["slack"][key] for key in ("last_error", "attempts", "is_delivered")
+    )
+    slack.works()
+    time_passes(owner)
+    outbox.deliver(runner)
+    assert (["failure"], ["failure"]) == (slack.kinds, sns.kinds)
+    assert (None, 2, True) == tuple(
+        deliveries(owner)["slack"][key] for key in ("last_error", "attempts", "is_delivered")
+    )
+
+
+@pytest.mark.usefixtures("written")
+def test_pause_after_a_failure(outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel) -> None:
+    """Nobody tries again before the pause is over, and each pause is twice the last, up to an hour."""
+    slack.fails()
+    pauses = []
+    for _ in range(9):
+        outbox.deliver(runner)
+        pauses.append(deliveries(owner)["slack"]["pause"])
+        outbox.deliver(runner)
+        time_passes(owner)
+    assert [1, 2, 4, 8, 16, 32, 60, 60, 60] == [round(pause / MINUTE) for pause in pauses]
+    assert 9 == deliveries(owner)["slack"]["attempts"]
+
+
+@pytest.mark.usefixtures("written")
+def test_failure_that_no_retry_helps(outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel) -> None:
+    """It waits for hours, not minutes; and is not given up, for a person may mend it."""
+    slack.fails("the webhook no longer exists (404)", permanent=True)
+    for attempt in range(1, 4):
+        with captured_log() as log:
+            outbox.deliver(runner)
+        row = deliveries(owner)["slack"]
+        assert (attempt, 6 * 60) == (row["attempts"], round(row["pause"] / MINUTE))
+        assert "alert not delivered, it will be tried again" in log.getvalue()
+        time_passes(owner)
+    slack.works()
+    outbox.deliver(runner)
+    assert ["failure"] == slack.kinds
+
+
+@pytest.mark.usefixtures("written")
+def test_channel_that_asks_for_time(outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel) -> None:
+    """Its Retry-After is kept."""
+    slack.fails("too many messages", retry_after=timedelta(minutes=45))
+    outbox.deliver(runner)
+    assert 45 == round(deliveries(owner)["slack"]["pause"] / MINUTE)
+
+
+@pytest.mark.usefixtures("written")
+def test_channel_that_has_been_down_for_a_month(
+    outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel
+) -> None:
+    """Never given up, whatever the number of attempts."""
+    owner.execute("UPDATE cron_alert_deliveries SET attempts = 100000 WHERE channel = 'slack'")
+    slack.fails()
+    outbox.deliver(runner)
+    row = deliveries(owner)["slack"]
+    assert (100_001, 60) == (row["attempts"], round(row["pause"] / MINUTE))
+
+
+def test_first_of_two_alerts_fails(outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel) -> None:
+    """The one that Slack does not take does not block the one after it for ever."""
+    for kind in ("failure", "recovery"):
+        outbox.write(runner, replace(FAILURE, kind=kind), f"{kind}:1")
+
+    def picky(alert: Alert) -> None:
+        if alert.kind == "failure":
+            raise ChannelError("slack: it does not accept the message's form (400)", permanent=True)
+
+    slack.before = picky
+    outbox.deliver(runner)
+    outbox.deliver(runner)
+    assert ["recovery"] == slack.kinds
+
+
+@pytest.mark.usefixtures("written")
+def test_channel_that_is_no_longer_configured(
+    make_outbox: MakeOutbox, runner: Connection, owner: Connection, sns: FakeChannel
+) -> None:
+    """Its alerts are left alone; when it comes back they are sent."""
+    make_outbox(sns).deliver(runner)
+    row = deliveries(owner)["slack"]
+    assert (["failure"], 0, False) == (sns.kinds, row["attempts"], row["is_delivered"])
+    slack = FakeChannel("slack")
+    make_outbox(slack).deliver(runner)
+    assert ["failure"] == slack.kinds
+
+
+def test_no_channel_at_all(make_outbox: MakeOutbox, runner: Connection, owner: Connection) -> None:
+    """The alert stands in the outbox for whoever looks, and the log says what to set."""
+    with captured_log() as log:
+        make_outbox().write(runner, FAILURE, "failure:1")
+    make_outbox().deliver(runner)
+    assert (1, 0) == (count(owner, "cron_alerts"), count(owner, "cron_alert_deliveries"))
+    assert "set ALERT_TOPIC_ARN or SLACK_WEBHOOK_SECRET" in log.getvalue()
+
+
+@pytest.mark.usefixtures("written")
+def test_channel_that_hangs(
+    outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel, sns: FakeChannel
+) -> None:
+    """Delivery is over within 5 s, the failure is marked within them, and the other channel was told."""
+    slack.before = lambda alert: threading.Event().wait(30)
+    began = time.monotonic()
+    outbox.deliver(runner)
+    assert time.monotonic() - began < DELIVERY_SECONDS
+    assert ("slack: no answer within 4.0 s", 1) == tuple(
+        deliveries(owner)["slack"][key] for key in ("last_error", "attempts")
+    )
+    assert ["failure"] == sns.kinds
+
+
+@pytest.mark.usefixtures("written")
+def test_no_time_left(outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel) -> None:
+    """Nothing is begun that could not be marked; it waits for the next who comes."""
+    outbox.deliver(runner, seconds=0.2)
+    assert ([], 0) == (slack.sent, deliveries(owner)["slack"]["attempts"])
+    outbox.deliver(runner)
+    assert ["failure"] == slack.kinds
+
+
+@pytest.mark.usefixtures("written")
+def test_deliverer_that_is_frozen(
+    outbox: Outbox,
+    runner: Connection,
+    owner: Connection,
+    slack: FakeChannel,
+    sns: FakeChannel,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    PostgreSQL takes the claim from it, and somebody else sends.
+
+    What it does when it thaws cannot be helped: it sends, too, and its mark changes nothing.
+    """
+    assert 15_000 == int(module.CLAIM_LIMITS["idle_in_transaction_session_timeout"])
+    monkeypatch.setitem(module.CLAIM_LIMITS, "idle_in_transaction_session_timeout", "200")
+    sending, thaw = threading.Event(), threading.Event()
+
+    def freeze(alert: Alert) -> None:
+        slack.works()
+        sending.set()
+        assert thaw.wait(5)
+
+    def somebody_else_sends() -> bool:
+        outbox.deliver(runner)
+        return bool(slack.sent)
+
+    slack.before = freeze
+    with captured_log() as log, ThreadPoolExecutor(1) as pool:
+        frozen = pool.submit(outbox.deliver, runner)
+        assert sending.wait(5)
+        assert eventually(somebody_else_sends)
+        assert (["failure"], True) == (slack.kinds, deliveries(owner)["slack"]["is_delivered"])
+        thaw.set()
+        frozen.result(timeout=5)
+    assert 1 == deliveries(owner)["slack"]["attempts"]
+    assert "alerts not delivered" in log.getvalue()
+    assert ["failure"] == sns.kinds
+
+
+def test_outbox_that_cannot_be_read(outbox: Outbox, runner: Connection) -> None:
+    """Delivering raises nothing (design, rule 12): a lost connection is logged."""
+    runner.close()
+    with captured_log() as log:
+        outbox.deliver(runner)
+    assert "outbox not read" in log.getvalue()
+
+
+@pytest.mark.usefixtures("written")
+def test_deliverer_without_a_connection(
+    make_outbox: MakeOutbox, runner: Connection, owner: Connection, slack: FakeChannel
+) -> None:
+    """The channels' own connections may fail too: logged, and the alert waits."""
+    owner.execute("ALTER ROLE cron_runner CONNECTION LIMIT 1")
+    try:
+        with captured_log() as log:
+            make_outbox(slack).deliver(runner)
+    finally:
+        owner.execute("ALTER ROLE cron_runner CONNECTION LIMIT -1")
+    assert [] == slack.sent
+    assert "alerts not delivered" in log.getvalue()
+
+
+def test_payload_of_a_version_to_come(
+    outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel
+) -> None:
+    """A row that this version cannot read blocks nobody behind it."""
+    owner.execute(
+        """
+        WITH a AS (INSERT INTO cron_alerts (kind, dedupe_key, payload) VALUES ('failure', 'x', '{"v": 2}') RETURNING id)
+        INSERT INTO cron_alert_deliveries (alert_id, channel) SELECT id, 'slack' FROM a
+        """
+    )
+    outbox.write(runner, FAILURE, "failure:1")
+    outbox.deliver(runner)
+    outbox.deliver(runner)
+    assert ["failure"] == slack.kinds
+
+
+@pytest.mark.parametrize(
+    ("succeeded", "counts", "expected"),
+    [(False, (2, 1), ("failure", 2)), (True, (0, 3), ("recovery", 3))],
+)
+def test_what_an_alert_of_a_run_tells(
+    outbox: Outbox, runner: Connection, owner: Connection, succeeded: bool, counts: tuple[int, int], expected: object
+) -> None:
+    """The count of the outage, before it ended, and the run's own times; the key is kind and run."""
+    run_id = uuid4()
+    settled = result(*counts, succeeded=succeeded, run_id=run_id)
+    outbox.write_for(runner, settled)
+    row = owner.execute("SELECT dedupe_key, run_id, payload FROM cron_alerts").fetchone()
+    assert row is not None
+    assert expected == (row[2]["kind"], row[2]["consecutive_failure_count"])
+    assert (f"{row[2]['kind']}:{run_id}", run_id, str(run_id)) == (row[0], row[1], row[2]["run_id"])
+    assert ("2026-11-21T06:00:07Z", "2026-11-21T06:00:07Z") == (
+        row[2]["scheduled_for"],
+        row[2]["last_success_at"] or "2026-11-21T06:00:07Z",
+    )
+    assert [(row[2]["kind"], row[0])] == alerts(owner)
