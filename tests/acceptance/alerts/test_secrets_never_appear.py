@@ -142,7 +142,9 @@ def test_outage_and_whatever_slack_answers(leaks: Leaks, status: int) -> None:
 
 @pytest.mark.usefixtures("outage")
 @pytest.mark.parametrize(
-    "behave", [closing_halfway, answering(302, location="http://127.0.0.1:9/services/T000/elsewhere")]
+    "behave",
+    [closing_halfway, answering(302, location="http://127.0.0.1:9/services/T000/elsewhere")],
+    ids=["breaks", "redirects"],
 )
 def test_webhook_that_breaks_or_redirects(leaks: Leaks, behave: Behaviour) -> None:
     """httpx's own errors carry the request; ours do not."""
