@@ -30,7 +30,7 @@ from handlers.problems import as_event, problem, told
 from handlers.wiring.admin import admin_connection, identity
 from reminders import telemetry
 from reminders.contacts import correction
-from reminders.contacts.correction import DateMoved, VersionNeeded
+from reminders.contacts.correction import ANY_VERSION, DateMoved
 from reminders.errors import (
     AssignmentNotFound,
     DatabaseUnavailable,
@@ -124,7 +124,6 @@ def runs(
     | admin_api.problems(
         NOT_FOUND="the caller's organisations have no such assignment",
         PRECONDITION_FAILED="the date is another one by now; `ETag` is its version",
-        PRECONDITION_REQUIRED="If-Match is missing; `ETag` is the date's version",
         REQUEST_ENTITY_TOO_LARGE="the body is too large",
         UNSUPPORTED_MEDIA_TYPE="the body is not JSON",
     ),
@@ -134,8 +133,8 @@ def correct(
     body: Annotated[CorrectionBody, Body()],
     if_match: Annotated[
         str,
-        Header(alias="If-Match", description='The date that is replaced, in quotes ("2026-11-01" or "never"), or *'),
-    ] = "",
+        Header(alias="If-Match", description='The date to be replaced, in quotes ("2026-11-01" or "never"), or *: any'),
+    ] = ANY_VERSION,
 ) -> Response[CorrectionAnswer]:
     """Correct it, say who and why, and never undo what another admin did meanwhile. May be repeated."""
     _no_other_parameters()
@@ -216,9 +215,7 @@ def _refused(error: DateRefused) -> Response[str]:
 @app.exception_handler(DateMoved)
 def _moved(error: DateMoved) -> Response[str]:
     headers = {"ETag": _etag(error.version)} if error.version else {}
-    needed = isinstance(error, VersionNeeded)
-    status = HTTPStatus.PRECONDITION_REQUIRED if needed else HTTPStatus.PRECONDITION_FAILED
-    return problem(status, str(error), headers)
+    return problem(HTTPStatus.PRECONDITION_FAILED, str(error), headers)
 
 
 @app.exception_handler(ReminderError)

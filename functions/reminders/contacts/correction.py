@@ -42,14 +42,10 @@ class DateMoved(ReminderError):
         self.version = version
 
 
-class VersionNeeded(DateMoved):
-    """The admin did not say which date the correction is meant to replace."""
-
-
 @dataclass(frozen=True, slots=True)
 class Request:
     """
-    `expected` are the versions (see `version`) that may be replaced: `ANY_VERSION` is any, none at all an error.
+    `expected` are the versions (see `version`) that may be replaced; `ANY_VERSION` is any.
     """
 
     assignment_id: UUID
@@ -90,7 +86,7 @@ def correct(connection: Connection, caller: Caller, request: Request) -> Correct
     """
     Correct the date, or answer with the correction that has set it already.
 
-    Raise `AssignmentNotFound`, `DateRefused`, `VersionNeeded`, or `DateMoved` when somebody was faster.
+    Raise `AssignmentNotFound`, `DateRefused`, or `DateMoved` when somebody was faster.
     """
     with database.transaction(connection, {**LIMITS, **caller.database_settings()}):
         found = _find(connection, caller, request.assignment_id)
@@ -126,8 +122,6 @@ def _check(found: _Assignment, request: Request) -> None:
     if request.new_date < found.began:
         raise DateRefused(f"last_contact_date is before the assignment began, on {found.began} (UTC)")
     current = version(found.last_contact_date)
-    if not request.expected:
-        raise VersionNeeded("say which contact date this replaces", current)
     if request.expected.isdisjoint({ANY_VERSION, current}):
         raise DateMoved("the contact date is another one by now", current)
 

@@ -62,7 +62,7 @@ def test_description_is_open(door: Door) -> None:
     assert "example" in described["components"]["schemas"]["CorrectionBody"]
     assert set(described["paths"]) == {"/runs", "/assignments/{assignment_id}/last-contact-date"}
     correction = described["paths"]["/assignments/{assignment_id}/last-contact-date"]["patch"]["responses"]
-    assert {"200", "401", "403", "404", "412", "422", "428", "503"} <= set(correction)
+    assert {"200", "401", "403", "404", "412", "422", "503"} <= set(correction)
     assert "application/problem+json" in correction["412"]["content"]
 
 
