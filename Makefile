@@ -23,7 +23,7 @@ demo: setup ## See one night of the service, start to end, on this machine
 	@$(RUN) -m ops.demo
 
 test: setup ## Run all tests
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest -n logical --dist loadfile
 
 lint: setup ## Check format, style, types, import directions and migrations
 	$(RUN) -m ruff format --check .
