@@ -179,8 +179,8 @@ def test_webhook_secret_that_holds_something_else(leaks: Leaks) -> None:
 DSNS = (
     "postgresql://cron_runner:{password}@127.0.0.1:{closed}/postgres",
     "postgresql://cron_runner:{password}@127.0.0.1:{open}/postgres",
-    "postgresql://nobody:{password}@127.0.0.1:{open}/postgres",
-    "postgresql://cron_runner:{password}@127.0.0.1:{open}/nowhere-{password}",
+    "postgresql://nobody-{password}:x@127.0.0.1:{open}/postgres",
+    "postgresql://cron_runner:{right}@127.0.0.1:{open}/nowhere-{password}",
     "postgresql://cron_runner:{password}@[::1/postgres",
     "postgresql://cron_runner:{password}@127.0.0.1/postgres?options={password}&{password}=1",
     "host=127.0.0.1 port={closed} password={password}",
@@ -191,7 +191,8 @@ DSNS = (
 def test_database_that_cannot_be_reached(leaks: Leaks, server: Server) -> None:
     """libpq's errors quote what they were given; ours do not, in log, error and alert."""
     for day, dsn in enumerate(DSNS):
-        put(leaks.stack, "DATABASE_SECRET", dsn.format(password=PASSWORD, closed=free_port(), open=server.port))
+        parts = {"password": PASSWORD, "right": server.password("cron_runner")}
+        put(leaks.stack, "DATABASE_SECRET", dsn.format(**parts, closed=free_port(), open=server.port))
         leaks.run(lambda day=day: leaks.stack.invoke(tick(day)))  # type: ignore[misc]
     leaks.run(leaks.stack.watch)
     assert len(DSNS) + 1 == len(leaks.stack.slack.posted)
