@@ -4,8 +4,9 @@ The outbox: alerts are written with what they tell of, and sent afterwards.
     settle + write (one transaction) ─▶ claim ─▶ send ─▶ mark        claimed: a row lock, nothing more
 
 A process may die anywhere. Before the write nothing has happened; before the mark the claim falls away and
-somebody else sends. Only between the channel's answer and our mark is a second copy possible: the alert
-arrives at least once, and twice only then.
+somebody else sends. Only between the channel's taking it and our committed mark is a second copy possible,
+be it that the process died there, was frozen, or heard the answer too late: the alert arrives at least once,
+and twice only then.
 """
 
 from __future__ import annotations
