@@ -21,15 +21,17 @@ _told: set[str] = set()
 
 
 @contextmanager
-def told_directly(occasion: str) -> Iterator[None]:
+def told_directly(
+    occasion: str, errors: tuple[type[ReminderError], ...] = (DatabaseError, SecretError)
+) -> Iterator[None]:
     """
-    Alert when the work inside fails for want of a database or a secret, unrecorded; the error goes on.
+    Alert when the work inside fails with one of `errors`, unrecorded; the error goes on.
 
     `occasion` names the tick, or whatever it is that must not be told twice.
     """
     try:
         yield
-    except (DatabaseError, SecretError) as error:
+    except errors as error:
         if not error.recorded:
             _tell(occasion, error)
         raise

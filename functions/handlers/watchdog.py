@@ -12,13 +12,17 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.unrecorded import told_directly
 from handlers.wiring.watchdog import watchdog_deps
+from reminders.errors import DatabaseUnavailable, SecretError
 from reminders.runs import watchdog
 from reminders.telemetry import logger, metrics
+
+# A step that the database refused is an error of the function; only without a database is nobody there to tell.
+UNREACHABLE = (DatabaseUnavailable, SecretError)
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Do one round; the answer has overruns, rescued, missed_tick and pruned. Raise what went wrong."""
-    with told_directly("watchdog"), watchdog_deps(context) as deps:
+    with told_directly("watchdog", UNREACHABLE), watchdog_deps(context) as deps:
         return watchdog.watch(deps).as_json()

@@ -20,6 +20,8 @@ from reminders.alerts.message import Alert
 # Slack, "Reference: blocks": lengths in characters, counted after escaping.
 HEADER_LIMIT = 150
 TEXT_LIMIT = 3_000
+# Ours: one long value must not push the others past the cut.
+VALUE_LIMIT = 2_000
 CUT = "… (cut)"
 LONGEST_WAIT = 86_400
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -52,7 +54,7 @@ class SlackChannel:
 
 def blocks_of(alert: Alert) -> dict[str, Any]:
     """The message in Block Kit: header, section with the details, context with the last success."""
-    details = "\n".join(f"*{label}:* {_escaped(value)}" for label, value in alert.details())
+    details = "\n".join(f"*{label}:* {_cut(_escaped(value), VALUE_LIMIT)}" for label, value in alert.details())
     marked = "[test] " if alert.kind == "test" else ""
     return {
         # What notifications and screen readers show.
@@ -118,7 +120,7 @@ def _refusal(response: httpx.Response) -> ChannelError:
     status = response.status_code
     if status == 429:
         return ChannelError("slack: too many messages", retry_after=_retry_after(response))
-    if status >= 500:
+    if status == 408 or status >= 500:
         return ChannelError(f"slack: it has trouble of its own ({status})")
     if response.is_redirect:
         return ChannelError("slack: the webhook redirects elsewhere, which is not followed", permanent=True)

@@ -13,7 +13,7 @@ from slack_sdk.models.blocks import Block, ContextBlock, HeaderBlock, SectionBlo
 
 from reminders.alerts.message import Alert
 from reminders.alerts.policy import Kind
-from reminders.alerts.slack import CUT, HEADER_LIMIT, TEXT_LIMIT, blocks_of
+from reminders.alerts.slack import CUT, HEADER_LIMIT, TEXT_LIMIT, VALUE_LIMIT, blocks_of
 from tests.alerting import FAILURE
 
 # What Slack turns into mentions, links and dates: "Formatting text for app surfaces".
@@ -78,8 +78,18 @@ def test_text_that_is_too_long() -> None:
     message = blocks_of(replace(FAILURE, error_message="x" * 4_000, job_name="j" * 4_000))
     validated(message)
     header = message["blocks"][0]["text"]["text"]
-    assert (HEADER_LIMIT, TEXT_LIMIT, TEXT_LIMIT) == (len(header), len(section(message)), len(message["text"]))
-    assert all(text.endswith(CUT) for text in (header, section(message), message["text"]))
+    assert (HEADER_LIMIT, TEXT_LIMIT) == (len(header), len(message["text"]))
+    assert header.endswith(CUT)
+    assert message["text"].endswith(CUT)
+
+
+def test_error_that_is_too_long() -> None:
+    """It is cut and says so; what stands below it, the run above all, is still there."""
+    text = section(blocks_of(replace(FAILURE, error_message="&" * 4_000)))
+    error, *below = text.splitlines()
+    assert error.endswith(CUT)
+    assert len("*Error:* ") + VALUE_LIMIT == len(error)
+    assert any(line.startswith("*Run:*") for line in below)
 
 
 def test_text_that_just_fits() -> None:
