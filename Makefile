@@ -35,15 +35,20 @@ lint: setup ## Check format, style, types, import directions and migrations
 bench: setup ## Measure the numbers that the design promises
 	@$(RUN) -m ops.bench
 
+ARTIFACTS = cron scheduler watchdog admin postgres-layer tokens-layer
+
 # Universal: one lock for every platform and Python we support. No header or annotation, so that it
 # holds no address and its diff is versions only.
 LOCK = .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-header --quiet --upgrade
 
-lock: setup ## Renew the three lock files from pyproject.toml
+lock: setup ## Renew the lock files from pyproject.toml
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) pyproject.toml --group dev -o requirements-dev.lock
 	echo uv | $(LOCK) - -o requirements-setup.lock
+	for artifact in $(ARTIFACTS); do $(LOCK) --constraint requirements.lock --group $$artifact \
+		-o ops/build/locks/$$artifact.lock || exit; done
+	for tool in runtime sam; do $(LOCK) --group $$tool -o ops/build/locks/$$tool.lock || exit; done
 
 clean: ## Remove .venv, builds and caches
 	rm -rf .venv build dist .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage
