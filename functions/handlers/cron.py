@@ -12,13 +12,17 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.unrecorded import told_directly
-from handlers.wiring.common import alert_channels
+from handlers.wiring import startup
+from handlers.wiring.alerts import alert_channels
 from handlers.wiring.cron import run_deps
 from reminders.alerts.direct import DELIVERED, send_now
 from reminders.alerts.message import Alert
 from reminders.runs import JOB_NAME, lifecycle
 from reminders.runs.events import RunRequest, TestAlertRequest, parse_event
+from reminders.settings import AlertSettings, CronSettings
 from reminders.telemetry import logger, metrics
+
+startup.check(CronSettings.read, AlertSettings.read)
 
 
 @logger.inject_lambda_context(clear_state=True)

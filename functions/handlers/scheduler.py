@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from handlers.problems import problem, told
 from handlers.scheduler_body import RunsBody, answer
+from handlers.wiring import startup
 from handlers.wiring.common import secrets
 from handlers.wiring.scheduler import scheduler_service
 from reminders import telemetry
@@ -29,6 +30,8 @@ from reminders.telemetry import logger, metrics
 
 # A body has six short fields; anything near this is no call of ours.
 LARGEST_BODY = 16_384
+
+startup.check(SchedulerSettings.read)
 
 app = LambdaFunctionUrlResolver()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from handlers.wiring.common import alert_channels
+from handlers.wiring.alerts import alert_channels
 from reminders.alerts.direct import DELIVERED, send_now
 from reminders.alerts.message import Alert
 from reminders.errors import DatabaseError, ReminderError, SecretError, safe_message

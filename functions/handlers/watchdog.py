@@ -11,13 +11,17 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.unrecorded import told_directly
-from handlers.wiring.watchdog import watchdog_deps
+from handlers.wiring import startup
+from handlers.wiring.watchdog import rules, watchdog_deps
 from reminders.errors import DatabaseUnavailable, SecretError
 from reminders.runs import watchdog
+from reminders.settings import AlertSettings, WatchdogSettings
 from reminders.telemetry import logger, metrics
 
 # A step that the database refused is an error of the function; only without a database is nobody there to tell.
 UNREACHABLE = (DatabaseUnavailable, SecretError)
+
+startup.check(lambda env: rules(WatchdogSettings.read(env)), AlertSettings.read)
 
 
 @logger.inject_lambda_context(clear_state=True)

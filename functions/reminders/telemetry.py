@@ -7,16 +7,20 @@ One logger for all rooms, so that the `run_id` that a run appends stands on ever
 from __future__ import annotations
 
 import logging
+import os
 import traceback
 import warnings
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-SERVICE = "assignment-reminders"
+# Powertools' own variables: two deployments in one account must not count into the same metric, or one
+# that works would hide one that does not.
+SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME") or "assignment-reminders"
+NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or "AssignmentReminders"
 
 logger = Logger(service=SERVICE)
-metrics = Metrics(namespace="AssignmentReminders", service=SERVICE)
+metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 
 # httpx logs every request's URL at INFO, and a webhook's URL is a secret; botocore logs every answer at DEBUG,
 # and Secrets Manager's are secrets. Lambda's own handler hangs on the root logger, so Powertools' level does

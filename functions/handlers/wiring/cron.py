@@ -11,7 +11,8 @@ from functools import partial
 import httpx
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from handlers.wiring.common import connections, outbox, seconds_left, secrets
+from handlers.wiring.alerts import outbox
+from handlers.wiring.common import connections, seconds_left, secrets
 from handlers.wiring.scheduler import scheduler_service
 from reminders.runs.ledger import Ledger
 from reminders.runs.lifecycle import RunDeps

@@ -11,24 +11,29 @@ from functools import partial
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.wiring import schedules
-from handlers.wiring.common import connections, outbox, seconds_left
+from handlers.wiring.alerts import outbox
+from handlers.wiring.common import connections, seconds_left
 from reminders.runs.ledger import Ledger
 from reminders.runs.ticks import parse_schedule
 from reminders.runs.watchdog import WatchdogDeps, WatchdogRules
 from reminders.settings import WatchdogSettings
 
 
-@contextmanager
-def watchdog_deps(context: LambdaContext) -> Iterator[WatchdogDeps]:
-    """All that `handlers.watchdog` needs, closed at the end."""
-    settings = WatchdogSettings.read(os.environ)
-    rules = WatchdogRules(
+def rules(settings: WatchdogSettings) -> WatchdogRules:
+    """The watchdog's limits; raise `SettingsError` for an expression that cannot be evaluated."""
+    return WatchdogRules(
         overrun=timedelta(minutes=settings.overrun_minutes),
         grace=timedelta(minutes=settings.grace_minutes),
         retention_days=settings.retention_days,
         expression=settings.expression,
         ticks=parse_schedule(settings.expression),
     )
+
+
+@contextmanager
+def watchdog_deps(context: LambdaContext) -> Iterator[WatchdogDeps]:
+    """All that `handlers.watchdog` needs, closed at the end."""
+    settings = WatchdogSettings.read(os.environ)
     alerts = outbox(settings.database_secret)
     with ExitStack() as stack:
         connection = connections(stack, settings.database_secret)
@@ -37,7 +42,7 @@ def watchdog_deps(context: LambdaContext) -> Iterator[WatchdogDeps]:
             connection=ours,
             ledger=Ledger(ours, reconnect=lambda: connection("reminders-watchdog"), outbox=alerts),
             outbox=alerts,
-            rules=rules,
+            rules=rules(settings),
             schedule=partial(schedules.state, settings.schedule_name),
             seconds_left=partial(seconds_left, context),
         )

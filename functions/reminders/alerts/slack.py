@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-import httpx
 
 from reminders.alerts.channels import ChannelError
 from reminders.alerts.message import Alert
+
+if TYPE_CHECKING:
+    import httpx
 
 # Slack, "Reference: blocks": lengths in characters, counted after escaping.
 HEADER_LIMIT = 150
@@ -91,6 +92,9 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _post(url: str, message: dict[str, Any], seconds: float) -> None:
+    # Late: most invocations have no alert to send, and httpx is a tenth of a cold start.
+    import httpx
+
     _check(url)
     try:
         # A redirect is not followed: it would hand the message, and our trust, to another host.
