@@ -1,6 +1,7 @@
 # One door for people and CI. `make` alone lists what there is; every target sets up what it needs.
 
 RUN := .venv/bin/python
+export LAMBDA_PYTHON ARCHITECTURE
 # A name in PATH may be a shim that fails, or too old: each is asked. PYTHON=... overrules the search.
 FIND_PYTHON = for python in $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3) ""; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && break; done
@@ -8,10 +9,10 @@ NO_PYTHON = No Python of 3.11 or newer was found: install one (Debian: apt insta
 	python3-venv), or name it: make setup PYTHON=/path/to/python3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lock clean
+.PHONY: help setup demo test lint build bench bench-cold lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The finished venv answers for itself first, in a blink; only then is a Python looked for.
 setup: ## Make .venv with everything in it, at pinned and hashed versions
@@ -25,15 +26,23 @@ demo: setup ## See one night of the service, start to end, on this machine
 test: setup ## Run all tests
 	@$(RUN) -m pytest -n logical --dist loadfile
 
-lint: setup ## Check format, style, types, import directions and migrations
+lint: setup ## Check format, style, types, import directions, migrations, template and workflows
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 	.venv/bin/lint-imports
 	.venv/bin/squawk migrations/*.sql
+	.venv/bin/cfn-lint template.yaml infra/*.yaml
+	.venv/bin/actionlint
+
+build: setup ## Build what Lambda runs (ARCHITECTURE=x86_64 for the other one), and validate the template
+	@$(RUN) -m ops.build
 
 bench: setup ## Measure the numbers that the design promises
 	@$(RUN) -m ops.bench
+
+bench-cold: setup ## Measure cold starts of the built artifacts
+	@$(RUN) -m ops.bench_cold
 
 ARTIFACTS = cron scheduler watchdog admin postgres-layer tokens-layer
 
