@@ -27,6 +27,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers import admin_api
 from handlers.admin_api import CorrectionAnswer, CorrectionBody, Limit, RunsAnswer, Status, Uuid
 from handlers.problems import as_event, problem, told
+from handlers.wiring import startup
 from handlers.wiring.admin import admin_connection, identity
 from reminders import telemetry
 from reminders.contacts import correction
@@ -50,6 +51,8 @@ OPENAPI = "/openapi.json"
 LARGEST_BODY = 16_384
 METHODS = {"/runs": "GET", OPENAPI: "GET"}
 _PASSING = (DatabaseUnavailable, SecretError, IdentityUnavailable)
+
+startup.check(AdminSettings.read)
 
 app = LambdaFunctionUrlResolver(enable_validation=True)
 app.configure_openapi(
