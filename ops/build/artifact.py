@@ -78,13 +78,13 @@ def build(name: str, directory: Path, architecture: str, version: str = LAMBDA_P
     _compile(site, artifact.mount, python)
 
 
-def install(lock: Path, site: Path, python: Path, version: str, platform: str | None = None) -> None:
+def install(lock: Path, site: Path, python: Path, version: str, platform: str, *, compiled: bool = False) -> None:
     """Install exactly what `lock` says, wheels only, each checked by its hash."""
-    where = ["--target", str(site), "--python", str(python), "--python-version", version]
-    if platform:
-        where += ["--python-platform", platform]
+    where = ["--target", str(site), "--python", str(python), "--python-version", version, "--python-platform", platform]
     # Copied: hard links would let the compiler below write into uv's cache.
     how = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--link-mode", "copy", "--quiet"]
+    if compiled:
+        how.append("--compile-bytecode")
     _run([UV, "pip", "install", *where, *how, "-r", str(lock)])
 
 
@@ -107,7 +107,8 @@ def _prune(site: Path) -> None:
     for utility in site.glob("aws_lambda_powertools/utilities/*"):
         if utility.is_dir() and utility.name not in UTILITIES:
             shutil.rmtree(utility)
-    shutil.rmtree(site / "bin", ignore_errors=True)
+    for needless in (site / "bin", *site.glob("*/tests")):
+        shutil.rmtree(needless, ignore_errors=True)
     (site / ".lock").unlink(missing_ok=True)
 
 

@@ -1,0 +1,82 @@
+"""The built artifacts under AWS' runtime client, with PostgreSQL, moto and the scheduler's URL around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from datetime import date
+from typing import Any
+
+import pytest
+
+from ops.build.local import Built, built
+from ops.local.aws import Aws
+from ops.local.function_url import FunctionUrl
+from ops.local.runtime_api import Runtime
+from ops.local.seed import seed
+from ops.local.server import Server
+from ops.local.stack import LocalStack
+from reminders.database import Connection
+
+Start = Callable[..., Runtime]
+TICK = "2026-11-21T06:00:00Z"
+# What template.yaml lets EventBridge Scheduler send.
+SCHEDULED = {
+    "scheduled_time": TICK,
+    "execution_id": "d32c5kddcf5bb8c3",
+    "attempt_number": "1",
+    "schedule_arn": "arn:aws:scheduler:eu-west-2:123456789012:schedule/reminders/assignment-reminder-cron",
+}
+
+
+@pytest.fixture(scope="session")
+def artifacts() -> Built:
+    return built()
+
+
+@pytest.fixture
+def start(artifacts: Built) -> Iterator[Start]:
+    """Starts functions that end with the test."""
+    with ExitStack() as stack:
+
+        def begin(function: str, environment: Mapping[str, str], **more: str) -> Runtime:
+            return stack.enter_context(artifacts.start(function, {**environment, **more}))
+
+        yield begin
+
+
+@pytest.fixture
+def stack(server: Server, template: str, database: str, aws: Aws) -> Iterator[LocalStack]:
+    """PostgreSQL, secrets, topic and webhook for one test, and what the functions' environments say of them."""
+    running = LocalStack(server, aws, database)
+    running.configure({})
+    with running.slack:
+        yield running
+
+
+@pytest.fixture
+def assignments(owner: Connection) -> int:
+    """Two hundred assignments, some due on the tick's day."""
+    seed(owner, assignments=200, today=date(2026, 11, 21))
+    return 200
+
+
+@pytest.fixture
+def door(stack: LocalStack, start: Start) -> Iterator[str]:
+    """The scheduler artifact's Function URL."""
+    scheduler = start("scheduler", stack.scheduler_environment)
+
+    def call(event: Any, _: object) -> Any:
+        answer = scheduler.invoke(event)
+        if answer.kind != "response":
+            raise RuntimeError(f"scheduler: {answer.payload}")
+        return answer.payload
+
+    with FunctionUrl(call) as url:
+        yield url.url
+
+
+@pytest.fixture
+def cron(stack: LocalStack, start: Start, door: str) -> Runtime:
+    """The cron artifact, which calls the scheduler artifact."""
+    return start("cron", stack.environment, REMINDER_FUNCTION_URL=door)
