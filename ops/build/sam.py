@@ -7,11 +7,13 @@ Made from the hashed lock at first use; a stamp tells whether it is still the lo
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from ops.build.artifact import LOCKS, ROOT, install_into
 from ops.build.pythons import BuildError
@@ -46,3 +48,15 @@ def call(*arguments: str, **environment: str) -> str:
     if done.returncode:
         raise BuildError(f"sam {arguments[0]} failed:\n{said}")
     return said
+
+
+def transformed(template: str) -> dict[str, Any]:
+    """What CloudFormation gets for `template`, a path in the project."""
+    python = sam().parent / "python"
+    command = [str(python), str(ROOT / "ops" / "build" / "transform.py"), str(ROOT / template)]
+    environment = {**os.environ, "AWS_DEFAULT_REGION": REGION}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"{template} cannot be transformed: {done.stderr.strip()[-2_000:]}")
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result

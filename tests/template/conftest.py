@@ -1,0 +1,50 @@
+"""The template as CloudFormation will get it, and the two that it takes in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ops.build.sam import transformed
+
+Json = Any
+
+
+@pytest.fixture(scope="session")
+def template() -> Json:
+    """template.yaml after SAM's transformation. (Shadows the database's template of the other tests.)"""
+    return transformed("template.yaml")
+
+
+@pytest.fixture(scope="session")
+def resources(template: Json) -> Json:
+    return template["Resources"]
+
+
+@pytest.fixture(scope="session")
+def alarms() -> Json:
+    """The properties of infra/alarms.yaml's alarms, by logical id."""
+    return {name: alarm["Properties"] for name, alarm in transformed("infra/alarms.yaml")["Resources"].items()}
+
+
+def walk(value: Json) -> Iterator[Json]:
+    """`value` and all that is in it."""
+    yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from walk(part)
+
+
+def statements(role: Json) -> list[Json]:
+    """A role's statements, those under a condition as if it held."""
+    found = [s for policy in role["Properties"]["Policies"] for s in policy["PolicyDocument"]["Statement"]]
+    return [statement["Fn::If"][1] if "Fn::If" in statement else statement for statement in found]
+
+
+def listed(value: Json) -> list[Json]:
+    """IAM takes one or many; those under a condition as if it held."""
+    return [
+        one["Fn::If"][1] if isinstance(one, dict) and "Fn::If" in one else one
+        for one in (value if isinstance(value, list) else [value])
+    ]

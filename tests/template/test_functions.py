@@ -1,0 +1,190 @@
+"""The functions: what they find in their environment, how long they have, how they are invoked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from reminders.runs.lifecycle import RESERVE_SECONDS
+from reminders.runs.watchdog import OLDEST_LIVING_RUN
+from reminders.scheduling.client import ANSWER_MARGIN_SECONDS, CALL_BUDGET_SECONDS
+from reminders.settings import AdminSettings, AlertSettings, CronSettings, SchedulerSettings, WatchdogSettings
+from tests.artifact.conftest import SCHEDULED
+from tests.template.conftest import Json
+
+READS: dict[str, list[Callable[[Mapping[str, str]], object]]] = {
+    "CronFunction": [CronSettings.read, AlertSettings.read],
+    "SchedulerFunction": [SchedulerSettings.read],
+    "WatchdogFunction": [WatchdogSettings.read, AlertSettings.read],
+    "AdminFunction": [AdminSettings.read],
+}
+POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
+# What CloudFormation makes of references that have no default.
+MADE = {
+    "SchedulerFunctionUrl": "https://abc.lambda-url.eu-west-2.on.aws/",
+    "AlertTopic": "arn:aws:sns:eu-west-2:123456789012:reminders-alerts",
+    "${Schedules}/assignment-reminder-cron": "reminders/assignment-reminder-cron",
+    "SupabaseJwksUrl": "https://project.supabase.co/auth/v1/.well-known/jwks.json",
+}
+
+
+class Recorder(Mapping[str, str]):
+    """An environment that remembers what it was asked for."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values_by_name = values
+        self.asked: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        return self.values_by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_by_name)
+
+    def __len__(self) -> int:
+        return len(self.values_by_name)
+
+
+@pytest.mark.parametrize("function", READS)
+def test_environment_is_what_settings_read(function: str, template: Json) -> None:
+    """Every variable that settings.py reads is set, and no other; and with the defaults it can be read."""
+    environment = environment_of(template, function)
+    recorder = Recorder({name: value for name, value in environment.items() if name not in POWERTOOLS})
+
+    for read in READS[function]:
+        read(recorder)
+
+    assert recorder.asked | POWERTOOLS == set(environment)
+
+
+@pytest.mark.parametrize("function", READS)
+def test_defaults_are_those_of_the_code(function: str, template: Json) -> None:
+    """A default of the template says the same as the default of settings.py."""
+    environment = environment_of(template, function)
+    numbers = {name for name, value in environment.items() if value.isdigit()} | {"REMINDER_CRON_EXPRESSION"}
+    bare = {name: value for name, value in environment.items() if name not in numbers}
+
+    assert [read(bare) for read in READS[function]] == [read(environment) for read in READS[function]]
+
+
+@pytest.mark.parametrize("function", READS)
+def test_platform(function: str, resources: Json) -> None:
+    """Python 3.13 on arm64 unless a parameter says otherwise; JSON logs in a group of its own that forgets."""
+    properties = resources[function]["Properties"]
+    log = resources[properties["LoggingConfig"]["LogGroup"]["Ref"]]["Properties"]
+
+    assert ("python3.13", [{"Ref": "Architecture"}]) == (properties["Runtime"], properties["Architectures"])
+    assert "JSON" == properties["LoggingConfig"]["LogFormat"]
+    assert {"Ref": "FunctionLogRetentionDays"} == log["RetentionInDays"]
+
+
+def test_architecture_is_arm64_by_default(template: Json) -> None:
+    assert "arm64" == template["Parameters"]["Architecture"]["Default"]
+
+
+def test_timeouts_fit_the_budgets_of_the_code(resources: Json) -> None:
+    """Each function may live as long as its code plans to, and a run never longer than the watchdog believes."""
+    timeout = {name: resources[name]["Properties"]["Timeout"] for name in READS}
+
+    assert 300 + RESERVE_SECONDS < timeout["CronFunction"] < OLDEST_LIVING_RUN.total_seconds()
+    assert CALL_BUDGET_SECONDS + ANSWER_MARGIN_SECONDS < timeout["SchedulerFunction"]
+
+
+def test_concurrency_is_capped_with_room_for_the_shards(template: Json) -> None:
+    """The database is not flooded; an overlapping run can start, and say that it was skipped."""
+    caps = {name: template["Resources"][name]["Properties"]["ReservedConcurrentExecutions"]["Fn::If"] for name in READS}
+
+    assert {"ReservesConcurrency"} == {cap[0] for cap in caps.values()}
+    assert 2 == caps["CronFunction"][1]
+    assert template["Parameters"]["SchedulerShards"]["MaxValue"] < caps["SchedulerFunction"][1]
+
+
+def test_schedule(resources: Json) -> None:
+    """By parameters; its input says which tick it is; what cannot be handed over is kept."""
+    schedule = resources["CronFunctionDaily"]["Properties"]
+    target = schedule["Target"]
+
+    assert {"Ref": "ScheduleExpression"} == schedule["ScheduleExpression"]
+    assert {"Ref": "ScheduleTimezone"} == schedule["ScheduleExpressionTimezone"]
+    assert {"Ref": "ScheduleState"} == schedule["State"]
+    assert {"Fn::GetAtt": ["CronFunction", "Arn"]} == target["Arn"]
+    assert {"Fn::GetAtt": ["DeadLetters", "Arn"]} == target["DeadLetterConfig"]["Arn"]
+    assert {"MaximumRetryAttempts": 10, "MaximumEventAgeInSeconds": 3600} == target["RetryPolicy"]
+
+
+@pytest.mark.parametrize("schedule", ["CronFunctionDaily", "WatchdogFunctionRounds"])
+def test_schedule_input(schedule: str, resources: Json) -> None:
+    """EventBridge Scheduler's context attributes, under the names that the handler knows."""
+    told = json.loads(resources[schedule]["Properties"]["Target"]["Input"])
+
+    assert {name: f"<aws.scheduler.{name.replace('_', '-')}>" for name in SCHEDULED} == told
+
+
+def test_failed_runs_are_retried_and_kept(resources: Json) -> None:
+    """Lambda's own retries, on purpose: twice, and then the dead-letter queue."""
+    config = resources["CronFunctionEventInvokeConfig"]["Properties"]
+
+    assert (2, 3600) == (config["MaximumRetryAttempts"], config["MaximumEventAgeInSeconds"])
+    assert {"Fn::GetAtt": ["DeadLetters", "Arn"]} == config["DestinationConfig"]["OnFailure"]["Destination"]
+
+
+def test_watchdog_is_not_retried(resources: Json) -> None:
+    """The next round is the retry."""
+    assert 0 == resources["WatchdogFunctionEventInvokeConfig"]["Properties"]["MaximumRetryAttempts"]
+
+
+def test_cors_is_off_unless_origins_are_named(resources: Json) -> None:
+    condition, cors, otherwise = resources["AdminFunctionUrl"]["Properties"]["Cors"]["Fn::If"]
+
+    assert ("HasOrigins", {"Ref": "AWS::NoValue"}) == (condition, otherwise)
+    assert {"Ref": "AdminAllowedOrigins"} == cors["AllowOrigins"]
+    assert "AllowCredentials" not in cors
+    assert "Cors" not in resources["SchedulerFunctionUrl"]["Properties"]
+
+
+def test_at_rest(resources: Json) -> None:
+    """Encrypted wherever it is a property; the topic with a key of the operator's, who may have none."""
+    assert resources["DeadLetters"]["Properties"]["SqsManagedSseEnabled"] is True
+    assert "HasTopicKey" == resources["AlertTopic"]["Properties"]["KmsMasterKeyId"]["Fn::If"][0]
+
+
+def test_parameters_explain_themselves(template: Json) -> None:
+    """`sam deploy --guided` asks for each; each says what it is for, and refuses what cannot be right."""
+    limits = {"AllowedPattern", "AllowedValues", "MinValue"}
+    vague = [name for name, it in template["Parameters"].items() if not it.get("Description") or not limits & set(it)]
+
+    assert [] == vague
+    assert [] == [name for name, it in template["Parameters"].items() if "Default" not in it]
+
+
+def test_deploying_again_changes_nothing(template: Json) -> None:
+    """The same template is transformed into the same resources: nothing in it depends on when it is deployed."""
+    from ops.build.sam import transformed
+
+    assert template == transformed("template.yaml")
+
+
+def test_outputs_for_the_command(template: Json) -> None:
+    """What the `reminders` command asks a stack for."""
+    wanted = {f"{name}FunctionName" for name in ("Cron", "Scheduler", "Watchdog", "Admin")}
+    wanted |= {"AdminUrl", "SchedulerUrl", "ScheduleGroup", "ScheduleName", "AlertTopicArn", "DeadLetterQueueUrl"}
+
+    assert wanted <= set(template["Outputs"])
+
+
+def environment_of(template: Json, function: str) -> dict[str, str]:
+    """The function's environment, with the parameters' defaults and made-up resources put in."""
+    variables = template["Resources"][function]["Properties"]["Environment"]["Variables"]
+    return {name: _resolved(template, value) for name, value in variables.items()}
+
+
+def _resolved(template: Json, value: Any) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    reference = value.get("Ref") or value.get("Fn::Sub") or value["Fn::GetAtt"][0]
+    parameter = template["Parameters"].get(reference, {})
+    return MADE.get(reference) or str(parameter.get("Default", reference))

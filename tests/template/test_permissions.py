@@ -1,0 +1,106 @@
+"""Each function may do what it does, to its own things, and nothing else."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.template.conftest import Json, listed, statements, walk
+
+LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
+ALERT = {"sns:Publish", "kms:GenerateDataKey"}
+SECRET = {"secretsmanager:GetSecretValue", "kms:Decrypt"}
+ALLOWED = {
+    "CronRole": LOG | SECRET | ALERT | {"sqs:SendMessage"},
+    "SchedulerRole": LOG | SECRET,
+    "WatchdogRole": LOG | SECRET | ALERT | {"scheduler:GetSchedule"},
+    "AdminRole": LOG | SECRET,
+    "ScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage"},
+}
+SECRETS = {
+    "CronRole": ["CronDatabaseSecret", "SchedulerTokenSecret", "SlackWebhookSecret"],
+    "SchedulerRole": ["SchedulerDatabaseSecret", "SchedulerTokenSecret"],
+    "WatchdogRole": ["CronDatabaseSecret", "SlackWebhookSecret"],
+    "AdminRole": ["AdminDatabaseSecret", "SupabaseJwtSecret"],
+}
+
+
+def test_there_are_no_other_roles(resources: Json) -> None:
+    """SAM makes none of its own, whose managed policy would be wider."""
+    assert set(ALLOWED) == {name for name, it in resources.items() if it["Type"] == "AWS::IAM::Role"}
+
+
+@pytest.mark.parametrize("role", ALLOWED)
+def test_actions(role: str, resources: Json) -> None:
+    """Exactly these actions, each by its full name."""
+    assert ALLOWED[role] == {action for s in statements(resources[role]) for action in listed(s["Action"])}
+
+
+@pytest.mark.parametrize("role", ALLOWED)
+def test_no_wildcard(role: str, resources: Json) -> None:
+    """No resource is a wildcard, but for the six characters that Secrets Manager appends to a name."""
+    named = [resource for s in statements(resources[role]) for resource in listed(s["Resource"])]
+    texts = [text for resource in named for text in walk(resource) if isinstance(text, str)]
+
+    assert [] == [text for text in texts if "*" in text or "?" in text.removesuffix("-??????")]
+    assert {"Allow"} == {s["Effect"] for s in statements(resources[role])}
+
+
+@pytest.mark.parametrize("role", SECRETS)
+def test_reads_its_own_secrets_only(role: str, resources: Json) -> None:
+    """By name, and in this account and region."""
+    [statement] = [s for s in statements(resources[role]) if s["Action"] == "secretsmanager:GetSecretValue"]
+    arns = [resource["Fn::Sub"] for resource in listed(statement["Resource"])]
+    prefix = "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:"
+
+    assert [f"{prefix}${{{name}}}-??????" for name in SECRETS[role]] == arns
+
+
+@pytest.mark.parametrize("role", ["CronRole", "WatchdogRole"])
+def test_publishes_to_its_own_topic_only(role: str, resources: Json) -> None:
+    [statement] = [s for s in statements(resources[role]) if s["Action"] == "sns:Publish"]
+
+    assert {"Ref": "AlertTopic"} == statement["Resource"]
+
+
+def test_asks_for_one_schedule_only(resources: Json) -> None:
+    [statement] = [s for s in statements(resources["WatchdogRole"]) if s["Action"] == "scheduler:GetSchedule"]
+    schedule = resources["CronFunctionDaily"]["Properties"]
+
+    assert statement["Resource"]["Fn::Sub"].endswith(f":schedule/${{Schedules}}/{schedule['Name']}")
+    assert {"Ref": "Schedules"} == schedule["GroupName"]
+
+
+@pytest.mark.parametrize("role", SECRETS)
+def test_managed_policies_only_in_a_vpc(role: str, resources: Json) -> None:
+    [policy] = resources[role]["Properties"]["ManagedPolicyArns"]
+
+    assert "HasVpc" == policy["Fn::If"][0]
+
+
+@pytest.mark.parametrize("role", ALLOWED)
+def test_who_may_become_it(role: str, resources: Json) -> None:
+    """Lambda, or the schedules of this account."""
+    [trust] = resources[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    service = "scheduler" if role == "ScheduleRole" else "lambda"
+
+    assert {"Service": f"{service}.amazonaws.com"} == trust["Principal"]
+    assert (service == "scheduler") == ("Condition" in trust)
+
+
+def test_nobody_else_may_invoke(resources: Json) -> None:
+    """The Function URLs are public, as their doors expect; the functions behind them only through the URL."""
+    permissions = [it["Properties"] for it in resources.values() if it["Type"] == "AWS::Lambda::Permission"]
+    through = [p for p in permissions if p["Action"] == "lambda:InvokeFunction"]
+
+    assert {"SchedulerFunction", "AdminFunction"} == {p["FunctionName"]["Ref"] for p in permissions}
+    assert {True} == {p["InvokedViaFunctionUrl"] for p in through}
+    assert {"NONE"} == {p["FunctionUrlAuthType"] for p in permissions if p not in through}
+
+
+def test_no_secret_in_plain_text(template: Json) -> None:
+    """Neither values nor references that CloudFormation would resolve into values."""
+    texts = [text for text in walk(template) if isinstance(text, str)]
+
+    assert [] == [t for t in texts if re.search(r"\{\{resolve:|postgres(ql)?://|hooks\.slack\.com|eyJ[\w-]{10}", t)]

@@ -1,0 +1,76 @@
+"""Alarms and dashboard: they ask for metrics that exist, and silence counts as wrong where it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from ops.build.sam import transformed
+from tests.template.conftest import Json
+
+FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
+MISSING = {
+    "CronErrors": "notBreaching",
+    "NoSuccessfulRun": "breaching",
+    "SchedulerErrors": "notBreaching",
+    "WatchdogSilent": "breaching",
+    "WatchdogErrors": "notBreaching",
+    "DeadLettersWaiting": "notBreaching",
+}
+
+
+def counted() -> set[str]:
+    """The metrics that our code counts."""
+    code = "\n".join(file.read_text() for file in FUNCTIONS.rglob("*.py"))
+    calls = re.findall(r"telemetry\.count\((.*?)\n? *\)\n", code, re.DOTALL)
+    return {name for call in calls for name in re.findall(r"\b([A-Z]\w+)=", call)} | {"RunDuration"}
+
+
+def test_all_alarms_are_known(alarms: Json) -> None:
+    assert set(MISSING) == set(alarms)
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_missing_data_and_action(name: str, alarms: Json) -> None:
+    """What is not measured is wrong where silence is the failure; every alarm tells the topic."""
+    assert MISSING[name] == alarms[name]["TreatMissingData"]
+    assert [{"Ref": "TopicArn"}] == alarms[name]["AlarmActions"]
+
+
+@pytest.mark.parametrize("name", ["NoSuccessfulRun", "WatchdogSilent"])
+def test_our_own_metrics_exist(name: str, alarms: Json) -> None:
+    """Counted by the code, under the namespace and service that the template gives the functions."""
+    assert alarms[name]["MetricName"] in counted()
+    assert "AssignmentReminders" == alarms[name]["Namespace"]
+    assert [{"Name": "service", "Value": {"Ref": "Deployment"}}] == alarms[name]["Dimensions"]
+
+
+def test_no_success_in_25_hours(alarms: Json, template: Json) -> None:
+    """Hour by hour, all of them without a success. CloudWatch takes more than a day only with such periods."""
+    alarm = alarms["NoSuccessfulRun"]
+
+    assert 25 == template["Parameters"]["SuccessWithinHours"]["Default"]
+    assert (3600, {"Ref": "SuccessWithinHours"}) == (alarm["Period"], alarm["EvaluationPeriods"])
+    assert ("Sum", "LessThanThreshold", 1) == (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"])
+
+
+@pytest.mark.parametrize(("nested", "file"), [("Alarms", "alarms"), ("Dashboard", "dashboard")])
+def test_nested_templates_get_their_parameters(nested: str, file: str, resources: Json) -> None:
+    given = resources[nested]["Properties"]["Parameters"]
+
+    assert set(transformed(f"infra/{file}.yaml")["Parameters"]) == set(given)
+
+
+def test_dashboard_shows_metrics_that_exist() -> None:
+    """The page is JSON, and each of our metrics on it is counted by the code."""
+    body = transformed("infra/dashboard.yaml")["Resources"]["Page"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    page = json.loads(body)
+    text = json.dumps(page)
+    ours = set(re.findall(r'"((?:Runs|Assignments|Reminders|Alerts|Watchdog)[A-Z]\w+|RunDuration)"', text))
+
+    assert 6 == len(page["widgets"])
+    assert ours <= counted()
+    assert {"RunsSucceeded", "RunsFailed", "RunDuration", "AssignmentsEvaluated", "AlertsDelivered"} <= ours
