@@ -1,0 +1,38 @@
+"""The cost page is what the formula says, and the formula is about this template."""
+
+from __future__ import annotations
+
+from ops import costs
+from ops.build.artifact import ROOT
+from tests.template.conftest import Json, walk
+
+
+def test_page_shows_what_the_command_prints() -> None:
+    assert costs.as_markdown([10_000, 1_000_000]) in (ROOT / "docs" / "costs.md").read_text()
+
+
+def test_memory_is_the_templates(template: Json) -> None:
+    sizes = {
+        name: it["Properties"]["MemorySize"] / 1024
+        for name, it in template["Resources"].items()
+        if it["Type"] == "AWS::Lambda::Function"
+    }
+
+    assert {costs.ADMIN_GB} == {sizes.pop("AdminFunction")}
+    assert {costs.GB} == set(sizes.values())
+
+
+def test_alarms_are_counted_by_their_metrics(alarms: Json) -> None:
+    """An alarm is paid for each metric it looks at."""
+    names = [
+        part for alarm in alarms.values() for part in walk(alarm) if isinstance(part, dict) and "MetricName" in part
+    ]
+
+    assert costs.ALARM_METRICS == len(names)
+
+
+def test_a_million_cost_little_more() -> None:
+    """Within two dollars, because the work is a statement and not a loop."""
+    few, many = (sum(line.dollars for line in costs.bill(number)) for number in (10_000, 1_000_000))
+
+    assert few < many < few + 2
