@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ops.build.local import Built, built
+from ops.build.pythons import BuildError
 from ops.local.aws import Aws
 from ops.local.function_url import FunctionUrl
 from ops.local.runtime_api import Runtime
@@ -18,6 +20,7 @@ from ops.local.server import Server
 from ops.local.stack import LocalStack
 from reminders.database import Connection
 
+FOLDER = Path(__file__).resolve().parent
 Start = Callable[..., Runtime]
 TICK = "2026-11-21T06:00:00Z"
 # What template.yaml lets EventBridge Scheduler send.
@@ -27,6 +30,13 @@ SCHEDULED = {
     "attempt_number": "1",
     "schedule_arn": "arn:aws:scheduler:eu-west-2:123456789012:schedule/reminders/assignment-reminder-cron",
 }
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build before the first test, whose time limit is not meant for that. What is built already is used again."""
+    if not session.config.option.collectonly and any(FOLDER in item.path.parents for item in session.items):
+        with suppress(BuildError):  # the fixture tells
+            built()
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from threading import Thread
 from typing import Any
 
 import pytest
 
 from ops.local.runtime_api import Runtime
+from ops.local.server import admin
 from ops.local.stack import LocalStack
 from reminders.database import Connection
 from tests.artifact.conftest import SCHEDULED, Start
@@ -77,12 +77,15 @@ def test_deadline_is_near(cron: Runtime, assignments: int, owner: Connection) ->
     assert ("failed",) == last_run(owner, "status")
 
 
-def test_frozen_between_invocations(cron: Runtime, assignments: int, owner: Connection) -> None:
+def test_frozen_between_invocations(cron: Runtime, stack: LocalStack, assignments: int) -> None:
     """A frozen process whose connections were cut meanwhile works as before: it holds none."""
     assert "success" == cron.invoke({}).payload["status"]
     cron.freeze()
-    owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'reminders-%'")
-    time.sleep(0.2)
+    with admin(stack.server, stack.database) as superuser:
+        superuser.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name LIKE 'reminders-%' AND datname = current_database()"
+        )
     cron.thaw()
 
     assert "success" == cron.invoke({}).payload["status"]

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops.build.sam import transformed
+from ops.build.pythons import BuildError
+from ops.build.sam import sam, transformed
 
+FOLDER = Path(__file__).resolve().parent
 Json = Any
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Install SAM CLI before the first test, whose time limit is not meant for that."""
+    if not session.config.option.collectonly and any(FOLDER in item.path.parents for item in session.items):
+        with suppress(BuildError):  # the fixtures tell
+            sam()
 
 
 @pytest.fixture(scope="session")
@@ -24,9 +35,15 @@ def resources(template: Json) -> Json:
 
 
 @pytest.fixture(scope="session")
-def alarms() -> Json:
-    """The properties of infra/alarms.yaml's alarms, by logical id."""
-    return {name: alarm["Properties"] for name, alarm in transformed("infra/alarms.yaml")["Resources"].items()}
+def nested() -> Json:
+    """infra/alarms.yaml and infra/dashboard.yaml, by their logical ids in template.yaml."""
+    return {"Alarms": transformed("infra/alarms.yaml"), "Dashboard": transformed("infra/dashboard.yaml")}
+
+
+@pytest.fixture(scope="session")
+def alarms(nested: Json) -> Json:
+    """The alarms' properties, by logical id."""
+    return {name: alarm["Properties"] for name, alarm in nested["Alarms"]["Resources"].items()}
 
 
 def walk(value: Json) -> Iterator[Json]:
