@@ -6,6 +6,7 @@ Made from the hashed lock at first use; a stamp tells whether it is still the lo
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -27,10 +28,14 @@ def sam() -> Path:
     """The path of `sam`, installed if need be."""
     lock = LOCKS / "sam.lock"
     stamp, wanted = HOME / ".stamp", hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        shutil.rmtree(HOME, ignore_errors=True)
-        install_into(HOME, lock)
-        stamp.write_text(wanted)
+    HOME.parent.mkdir(exist_ok=True)
+    # Tests run in several processes, and each may be the first to ask.
+    with (HOME.parent / ".sam.lock").open("w") as only_one:
+        fcntl.flock(only_one, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text() != wanted:
+            shutil.rmtree(HOME, ignore_errors=True)
+            install_into(HOME, lock)
+            stamp.write_text(wanted)
     return HOME / "bin" / "sam"
 
 
