@@ -25,7 +25,7 @@ import httpx
 
 import handlers.cron
 from ops.local import invoke
-from reminders.alerts import outbox, slack
+from reminders.alerts import outbox
 from reminders.database import Queries
 from reminders.runs.ledger import Ledger
 
@@ -63,7 +63,8 @@ def while_posting(share: float) -> None:
             time.sleep(0.2)
             die()
 
-    slack.__dict__["httpx"] = type("Httpx", (), {"post": staticmethod(post), "HTTPError": httpx.HTTPError})
+    # In the fork only, where nothing but the alert is sent by httpx.post.
+    vars(httpx)["post"] = post
 
 
 POINTS: dict[str, Callable[[], None]] = {
