@@ -21,7 +21,7 @@ from ops.cli.output import err
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Learn": ("demo", "local"),
-    "Look": ("status", "logs", "plan", "doctor"),
+    "Look": ("status", "logs", "history", "plan", "doctor"),
     "Act": ("run", "pause", "resume", "unlock", "alert-test"),
     "Set up": ("migrate", "roles", "completion"),
 }
@@ -144,7 +144,9 @@ def _known(error: Exception) -> CliError | None:
     from reminders.errors import DatabaseUnavailable, ReminderError
 
     if isinstance(error, DatabaseUnavailable):
-        return CliError(f"{str(error).capitalize()}.", "`reminders doctor` looks closer.", errors.UNREACHABLE)
+        return CliError(
+            f"{str(error)[:1].upper()}{str(error)[1:]}.", "`reminders doctor` looks closer.", errors.UNREACHABLE
+        )
     if isinstance(error, ReminderError | MigrationError | ServerError):
         return CliError(str(error))
     if isinstance(error, BotoCoreError | ClientError):
