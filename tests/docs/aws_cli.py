@@ -14,22 +14,26 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import jmespath
+import jmespath  # type: ignore[import-untyped]
 from botocore import xform_name
 
 OURS = {"query", "output", "cli-input-json", "cli-binary-format", "cli-read-timeout"}
 
+# Where a parameter would be taken for a global option, the AWS CLI has a name of its own.
+RENAMED = {"notification-endpoint": "endpoint"}
+
 
 def main(arguments: list[str]) -> int:
     service, operation, *rest = arguments
-    client: Any = boto3.client(service)  # type: ignore[call-overload]
+    client = _client(service)
     options, positional = _options(rest)
     name = next(api for api in client.meta.service_model.operation_names if xform_name(api, "-") == operation)
     shape = client.meta.service_model.operation_model(name).input_shape
     parameters: dict[str, Any] = json.loads(_content(options.get("cli-input-json", "{}")))
     for option, value in options.items():
         if option not in OURS:
-            member = next(key for key in shape.members if xform_name(key, "-") == option)
+            wanted = RENAMED.get(option, option)
+            member = next(key for key in shape.members if xform_name(key, "-") == wanted)
             parameters[member] = _typed(shape.members[member].type_name, _content(value))
     if (service, operation) == ("lambda", "invoke"):
         return _invoke(parameters, positional[0])
@@ -37,6 +41,11 @@ def main(arguments: list[str]) -> int:
     answer.pop("ResponseMetadata", None)
     _print(jmespath.search(options["query"], answer) if "query" in options else answer, options.get("output", "json"))
     return 0
+
+
+def _client(service: str) -> Any:
+    make: Any = boto3.client
+    return make(service)
 
 
 def _options(rest: list[str]) -> tuple[dict[str, str], list[str]]:

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import psycopg
@@ -39,6 +40,8 @@ CHANGES = re.compile(
     re.M,
 )
 
+CHANGING = [block for block in blocks_of(RUNBOOK.name, RUNBOOK.read_text()) if CHANGES.search(block.text)]
+
 
 def marked(pattern: str) -> list[Block]:
     return [block for block in BLOCKS if block.marker and re.fullmatch(pattern, block.marker)]
@@ -54,7 +57,7 @@ def test_a_block_says_how_it_is_tested(block: Block) -> None:
     assert block.marker and (block.marker in CHECKS or RUNS.fullmatch(block.marker)), f"{block} has no marker"
 
 
-@pytest.mark.parametrize("block", [block for block in BLOCKS if CHANGES.search(block.text)], ids=by_line)
+@pytest.mark.parametrize("block", CHANGING, ids=by_line)
 def test_a_block_that_changes_production_has_a_warning(block: Block) -> None:
     """Right above it."""
     assert any("**Production**" in line for line in block.before), f"{block} changes something, without a warning"
@@ -113,9 +116,7 @@ def test_verification_of_the_hook_finds_that_it_works(desk: Desk) -> None:
     (block,) = [block for block in marked(r"run: sql as postgres") if "the_date_moved" in block.text]
     with psycopg.connect(desk.state.database_url, autocommit=True) as connection:
         cursor = connection.execute(block.text.encode())
-        answers = [cursor.fetchall()]
-        while cursor.nextset():
-            answers += [cursor.fetchall()] if cursor.description else []
+        answers = [cursor.fetchall() for _ in cursor.results() if cursor.description]
     assert [(True,)] in answers
 
 
@@ -168,7 +169,7 @@ def test_the_diagram_tells_the_story_in_order() -> None:
     """cron fires → lock → service → ledger → unlock → on failure count → at threshold alert."""
     (block,) = marked(r"check: diagram")
     assert block.text.startswith("flowchart")
-    for earlier, later in zip(STORY, STORY[1:], strict=False):
+    for earlier, later in pairwise(STORY):
         assert block.text.index(earlier) < block.text.rindex(later), (earlier, later)
 
 
