@@ -22,6 +22,7 @@ class Deployed(Target):
         super().__init__(asked)
         self.title = f"stack {name}"
         self._name = name
+        self._clients: dict[str, Any] = {}
         self._environments: dict[str, dict[str, str]] = {}
 
     @cached_property
@@ -53,9 +54,12 @@ class Deployed(Target):
         import boto3
         from botocore.config import Config
 
-        make: Any = boto3.client
-        limits = {"connect_timeout": 5, "read_timeout": 20, "retries": {"total_max_attempts": 3}}
-        return make(service, config=Config(**{**limits, **config}))
+        key = f"{service} {sorted(config)}"
+        if key not in self._clients:
+            make: Any = boto3.client  # its types know no service by a name that is not literal
+            limits = {"connect_timeout": 5, "read_timeout": 20, "retries": {"total_max_attempts": 3}}
+            self._clients[key] = make(service, config=Config(**{**limits, **config}))
+        return self._clients[key]
 
     def function_name(self, function: str) -> str:
         return self.output(f"{function.title()}FunctionName")

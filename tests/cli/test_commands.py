@@ -181,6 +181,9 @@ def test_completion_completes(operated: Operated) -> None:
     """What a shell asks after `reminders st` is answered."""
     asked = {"_REMINDERS_COMPLETE": "bash_complete", "COMP_WORDS": "reminders st", "COMP_CWORD": "1"}
     assert "plain,status\n" == operated.run(**asked).stdout
+    script = 'eval "$(reminders completion bash)"; complete -p reminders'
+    done = subprocess.run(["bash", "-c", script], env=operated.environment, capture_output=True, text=True, check=True)
+    assert "-F _reminders_completion reminders" in done.stdout
 
 
 def test_no_command_prints_a_secret(operated: Operated) -> None:
