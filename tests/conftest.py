@@ -24,6 +24,7 @@ from ops.local.aws import Aws
 from ops.local.database import LOGIN_ROLES, create_database, drop_database, give_logins, prepared
 from ops.local.server import MIGRATOR, Server, any_server
 from reminders.database import Connection
+from tests.cli.operated import ASSIGNMENTS, Operated, local_up
 
 AsRole = Callable[[str], Connection]
 
@@ -110,4 +111,11 @@ def aws() -> Iterator[Aws]:
     with Aws.start() as running, pytest.MonkeyPatch.context() as environment:
         for name, value in running.environment().items():
             environment.setenv(name, value)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
+    """The stack of `reminders local up`, a process of its own, for the tests of the command and of the runbook."""
+    with local_up(tmp_path_factory.mktemp("state"), "--assignments", str(ASSIGNMENTS), "--days", "40") as running:
         yield running

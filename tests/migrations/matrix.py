@@ -1,5 +1,5 @@
 """
-The matrix (matrix.toml) and its other half: what PostgreSQL lets each role do, found out by trying.
+The matrix (ops/schema/matrix.toml) and its other half: what PostgreSQL lets each role do, found out by trying.
 
 Every verb is really executed, on no row, in a transaction that is rolled back; "permission denied" or not is
 the answer. `Rights` of an object are `{role: {verb: True, or the columns in order}}`, without what is denied.
@@ -7,46 +7,17 @@ the answer. `Rights` of an object are `{role: {verb: True, or the columns in ord
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg import errors, sql
 
+from ops.schema import KINDS, MATRIX, NOBODY, ROLES, Rights, expected
 from reminders.database import Connection
 
-Rights = dict[str, dict[str, Any]]
-
-# Nobody in particular stands for PUBLIC: a role with no membership and no grant of its own.
-NOBODY = "PUBLIC"
-ROLES = (
-    "anon",
-    "authenticated",
-    "service_role",
-    "cron_runner",
-    "reminder_scheduler",
-    "contact_admin_api",
-    NOBODY,
-)
-KINDS = {"r": "tables", "p": "tables", "v": "views", "m": "views", "S": "sequences", "f": "functions"}
-
-MATRIX: dict[str, Any] = tomllib.loads(Path(__file__).with_name("matrix.toml").read_text())
-
-
-def expected() -> dict[str, Rights]:
-    """`{"tables.assignments": rights}` and so on, each "*" spelled as True."""
-    return {
-        f"{kind}.{name}": {role: _verbs(verbs) for role, verbs in rights.items()}
-        for kind in dict.fromkeys(KINDS.values())
-        for name, rights in MATRIX.get(kind, {}).items()
-    }
-
-
-def _verbs(verbs: dict[str, Any]) -> dict[str, Any]:
-    return {verb: True if columns == "*" else columns for verb, columns in verbs.items()}
+__all__ = ["MATRIX", "ROLES", "Rights", "actual", "as_toml", "expected", "objects"]
 
 
 def objects(connection: Connection) -> list[str]:

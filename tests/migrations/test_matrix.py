@@ -14,7 +14,7 @@ def test_every_object_is_in_the_matrix(superuser: Connection) -> None:
     """A new table, view, sequence or function fails here until somebody has said who may do what to it."""
     missing = [name for name in matrix.objects(superuser) if name not in EXPECTED]
     sections = "\n\n".join(matrix.as_toml(name, matrix.actual(superuser, name)) for name in missing)
-    assert not missing, f"Not in tests/migrations/matrix.toml. As it is now:\n\n{sections}\n\nIs each line meant so?"
+    assert not missing, f"Not in ops/schema/matrix.toml. As it is now:\n\n{sections}\n\nIs each line meant so?"
 
 
 def test_matrix_names_nothing_that_is_gone(superuser: Connection) -> None:

@@ -1,0 +1,1 @@
+"""One module a command, each with a `command`; `ops.cli.main` loads it by name."""

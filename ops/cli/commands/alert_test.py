@@ -1,0 +1,35 @@
+"""`reminders alert-test`: does an alert arrive?"""
+
+from __future__ import annotations
+
+import click
+
+from ops.cli import options, output
+from ops.cli.errors import DONE, UNHEALTHY, CliError
+from ops.cli.targets import Target
+
+
+@click.command("alert-test")
+@options.yes
+@options.with_target
+@options.as_json
+def command(target: Target, yes: bool, as_json: bool) -> int:
+    """
+    Send a marked test alert through every channel.
+
+    Writes nothing to ledger or outbox. Exit code 1 when a channel refuses it, or none is configured.
+    """
+    if target.asks_first:
+        output.confirm(f"Send a test alert to the channels of {target.title}?", yes)
+    with output.working("Sending a test alert"):
+        answer = target.invoke({"action": "test_alert"})
+    if answer.error:
+        raise CliError(f"The test failed. {answer.error}", "`reminders doctor` looks closer.")
+    channels = answer.result["channels"]
+    if as_json:
+        output.show_json(answer.result)
+    elif not channels:
+        output.out().print("No channel is configured: set ALERT_TOPIC_ARN or SLACK_WEBHOOK_SECRET.")
+    else:
+        output.out().print(output.table(["channel", "answer"], channels.items()))
+    return DONE if answer.result["status"] == "success" else UNHEALTHY

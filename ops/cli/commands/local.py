@@ -1,0 +1,133 @@
+"""`reminders local`: the whole system on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+
+import click
+from rich.markup import escape
+
+from ops.cli import local_state, output
+from ops.cli.errors import DONE, UNREACHABLE, CliError
+
+PATIENCE_SECONDS = 15.0
+
+
+@click.group("local")
+def command() -> None:
+    """
+    The whole stack on this machine: PostgreSQL, AWS, the functions.
+
+    No account, no Docker, no root; nothing of it is left at the end. While it runs, every other command works on it
+    unless --stack names a deployed one.
+    """
+
+
+@command.command("up")
+@click.option("--assignments", type=click.IntRange(0, 1_000_000), default=1_000, show_default=True, help="How many.")
+@click.option("--days", type=click.IntRange(0, 365), default=30, show_default=True, help="Days of generated history.")
+def up(assignments: int, days: int) -> int:
+    """
+    Start it, in the foreground; Ctrl-C ends it all.
+
+    Alerts are shown here as they arrive. No schedule fires here: `reminders run` does the day's run.
+    """
+    ended = _Ended()
+    with local_state.only_one() as handle, output.working("Starting PostgreSQL, AWS and the functions"):
+        from ops.cli import local_up
+
+        with local_up.whole_stack(assignments, days) as (stack, state):
+            local_state.write(handle, state)
+            _greet(state, assignments)
+            local_up.watch_alerts(stack, _tell_alert, lambda: not ended.asked)
+    output.out().print("Ended; nothing of it is left.")
+    return DONE
+
+
+@command.command("down")
+def down() -> int:
+    """End a local stack that runs in another terminal."""
+    state = local_state.read()
+    if state is None:
+        output.out().print("No local stack is running.")
+        return DONE
+    os.kill(state.pid, signal.SIGTERM)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while local_state.read() is not None:
+        if time.monotonic() > deadline:
+            raise CliError(f"Process {state.pid} was told to end and has not.")
+        time.sleep(0.1)
+    output.out().print("Ended.")
+    return DONE
+
+
+@command.command("psql", context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def psql(arguments: tuple[str, ...]) -> int:
+    """
+    Open psql on its database, as `postgres`; ARGUMENTS are psql's.
+
+    To be another role there: SET ROLE cron_runner.
+    """
+    state = local_state.read()
+    if state is None:
+        raise CliError("No local stack is running.", "Start one with `reminders local up`.", UNREACHABLE)
+    # By environment: arguments can be read by every local user.
+    environment = {**os.environ, **_libpq(state.database_url)}
+    return subprocess.run([_psql(), *arguments], env=environment, check=False).returncode
+
+
+class _Ended:
+    """Whether somebody asked for the end: Ctrl-C, or a SIGTERM from `local down` or a supervisor."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._ask)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt  # the second time: do not wait for whatever it is
+        self.asked = True
+
+
+def _greet(state: local_state.LocalState, assignments: int) -> None:
+    console = output.out()
+    console.print(f"[bold]The local stack is up[/], with {assignments:,} assignments in 6 organisations.\n")
+    console.print(output.pairs(state.addresses.items()))
+    console.print("\nIn another terminal: reminders status | run | logs | plan | doctor | local psql")
+    console.print("Ctrl-C ends it all. Alerts appear here:")
+
+
+def _tell_alert(channel: str, text: str) -> None:
+    output.out().print(f"{datetime.now():%H:%M:%S} {channel}: {escape(text)}", soft_wrap=True)
+
+
+def _psql() -> str:
+    """The one that came with the server, else that of the PATH."""
+    from ops.local.binaries import PostgresError, find_programs
+
+    with suppress(PostgresError):
+        beside: Path = find_programs(None) / "psql"
+        if beside.is_file():
+            return str(beside)
+    found = shutil.which("psql")
+    if not found:
+        raise CliError("psql is not installed.", "Debian: apt install postgresql-client.", UNREACHABLE)
+    return found
+
+
+def _libpq(url: str) -> dict[str, str]:
+    from psycopg import conninfo
+
+    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
+    found = conninfo.conninfo_to_dict(url)
+    return {variable: str(found[name]) for name, variable in names.items() if found.get(name)}

@@ -1,0 +1,88 @@
+"""`reminders logs`: the ledger, newest first, or as it grows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+
+import click
+from rich.text import Text
+
+from ops.cli import ledger, options, output
+from ops.cli.ledger import Run
+from ops.cli.targets import Target
+
+STATUSES = ("running", "success", "failed", "skipped")
+COLOURS = {"success": "green", "failed": "red", "skipped": "yellow", "running": "cyan"}
+COLUMNS = [
+    "started (UTC)",
+    "for the tick of",
+    "by",
+    "status",
+    "seen",
+    "sent",
+    "set aside",
+    "ms",
+    "failures",
+    "note or error",
+]
+EVERY_SECONDS = 2.0
+FOLLOWED = 50
+
+
+@click.command("logs")
+@click.option("-n", "number", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many runs.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only runs with this status.")
+@click.option("--follow", "-f", is_flag=True, help="Go on showing what happens, until Ctrl-C.")
+@options.with_target
+@options.as_json
+def command(target: Target, number: int, status: str | None, follow: bool, as_json: bool) -> None:
+    """
+    The newest runs of the ledger.
+
+    With --json one JSON object a run and line; with --follow a run is shown when it starts and when it is settled.
+    """
+    with target.connect() as connection:
+        runs = ledger.runs(connection, number, status)
+        _show(runs if not follow else runs[::-1], as_json)
+        shown = {run.id: run.status for run in runs}
+        while follow:
+            time.sleep(EVERY_SECONDS)
+            newest = ledger.runs(connection, FOLLOWED, status)
+            news = [run for run in newest[::-1] if shown.get(run.id) != run.status and _is_news(run, runs)]
+            if news:
+                _show(news, as_json, header=False)
+            shown |= {run.id: run.status for run in news}
+
+
+def _is_news(run: Run, first_shown: list[Run]) -> bool:
+    """Not a run that is older than those shown at first."""
+    return not first_shown or run.started_at >= first_shown[-1].started_at
+
+
+def _show(runs: list[Run], as_json: bool, header: bool = True) -> None:
+    if as_json:
+        for run in runs:
+            output.show_json(asdict(run))
+        return
+    if not runs:
+        output.out().print("No runs yet. `reminders run` does one.")
+        return
+    table = output.table(COLUMNS, [_row(run) for run in runs])
+    table.show_header = header
+    output.out().print(table)
+
+
+def _row(run: Run) -> list[object]:
+    return [
+        run.started_at,
+        f"{run.scheduled_for:%m-%d %H:%M}",
+        run.trigger_source,
+        Text(run.status, style=COLOURS[run.status]),
+        run.assignments_evaluated,
+        run.reminders_dispatched,
+        run.assignments_failed,
+        run.duration_ms,
+        run.consecutive_failure_count,
+        run.note or run.error_message,
+    ]

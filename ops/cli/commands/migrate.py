@@ -1,0 +1,61 @@
+"""`reminders migrate`: bring the schema up to date."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import click
+
+from ops.cli import ledger, options, output
+from ops.cli.errors import DONE, UNHEALTHY, WRONG_USE, CliError
+from ops.cli.targets import Target
+
+POOLER_PORT = 6543
+
+
+@click.command("migrate")
+@click.option("--check", is_flag=True, help="Only show what is pending; exit code 1 when something is.")
+@options.yes
+@options.with_target
+@options.as_json
+def command(target: Target, check: bool, yes: bool, as_json: bool) -> int:
+    """
+    Apply the migrations that the database has not had.
+
+    Shows them and asks first. Runs dbmate as the operator (`postgres`), over the direct or the session port.
+    `supabase db push` does the same with the same files and the same table, and either goes on after the other.
+    """
+    with target.connect() as connection:
+        pending = ledger.pending_migrations(connection)
+    if not as_json:
+        _show(pending)
+    if pending and not check:
+        _apply(target, yes)
+    if as_json:
+        output.show_json({"pending": pending, "applied": bool(pending) and not check})
+    return UNHEALTHY if pending and check else DONE
+
+
+def _show(pending: list[str]) -> None:
+    if not pending:
+        output.out().print("Nothing is pending.")
+        return
+    output.out().print(f"{len(pending)} pending:")
+    for name in pending:
+        output.out().print(f"  {name}")
+
+
+def _apply(target: Target, yes: bool) -> None:
+    from ops.local.database import migrate
+
+    url = target.database_url()
+    if urlsplit(url).port == POOLER_PORT:
+        hint = "Give the direct connection's URI, or the session pooler's (port 5432)."
+        raise CliError("Migrations cannot run through the transaction pooler (port 6543).", hint, WRONG_USE)
+    if target.asks_first:
+        output.confirm(f"Apply them to {target.title}?", yes)
+    with output.working("Migrating"):
+        said = migrate(url)
+    for line in said.splitlines():
+        if line.strip():
+            output.err().print(f"  {line}", soft_wrap=True, markup=False)

@@ -1,0 +1,74 @@
+"""`reminders plan`: who would be notified on a day, counted by organisation."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID
+
+import click
+
+from ops.cli import options, output
+from ops.cli.targets import Target
+from reminders.database import Connection
+from reminders.scheduling.service import ReminderSchedulerService
+from reminders.scheduling.work import PLAN_LIMIT, Progress, Shard, Work
+
+# An assignment gives two notifications at most, so that each batch's plan is told in full.
+BATCH = PLAN_LIMIT // 2
+
+
+@click.command("plan")
+@click.option("--as-of", type=options.Day(), help="The day (UTC), default today; it may lie ahead.")
+@options.with_target
+@options.as_json
+def command(target: Target, as_of: date | None, as_json: bool) -> None:
+    """
+    Who would be notified on a day: counts an organisation.
+
+    Asks the database with the scheduler's own statement, in transactions that cannot write.
+    """
+    day = as_of or datetime.now(UTC).date()
+    counts: dict[UUID, dict[str, int]] = defaultdict(lambda: {"reminder": 0, "escalation": 0})
+    evaluated = failed = 0
+    with target.connect() as connection, output.working(f"Evaluating every open assignment as of {day}"):
+        for progress in _batches(connection, day):
+            evaluated += progress.assignments_evaluated
+            failed += progress.assignments_failed
+            for notice in progress.would_notify:
+                counts[notice.org_id][notice.kind] += 1
+    rows = sorted(((org, kinds["reminder"], kinds["escalation"]) for org, kinds in counts.items()), key=_most_first)
+    _tell(day, evaluated, failed, rows, as_json)
+
+
+def _batches(connection: Connection, day: date) -> Any:
+    """Progress after progress; a budget of nothing makes each call one batch."""
+    service = ReminderSchedulerService(connection, BATCH, time.monotonic)
+    cursor: UUID | None = None
+    while True:
+        progress: Progress = service.work(Work(None, day, Shard(0, 1), cursor, dry_run=True), 0)
+        yield progress
+        cursor = progress.next_cursor
+        if cursor is None:
+            return
+
+
+def _most_first(row: tuple[UUID, int, int]) -> tuple[int, str]:
+    return -row[1] - row[2], str(row[0])
+
+
+def _tell(day: date, evaluated: int, failed: int, rows: list[tuple[UUID, int, int]], as_json: bool) -> None:
+    reminders, escalations = sum(row[1] for row in rows), sum(row[2] for row in rows)
+    if as_json:
+        names = ("org_id", "reminders", "escalations")
+        totals = {"evaluated": evaluated, "reminders": reminders, "escalations": escalations, "no_recipient": failed}
+        output.show_json({"as_of": day, **totals, "organisations": [dict(zip(names, r, strict=True)) for r in rows]})
+        return
+    console = output.out()
+    console.print(f"As of {day}: {evaluated:,} open assignments, {reminders:,} reminders, {escalations:,} escalations.")
+    if rows:
+        console.print(output.table(["organisation", "reminders", "escalations"], rows))
+    if failed:
+        console.print(f"{failed:,} have nobody to be told (a coordinator is missing).")

@@ -1,0 +1,75 @@
+"""`reminders roles`: let the functions' roles log in."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import sys
+
+import click
+from psycopg import conninfo
+
+from ops.cli import options, output
+from ops.cli.errors import WRONG_USE, CliError
+from ops.cli.targets import Target
+
+# Each role, and the function whose DATABASE_SECRET is its login.
+ROLES = {"cron_runner": "cron", "reminder_scheduler": "scheduler", "contact_admin_api": "admin"}
+ITERATIONS = 4096  # PostgreSQL's own
+SHORTEST = 16
+
+
+@click.command("roles")
+@click.option("--role", type=click.Choice(list(ROLES)), multiple=True, help="Only this one; may be repeated.")
+@click.option("--from-secrets", is_flag=True, help="Take the passwords from the functions' secrets; else ask.")
+@options.with_target
+def command(target: Target, role: tuple[str, ...], from_secrets: bool) -> None:
+    """
+    Print the SQL that gives the three roles LOGIN.
+
+    Run it as `postgres`, or pipe it into psql. It holds no password but what PostgreSQL itself would keep of it
+    (a SCRAM verifier), so that none is echoed, logged by the server, or left in a shell's history.
+    """
+    chosen = list(role) or list(ROLES)
+    if not from_secrets and not sys.stdin.isatty():
+        raise CliError("Passwords are asked for, and there is no terminal.", "Say --from-secrets.", WRONG_USE)
+    for name in chosen:
+        password = _of_secret(target, name) if from_secrets else _asked(name)
+        click.echo(f"ALTER ROLE {name} LOGIN PASSWORD '{scram_verifier(_usable(name, password))}';")
+
+
+def scram_verifier(password: str, salt: bytes | None = None) -> str:
+    """What PostgreSQL stores of `password` (its documentation: "pg_authid", RFC 5803)."""
+    salt = salt or os.urandom(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, ITERATIONS)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    parts = (base64.b64encode(part).decode() for part in (salt, stored, server))
+    return "SCRAM-SHA-256${}:{}${}:{}".format(ITERATIONS, *parts)
+
+
+def _of_secret(target: Target, role: str) -> str:
+    function = ROLES[role]
+    name = target.environment(function).get("DATABASE_SECRET")
+    if not name:
+        raise CliError(f"The {function} function has no DATABASE_SECRET.", "`reminders doctor` looks closer.")
+    with output.working(f"Reading the secret {name}"):
+        found = conninfo.conninfo_to_dict(target.secret(name))
+    login = str(found.get("user", "")).partition(".")[0]
+    if login != role:
+        hint = "Supabase's pooler wants ROLE.PROJECT_REF, other servers ROLE."
+        raise CliError(f"The secret {name} is not the login of {role}.", hint)
+    return str(found.get("password", ""))
+
+
+def _asked(role: str) -> str:
+    return str(click.prompt(f"Password of {role}", hide_input=True, confirmation_prompt=True, err=True))
+
+
+def _usable(role: str, password: str) -> str:
+    # Beyond ASCII, SASLprep may change a password before it is hashed, and not every client does it alike.
+    if len(password) < SHORTEST or not password.isascii() or not password.isprintable():
+        raise CliError(f"The password of {role} must be {SHORTEST} or more printable ASCII characters.", "", WRONG_USE)
+    return password

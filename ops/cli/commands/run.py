@@ -1,0 +1,76 @@
+"""`reminders run`: one run, by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import click
+
+from ops.cli import options, output
+from ops.cli.errors import DONE, UNHEALTHY, WRONG_USE, CliError
+from ops.cli.targets import Target
+
+SHOWN = 10
+
+
+@click.command("run")
+@click.option("--dry-run", is_flag=True, help="Only say who would be notified; writes nothing.")
+@click.option("--as-of", type=options.Day(), help="Evaluate as on this day (UTC), as in 2026-11-21.")
+@click.option("--wait/--no-wait", default=True, help="Wait for the answer (default), or only start it.")
+@options.yes
+@options.with_target
+@options.as_json
+def command(target: Target, dry_run: bool, as_of: date | None, wait: bool, yes: bool, as_json: bool) -> int:
+    """
+    Do a run now, or a dry run.
+
+    A run is safe to repeat: nobody is notified twice for the same gap. While another run is going it ends as
+    `skipped`. With --no-wait Lambda itself tries a failed run again, twice, and each failure counts.
+    """
+    if as_of and as_of > datetime.now(UTC).date() and not dry_run:
+        raise CliError(f"{as_of} has not begun (UTC).", "Only a dry run looks ahead: add --dry-run.", WRONG_USE)
+    if dry_run and not wait:
+        raise CliError("A dry run is its answer: there is nothing to start.", "Leave out --no-wait.", WRONG_USE)
+    if target.asks_first and not dry_run:
+        output.confirm(f"Notify everybody who is due, on {target.title}?", yes)
+    with output.working(f"{'A dry run' if dry_run else 'A run'} on {target.title}"):
+        answer = target.invoke(_event(dry_run, as_of), wait=wait)
+    if answer.error:
+        raise CliError(
+            f"The run failed. {answer.error}", "`reminders logs` shows it; `reminders doctor` looks for why."
+        )
+    if not wait:
+        output.out().print("Started. `reminders logs --follow` shows how it goes.")
+        return DONE
+    _tell(answer.result, as_json)
+    return UNHEALTHY if answer.result["status"] == "failed" else DONE
+
+
+def _event(dry_run: bool, as_of: date | None) -> dict[str, Any]:
+    event: dict[str, Any] = {"action": "run"}
+    if dry_run:
+        event["dry_run"] = True
+    if as_of:
+        event["as_of"] = as_of.isoformat()
+    return event
+
+
+def _tell(summary: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        output.show_json(summary)
+        return
+    console = output.out()
+    note = f" ({summary['note']})" if summary["note"] else ""
+    console.print(f"[bold]{summary['status']}[/]{note}")
+    names = ("run_id", "assignments_evaluated", "reminders_dispatched", "assignments_failed", "duration_ms")
+    console.print(output.pairs([(name.replace("_", " "), output.cell(summary[name])) for name in names]))
+    planned = summary.get("would_notify")
+    if planned:
+        columns = ("kind", "gap_days", "assignment_id", "recipient_id")
+        rows = [[notice[column] for column in columns] for notice in planned[:SHOWN]]
+        console.print()
+        console.print(output.table([column.replace("_", " ") for column in columns], rows))
+        rest = summary["reminders_dispatched"] - len(rows)
+        if rest > 0:
+            console.print(f"... and {rest:,} more; `reminders plan` counts them by organisation.")

@@ -1,0 +1,124 @@
+"""`reminders status`: how it is, in one look and in one exit code."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from ops.cli import health, ledger, options, output, schedules
+from ops.cli.errors import DONE, UNHEALTHY, CliError, of_aws
+from ops.cli.health import Facts
+from ops.cli.targets import Target
+
+
+@click.command("status")
+@options.with_target
+@options.as_json
+def command(target: Target, as_json: bool) -> int:
+    """
+    How it is: last success, next tick, lock, alerts.
+
+    Problems come with what to do about them. The exit code is for monitors: 0 healthy, 1 something is wrong, 3 the
+    database cannot be reached.
+    """
+    facts = gather(target)
+    found = health.findings(facts)
+    healthy = health.is_healthy(found)
+    if as_json:
+        output.show_json(
+            {"target": target.title, "healthy": healthy, **_facts_as_json(facts), "findings": found_as_json(found)}
+        )
+    else:
+        _show(target, facts, found)
+    return DONE if healthy else UNHEALTHY
+
+
+def gather(target: Target) -> Facts:
+    """Ask database and EventBridge; the database must answer, EventBridge may not."""
+    with target.connect() as connection:
+        # The rows before the lock: a run that ends in between is then no longer taken to be going.
+        overview, running = ledger.overview(connection), ledger.running(connection)
+        holder = ledger.holder(connection)
+        if holder is None and running:
+            running = ledger.running(connection)
+    schedule, unasked = ask_schedule(target)
+    return Facts(overview, running, holder, schedule, unasked)
+
+
+def ask_schedule(target: Target) -> tuple[schedules.Schedule | None, str | None]:
+    """The schedule, or why it is not known."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return schedules.read(target), None
+    except (BotoCoreError, ClientError) as error:
+        return None, f"The schedule was not read. {of_aws(error)}"
+    except CliError as error:
+        return None, f"The schedule was not read. {error}"
+
+
+def found_as_json(found: list[health.Finding]) -> list[dict[str, Any]]:
+    return [asdict(finding) for finding in found]
+
+
+def _facts_as_json(facts: Facts) -> dict[str, Any]:
+    seen, schedule = facts.overview, facts.schedule
+    return {
+        "now": seen.now,
+        "last_success_at": seen.last_success_at,
+        "last_run": {"status": seen.last_status, "started_at": seen.last_started_at, "error_message": seen.last_error},
+        "consecutive_failures": seen.consecutive_failures,
+        "schedule": schedule and asdict(schedule),
+        "paused": None if schedule is None else not schedule.enabled,
+        "next_tick": schedule and schedules.next_tick(schedule, seen.now, seen.last_tick),
+        "running": [asdict(run) for run in facts.running],
+        "lock": facts.holder and asdict(facts.holder),
+        "undelivered_alerts": seen.undelivered,
+    }
+
+
+def _show(target: Target, facts: Facts, found: list[health.Finding]) -> None:
+    console = output.out()
+    mark = "[green]healthy[/]" if health.is_healthy(found) else "[bold red]not healthy[/]"
+    console.print(f"[bold]{target.title}[/]: {mark}\n")
+    console.print(output.pairs(_lines(facts)), soft_wrap=True)
+    for finding in found:
+        sign, colour = ("✗", "red") if finding.level == "problem" else ("•", "yellow")
+        console.print(f"\n[{colour}]{sign}[/] {finding.what}", soft_wrap=True)
+        console.print(f"  [dim]do:[/] {finding.fix}", soft_wrap=True)
+
+
+def _lines(facts: Facts) -> list[tuple[str, str]]:
+    seen, schedule, held = facts.overview, facts.schedule, facts.holder
+    failures = f"{seen.consecutive_failures} in a row" if seen.consecutive_failures else "none"
+    return [
+        ("last success", output.ago(seen.last_success_at, seen.now)),
+        ("last run", f"{seen.last_status or 'none'}, {output.ago(seen.last_started_at, seen.now)}"),
+        ("failures", failures),
+        ("schedule", _schedule_line(schedule)),
+        ("next tick", _next_line(schedule, facts)),
+        ("running", ", ".join(f"{run.id} since {run.started_at:%H:%M:%S}" for run in facts.running) or "nothing"),
+        ("lock", holder_line(held, facts) if held else "free"),
+        ("undelivered alerts", str(seen.undelivered)),
+    ]
+
+
+def _schedule_line(schedule: schedules.Schedule | None) -> str:
+    if schedule is None:
+        return "not known"
+    why = f" ({schedule.reason})" if schedule.reason else ""
+    return f"{schedule.expression} {schedule.timezone}, {'enabled' if schedule.enabled else 'PAUSED' + why}"
+
+
+def _next_line(schedule: schedules.Schedule | None, facts: Facts) -> str:
+    if schedule is None:
+        return "not known"
+    tick = schedules.next_tick(schedule, facts.overview.now, facts.overview.last_tick)
+    return output.ago(tick, facts.overview.now) if tick else "none"
+
+
+def holder_line(held: ledger.Holder, facts: Facts) -> str:
+    since = output.ago(held.since, facts.overview.now) if held.since else "a time that you may not see"
+    return f"held by pid {held.pid} since {since}, client {held.client or 'unknown'}, {held.application_name}"

@@ -1,0 +1,99 @@
+"""A deployed stack as a target: what is called what, the stack's outputs say (template.yaml)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from ops.cli.errors import UNREACHABLE, WRONG_USE, CliError
+from ops.cli.targets import Answer, Asked, Target
+
+# Lambda's longest run, and a little for the answer.
+LONGEST_RUN_SECONDS = 910
+
+
+class Deployed(Target):
+    """The CloudFormation stack `name`, in the account and region that the environment chooses."""
+
+    def __init__(self, name: str, asked: Asked) -> None:
+        super().__init__(asked)
+        self.title = f"stack {name}"
+        self._name = name
+        self._clients: dict[str, Any] = {}
+        self._environments: dict[str, dict[str, str]] = {}
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        """By output key; raise `CliError` when there is no such stack."""
+        from botocore.exceptions import ClientError
+
+        try:
+            found = self.client("cloudformation").describe_stacks(StackName=self._name)["Stacks"][0]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ValidationError":
+                hint = "`aws cloudformation describe-stacks` lists them; is AWS_REGION right?"
+                raise CliError(f"There is no stack {self._name!r} here.", hint, UNREACHABLE) from None
+            raise
+        return {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", [])}
+
+    def output(self, key: str) -> str:
+        if key not in self.outputs:
+            raise CliError(
+                f"The stack {self._name!r} has no output {key}.", "Deploy the current template.", UNREACHABLE
+            )
+        return self.outputs[key]
+
+    @property
+    def schedule_name(self) -> str:
+        return self.output("ScheduleName")
+
+    def client(self, service: str, **config: Any) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        key = f"{service} {sorted(config)}"
+        if key not in self._clients:
+            make: Any = boto3.client  # its types know no service by a name that is not literal
+            limits = {"connect_timeout": 5, "read_timeout": 20, "retries": {"total_max_attempts": 3}}
+            self._clients[key] = make(service, config=Config(**{**limits, **config}))
+        return self._clients[key]
+
+    def function_name(self, function: str) -> str:
+        return self.output(f"{function.title()}FunctionName")
+
+    def environment(self, function: str) -> Mapping[str, str]:
+        if function not in self._environments:
+            name = self.function_name(function)
+            found = self.client("lambda").get_function_configuration(FunctionName=name)
+            self._environments[function] = found.get("Environment", {}).get("Variables", {})
+        return self._environments[function]
+
+    def invoke(self, event: Mapping[str, Any], *, wait: bool = True) -> Answer:
+        # One attempt: boto3 would start a second run when it tires of waiting for the first.
+        patience = {"read_timeout": LONGEST_RUN_SECONDS, "retries": {"total_max_attempts": 1}}
+        answer = self.client("lambda", **patience).invoke(
+            FunctionName=self.function_name("cron"),
+            InvocationType="RequestResponse" if wait else "Event",
+            Payload=json.dumps(event).encode(),
+        )
+        if not wait:
+            return Answer()
+        told = json.loads(answer["Payload"].read() or b"{}")
+        if answer.get("FunctionError"):
+            return Answer(error=f"{told.get('errorType', 'error')}: {told.get('errorMessage', 'no message')}")
+        return Answer(told)
+
+    def database_url(self) -> str:
+        if self.asked.database:
+            return self.asked.database
+        secret = self.asked.database_secret or os.environ.get("REMINDERS_DATABASE_SECRET")
+        if secret:
+            return self.secret(secret)
+        if url := os.environ.get("DATABASE_URL"):
+            return url
+        _ = self.outputs  # a stack that is not there is the better news
+        hint = "Set DATABASE_URL to the operator's libpq URI, or name a secret that holds it with --database-secret."
+        raise CliError("The database of this stack is not known.", hint, WRONG_USE)

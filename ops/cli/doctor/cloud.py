@@ -1,0 +1,48 @@
+"""Checks of what AWS was told: the schedule, and Lambda's retries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ops.cli import schedules
+from ops.cli.doctor.examination import Examination, Finding, Skipped, ok, problem, warning
+
+MOST_RETRIES = 2
+
+
+def schedule(it: Examination) -> Iterator[Finding]:
+    found = schedules.read(it.target)
+    configured = it.target.environment("watchdog").get("REMINDER_CRON_EXPRESSION", "cron(0 6 * * ? *)")
+    if not found.enabled:
+        why = f" ({found.reason})" if found.reason else ""
+        yield warning(f"paused{why}", "`reminders resume`.")
+    if found.expression != configured:
+        fix = "Deploy once more: template.yaml gives both from ScheduleExpression."
+        yield problem(f"fires by {found.expression}, and the watchdog expects {configured}", fix)
+    if found.timezone not in {"UTC", "Etc/UTC"}:
+        yield problem(f"its time zone is {found.timezone}", "Set ScheduleTimezone to UTC: ticks are computed in UTC.")
+    if found.enabled and found.expression == configured:
+        yield ok(f"enabled, {found.expression} {found.timezone}")
+
+
+def lambda_retries(it: Examination) -> Iterator[Finding]:
+    """Some help, for a database that restarts; more would only be late."""
+    if it.target.is_local:
+        raise Skipped("Lambda's own, not here")
+    from botocore.exceptions import ClientError
+
+    from ops.cli.deployed import Deployed
+
+    assert isinstance(it.target, Deployed)
+    name = it.target.function_name("cron")
+    try:
+        found = it.target.client("lambda").get_function_event_invoke_config(FunctionName=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        yield warning("not configured: Lambda retries for six hours", "Deploy template.yaml, which sets it.")
+        return
+    retries = found.get("MaximumRetryAttempts", MOST_RETRIES)
+    if "DestinationConfig" not in found or not found["DestinationConfig"].get("OnFailure"):
+        yield warning("what fails three times is kept nowhere", "Deploy template.yaml, which names a queue.")
+    yield ok(f"{retries} retries, a tick counted once")

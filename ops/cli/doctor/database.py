@@ -1,0 +1,128 @@
+"""Checks of the database itself, as the operator sees it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ops.cli import ledger
+from ops.cli.doctor.examination import Examination, Finding, ok, problem, warning
+from ops.cli.output import span
+
+OLDEST_SERVER = 150_000
+LARGEST_SKEW = timedelta(seconds=5)
+# A batch may take so long; a role's own statement_timeout is overruled by the functions' SET LOCAL.
+APP_TABLES = tomllib.loads(Path(__file__).with_name("app_tables.toml").read_text())
+
+
+def reachable(it: Examination) -> Iterator[Finding]:
+    """It was connected to before: this names as whom."""
+    user, name = it.rows("SELECT current_user::text, current_database()::text")[0]
+    yield ok(f"as {user}, database {name}")
+
+
+def server_version(it: Examination) -> Iterator[Finding]:
+    number, text = it.rows("SELECT current_setting('server_version_num')::int, current_setting('server_version')")[0]
+    if number < OLDEST_SERVER:
+        yield problem(f"PostgreSQL {text}", "15 or newer is needed: upgrade the project in Supabase's dashboard.")
+    else:
+        yield ok(f"PostgreSQL {text}")
+
+
+def clock_skew(it: Examination) -> Iterator[Finding]:
+    before = datetime.now(UTC)
+    (theirs,) = it.rows("SELECT clock_timestamp()")[0]
+    after = datetime.now(UTC)
+    skew = max(before - theirs, theirs - after, timedelta(0))
+    if skew > LARGEST_SKEW:
+        fix = "Set this machine's clock by NTP. The runs go by the database's."
+        yield warning(f"this machine and the database are {span(skew)} apart", fix)
+    else:
+        yield ok("the clocks agree")
+
+
+def migrations(it: Examination) -> Iterator[Finding]:
+    pending = ledger.pending_migrations(it.database)
+    if pending:
+        yield problem(f"{len(pending)} pending, from {pending[0]}", "`reminders migrate`.")
+    else:
+        yield ok("all applied")
+
+
+def app_tables(it: Examination) -> Iterator[Finding]:
+    """The columns that we rely on, in tables that may be older than we are."""
+    rows = it.rows(
+        """
+        SELECT c.relname::text, a.attname::text, format_type(a.atttypid, NULL)
+        FROM pg_class AS c
+        INNER JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+        """
+    )
+    found: dict[str, dict[str, str]] = {}
+    for table, column, kind in rows:
+        found.setdefault(table, {})[column] = kind
+    wrong = False
+    for table, columns in APP_TABLES.items():
+        for column, kinds in columns.items():
+            actual = found.get(table, {}).get(column)
+            if actual not in kinds:
+                wrong = True
+                what = f"{table}.{column} is {actual or 'missing'}, we rely on {' or '.join(kinds)}"
+                yield problem(what, "Add or change it by a migration of the app's; ours assume it.")
+    if not wrong:
+        yield ok("all columns we rely on are there")
+
+
+def lock(it: Examination) -> Iterator[Finding]:
+    running = ledger.running(it.database)
+    held = ledger.holder(it.database)
+    if held is None:
+        yield ok("free")
+    elif running:
+        yield ok(f"held by a run that is going, pid {held.pid}")
+    else:
+        yield problem(f"held by pid {held.pid} ({held.application_name}), and no run is going", "`reminders unlock`.")
+
+
+def last_runs(it: Examination) -> Iterator[Finding]:
+    seen = ledger.overview(it.database)
+    if seen.last_success_at is None:
+        yield warning("no run has ever succeeded", "`reminders run --dry-run`, then `reminders run`.")
+    elif seen.consecutive_failures:
+        fix = "`reminders logs --status failed`; the runbook's Troubleshooting."
+        yield problem(f"{seen.consecutive_failures} failed in a row: {seen.last_error}", fix)
+    else:
+        yield ok(f"the last success was {span(seen.now - seen.last_success_at)} ago")
+    if seen.undelivered:
+        yield warning(f"{seen.undelivered} alerts are not delivered", "`reminders alert-test` names the channel.")
+
+
+def statement_timeouts(it: Examination) -> Iterator[Finding]:
+    """What the functions' roles and the database start with; within a run they set their own, and only there."""
+    rows = it.rows(
+        """
+        SELECT coalesce(r.rolname, 'all roles')::text, c.setting
+        FROM pg_db_role_setting AS s
+        LEFT JOIN pg_roles AS r ON r.oid = s.setrole
+        CROSS JOIN unnest(s.setconfig) AS c (setting)
+        WHERE
+            (r.rolname IN ('cron_runner', 'reminder_scheduler', 'contact_admin_api') OR s.setrole = 0)
+            AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+            AND split_part(c.setting, '=', 1) IN (
+                'statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout', 'role',
+                'default_transaction_read_only'
+            )
+        """
+    )
+    harmful = [(role, text) for role, text in rows if text.startswith(("transaction_timeout=", "role=", "default_tra"))]
+    for role, text in harmful:
+        name = text.partition("=")[0]
+        yield problem(
+            f"{role} starts with {text}", f"ALTER ROLE {role} RESET {name}; a run must not be cut short by it."
+        )
+    if not harmful:
+        others = ", ".join(f"{role}: {text}" for role, text in rows)
+        yield ok(f"nothing cuts a run short{f' ({others})' if others else ''}")

@@ -1,0 +1,72 @@
+"""What the checks share, and the words that they answer in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ops.cli.targets import Target
+from reminders.database import Connection
+
+Level = Literal["ok", "warning", "problem", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found. `fix` is empty where there is nothing to be done."""
+
+    level: Level
+    what: str
+    fix: str = ""
+
+
+def ok(what: str) -> Finding:
+    return Finding("ok", what)
+
+
+def problem(what: str, fix: str) -> Finding:
+    return Finding("problem", what, fix)
+
+
+def warning(what: str, fix: str) -> Finding:
+    return Finding("warning", what, fix)
+
+
+@dataclass(slots=True)
+class Examination:
+    """The target under examination. `connection` is the operator's, None when there is none to be had."""
+
+    target: Target
+    connection: Connection | None = None
+    _secrets: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def database(self) -> Connection:
+        if self.connection is None:
+            raise Skipped("the database cannot be reached")
+        return self.connection
+
+    def rows(self, query: str, *values: Any) -> list[Any]:
+        return self.database.execute(query.encode(), values or None).fetchall()
+
+    def secret(self, name: str) -> str:
+        """Read once; boto3's errors are the check's."""
+        if name not in self._secrets:
+            self._secrets[name] = self.target.secret(name)
+        return self._secrets[name]
+
+
+class Skipped(Exception):
+    """This check has nothing to look at; says why."""
+
+
+Look = Callable[[Examination], Iterator[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: its name, as `doctor` shows it, and how it looks."""
+
+    name: str
+    look: Look

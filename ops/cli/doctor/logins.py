@@ -1,0 +1,126 @@
+"""Secrets, and the connections that the functions would make with them. No value of a secret is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import conninfo
+
+from ops.cli.commands.roles import ROLES
+from ops.cli.doctor.examination import Examination, Finding, Look, Skipped, ok, problem, warning
+from reminders import database
+from reminders.database import LOOPBACK, Connection
+from reminders.errors import DatabaseUnavailable
+
+POOLER = 6543
+SHORTEST_TOKEN = 32
+FUNCTION_OF = ROLES
+WEAK_TLS = {"disable", "allow", "prefer"}
+
+
+def login_of(role: str) -> Look:
+    """The check of one role's secret, and of the connection that it makes."""
+
+    def look(it: Examination) -> Iterator[Finding]:
+        name = _secret_name(it, FUNCTION_OF[role], "DATABASE_SECRET")
+        uri = it.secret(name)
+        try:
+            found = conninfo.conninfo_to_dict(uri)
+        except psycopg.ProgrammingError:
+            yield problem(
+                f"the secret {name} holds no libpq URI", "Write it as postgresql://USER:PASSWORD@HOST:6543/postgres."
+            )
+            return
+        yield from _uri(name, role, found)
+        yield from _connection(uri, role, found)
+
+    return look
+
+
+def scheduler_token(it: Examination) -> Iterator[Finding]:
+    """One token, long, and the same at both ends of the door."""
+    names = {_secret_name(it, function, "SCHEDULER_TOKEN_SECRET") for function in ("cron", "scheduler")}
+    tokens = {it.secret(name) for name in names}
+    if len(tokens) > 1:
+        yield problem(
+            "cron and scheduler have different tokens", "Let SCHEDULER_TOKEN_SECRET name one secret for both."
+        )
+    elif min(map(len, tokens)) < SHORTEST_TOKEN:
+        yield problem(f"shorter than {SHORTEST_TOKEN} characters", "`openssl rand -base64 48`, into the secret.")
+    else:
+        yield ok("one long token for both ends")
+
+
+def alert_channels(it: Examination) -> Iterator[Finding]:
+    environment = it.target.environment("cron")
+    topic, slack = environment.get("ALERT_TOPIC_ARN"), environment.get("SLACK_WEBHOOK_SECRET")
+    if not topic and not slack:
+        yield problem(
+            "none is configured, so nobody is told of a failure", "Set ALERT_TOPIC_ARN or SLACK_WEBHOOK_SECRET."
+        )
+    if slack:
+        parts = urlsplit(it.secret(slack))
+        if not (parts.scheme == "https" or parts.hostname in LOOPBACK) or not parts.path.strip("/"):
+            yield problem(
+                f"the secret {slack} holds no https URL of a webhook", "Copy the URL from the Slack app's page."
+            )
+        else:
+            yield ok("Slack's webhook is well-formed")
+    if topic:
+        it.target.client("sns").get_topic_attributes(TopicArn=topic)
+        yield ok("the SNS topic exists")
+
+
+def _secret_name(it: Examination, function: str, variable: str) -> str:
+    name = it.target.environment(function).get(variable)
+    if not name:
+        raise Skipped(f"the {function} function has no {variable}")
+    return name
+
+
+def _uri(name: str, role: str, found: dict[str, Any]) -> Iterator[Finding]:
+    if str(found.get("user", "")).partition(".")[0] != role:
+        yield problem(f"the secret {name} is not the login of {role}", "`reminders roles` lists which is which.")
+    if "options" in found:
+        yield problem(
+            f"the secret {name} has options=, which a pooler refuses or leaks", "Take options= out of the URI."
+        )
+    if found.get("host", "") in LOOPBACK:
+        return
+    if found.get("sslmode") in WEAK_TLS:
+        yield problem(f"the secret {name} allows a connection without TLS", "Use sslmode=require, or verify-full.")
+    if int(found.get("port") or 5432) != POOLER:
+        fix = f"Port {POOLER} is the transaction pooler; others hold a server connection for each function."
+        yield warning(f"the secret {name} does not use the transaction pooler", fix)
+
+
+def _connection(uri: str, role: str, found: dict[str, Any]) -> Iterator[Finding]:
+    try:
+        connection = database.connect(uri, name="reminders-doctor")
+    except DatabaseUnavailable as error:
+        fix = "`reminders roles` gives the role its login; compare host and port with Supabase's Connect page."
+        yield problem(str(error), fix)
+        return
+    with closing(connection):
+        yield from _as_it_is(connection, role, found)
+
+
+def _as_it_is(connection: Connection, role: str, found: dict[str, Any]) -> Iterator[Finding]:
+    row = connection.execute("SELECT current_user::text, pg_backend_pid()").fetchone()
+    user, pid = row or ("", 0)
+    if user != role:
+        yield problem(f"it logs in as {user}", f"The secret must be the login of {role}.")
+    if connection.prepare_threshold is not None:
+        yield problem(
+            "it would prepare statements", "psycopg.connect(prepare_threshold=None), in reminders/database.py."
+        )
+    # A pooler gives its clients a pid of its own.
+    through = "through a pooler" if connection.info.backend_pid != pid else "directly"
+    tls = "with TLS" if connection.pgconn.ssl_in_use else "without TLS, on loopback"
+    if not connection.pgconn.ssl_in_use and found.get("host", "") not in LOOPBACK:
+        yield problem("the connection has no TLS", "Use sslmode=require, or verify-full.")
+    yield ok(f"connects {through}, {tls}, port {found.get('port') or 5432}, prepares nothing")

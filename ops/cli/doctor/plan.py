@@ -1,0 +1,90 @@
+"""Which checks there are, and how they are done one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+from ops.cli.doctor import cloud, database, logins, rights
+from ops.cli.doctor.examination import Check, Examination, Finding, Skipped, problem
+from ops.cli.errors import CliError, of_aws
+from ops.cli.targets import Target
+from ops.schema import OUR_ROLES
+
+CHECKS = (
+    Check("database", database.reachable),
+    Check("server version", database.server_version),
+    Check("clock skew", database.clock_skew),
+    Check("migrations", database.migrations),
+    Check("app's tables", database.app_tables),
+    Check("roles", rights.roles),
+    Check("grants", rights.grants),
+    Check("row level security", rights.row_level_security),
+    Check("statement timeouts", database.statement_timeouts),
+    *(Check(f"login of {role}", logins.login_of(role)) for role in OUR_ROLES),
+    Check("scheduler token", logins.scheduler_token),
+    Check("alert channels", logins.alert_channels),
+    Check("schedule", cloud.schedule),
+    Check("Lambda retries", cloud.lambda_retries),
+    Check("run lock", database.lock),
+    Check("last runs", database.last_runs),
+)
+
+
+def examine(target: Target) -> Iterator[tuple[Check, list[Finding]]]:
+    """Do all checks in order; each is given as soon as it is done."""
+    it = Examination(target)
+    with ExitStack() as stack:
+        unreachable = _connect(it, stack)
+        for check in CHECKS:
+            if check.look is database.reachable and unreachable:
+                yield check, [unreachable]
+            else:
+                yield check, list(_findings(check, it))
+
+
+def _connect(it: Examination, stack: ExitStack) -> Finding | None:
+    from reminders.errors import ReminderError
+
+    try:
+        it.connection = stack.enter_context(it.target.connect())
+    except ReminderError as error:
+        return problem(
+            str(error), "Is it paused in Supabase's dashboard? Else compare DATABASE_URL with its Connect page."
+        )
+    except CliError as error:
+        return problem(str(error), error.hint)
+    except Exception as error:
+        return _of(error)
+    return None
+
+
+def _findings(check: Check, it: Examination) -> Iterator[Finding]:
+    """What the check yields; what it raises, as a finding."""
+    try:
+        yield from check.look(it)
+    except Skipped as why:
+        yield Finding("skipped", str(why))
+    except CliError as error:
+        yield Finding("skipped", str(error), error.hint)
+    except Exception as error:
+        yield _of(error)
+
+
+def _of(error: Exception) -> Finding:
+    import psycopg
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from reminders import database as ours
+    from reminders.errors import ReminderError
+
+    if isinstance(error, BotoCoreError | ClientError):
+        told = of_aws(error)
+        code = getattr(error, "response", {}).get("Error", {}).get("Code", "")
+        missing = "It does not exist: make it, or set the variable that names it." if "NotFound" in code else ""
+        return problem(str(told), missing or told.hint or "Look at the AWS console.")
+    if isinstance(error, psycopg.Error):
+        return problem(ours.describe(error), "Are the migrations applied? `reminders migrate --check`.")
+    if isinstance(error, ReminderError):
+        return problem(str(error), "Are the migrations applied? `reminders migrate --check`.")
+    raise error

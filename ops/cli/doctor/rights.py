@@ -1,0 +1,120 @@
+"""
+Roles, grants and row level security, against the matrix (ops/schema/matrix.toml).
+
+The tests try every verb as every role; here the catalog is asked, because an operator is no superuser and a
+production database is not to be tried on. An app's own tables may have other grants to the app's own roles: there
+only our roles are judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ops import schema
+from ops.cli.doctor.database import APP_TABLES
+from ops.cli.doctor.examination import Examination, Finding, ok, problem
+
+# The rights that there are, by kind of object: whole objects, and columns.
+WHOLE = {"tables": ("DELETE", "TRUNCATE"), "views": ("DELETE",)}
+BY_COLUMN = ("SELECT", "INSERT", "UPDATE")
+OURS = {
+    "cron_execution_logs",
+    "cron_alerts",
+    "cron_alert_deliveries",
+    "contact_date_corrections",
+    "contact_activity_types",
+}
+APPS = set(APP_TABLES) - OURS
+
+COLUMNS = """
+SELECT a.attname::text FROM pg_attribute AS a
+WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+"""
+
+
+def roles(it: Examination) -> Iterator[Finding]:
+    rows = dict(
+        it.rows("SELECT rolname::text, rolcanlogin FROM pg_roles WHERE rolname = ANY(%s)", list(schema.OUR_ROLES))
+    )
+    missing = [role for role in schema.OUR_ROLES if role not in rows]
+    if missing:
+        yield problem(f"{', '.join(missing)} missing", "`reminders migrate`.")
+    closed = [role for role, can_login in rows.items() if not can_login]
+    if closed:
+        yield problem(f"{', '.join(closed)} cannot log in", "`reminders roles` prints the SQL that lets them.")
+    if not missing and not closed:
+        yield ok("all three can log in")
+
+
+def grants(it: Examination) -> Iterator[Finding]:
+    wrong = False
+    there = {row[0] for row in it.rows("SELECT rolname::text FROM pg_roles")} | {schema.NOBODY}
+    for name, rights in schema.expected().items():
+        kind, _, plain = name.partition(".")
+        judged = [role for role in schema.ROLES if role in there and (plain not in APPS or role in schema.OUR_ROLES)]
+        for role in judged:
+            wanted, found = rights.get(role, {}), _actual(it, kind, plain, role)
+            for told in _differences(plain, role, wanted, found):
+                wrong = True
+                yield told
+    if not wrong:
+        yield ok("equal the matrix")
+
+
+def row_level_security(it: Examination) -> Iterator[Finding]:
+    tables = sorted(OURS | APPS)
+    query = """
+    SELECT relname::text FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname = ANY(%s) AND NOT relrowsecurity
+    """
+    off = [row[0] for row in it.rows(query, tables)]
+    for table in off:
+        yield problem(
+            f"off on {table}", f"ALTER TABLE public.{table} ENABLE ROW LEVEL SECURITY; then look at its policies."
+        )
+    if not off:
+        yield ok("on, on every table")
+
+
+def _differences(name: str, role: str, wanted: dict[str, Any], found: dict[str, Any]) -> Iterator[Finding]:
+    for verb in sorted(wanted.keys() | found.keys()):
+        if wanted.get(verb) == found.get(verb):
+            continue
+        if verb not in found:
+            fix = f"Grant it again as the migrations do: GRANT {verb} ... ON {name} TO {role}."
+            yield problem(f"{role} may not {verb} on {name}", fix)
+        elif verb not in wanted:
+            yield problem(f"{role} may {verb} on {name}", f"REVOKE {verb} ON public.{name} FROM {role};")
+        else:
+            what = f"{role} may {verb} other columns of {name} than it should"
+            yield problem(what, "Compare with ops/schema/matrix.toml, and grant or revoke by column.")
+
+
+def _actual(it: Examination, kind: str, name: str, role: str) -> dict[str, Any]:
+    who = "public" if role == schema.NOBODY else role
+    if kind == "functions":
+        query = """
+        SELECT bool_or(has_function_privilege(%s, oid, 'EXECUTE')) FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace AND proname = %s
+        """
+        return {"EXECUTE": True} if it.rows(query, who, name)[0][0] else {}
+    full = f"public.{name}"
+    if kind == "sequences":
+        query = "SELECT v FROM unnest(%s::text[]) AS v WHERE has_sequence_privilege(%s, to_regclass(%s)::oid, v)"
+        return {verb: True for (verb,) in it.rows(query, ["SELECT", "USAGE", "UPDATE"], who, full)}
+    return _on_relation(it, kind, full, who)
+
+
+def _on_relation(it: Examination, kind: str, full: str, who: str) -> dict[str, Any]:
+    columns = [row[0] for row in it.rows(COLUMNS, full)]
+    query = """
+    SELECT v, array_agg(c ORDER BY n) FROM unnest(%s::text[]) AS v, unnest(%s::text[]) WITH ORDINALITY AS u (c, n)
+    WHERE has_column_privilege(%s, to_regclass(%s)::oid, c, v) GROUP BY v
+    """
+    found: dict[str, Any] = {
+        verb: True if allowed == columns else allowed
+        for verb, allowed in it.rows(query, list(BY_COLUMN), columns, who, full)
+    }
+    whole = "SELECT v FROM unnest(%s::text[]) AS v WHERE has_table_privilege(%s, to_regclass(%s)::oid, v)"
+    return found | {verb: True for (verb,) in it.rows(whole, list(WHOLE[kind]), who, full)}

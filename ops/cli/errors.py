@@ -1,0 +1,44 @@
+"""What goes wrong at the command line: a sentence, what to do about it, and an exit code that means something."""
+
+from __future__ import annotations
+
+DONE = 0
+UNHEALTHY = 1
+WRONG_USE = 2
+UNREACHABLE = 3
+NOT_CONFIRMED = 4
+INTERRUPTED = 130
+
+MEANINGS = {
+    DONE: "done; for status and doctor: healthy",
+    UNHEALTHY: "it ran and failed, or something is wrong and named",
+    WRONG_USE: "wrong use, nothing was done",
+    UNREACHABLE: "the database or AWS cannot be reached, so nothing is known",
+    NOT_CONFIRMED: "a question was not answered with yes, nothing was done",
+    INTERRUPTED: "interrupted by Ctrl-C",
+}
+
+
+class CliError(Exception):
+    """A sentence for the operator. `hint` says what to do; `code` is the exit code."""
+
+    def __init__(self, message: str, hint: str = "", code: int = UNHEALTHY) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.code = code
+
+
+def of_aws(error: Exception) -> CliError:
+    """boto3's errors, by name: most are about who is asking, and in which region."""
+    kind = type(error).__name__
+    code = getattr(error, "response", {}).get("Error", {}).get("Code", kind)
+    operation = getattr(error, "operation_name", "")
+    if kind in {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "TokenRetrievalError"}:
+        hint = "Log in first (AWS_PROFILE, or your company's sign-in)."
+        return CliError("There are no usable AWS credentials.", hint, UNREACHABLE)
+    if kind == "NoRegionError":
+        return CliError("No AWS region is set.", "Set AWS_REGION to the region of the stack.", UNREACHABLE)
+    if kind in {"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError"}:
+        return CliError(f"AWS cannot be reached ({kind}).", "Check the network and AWS_REGION.", UNREACHABLE)
+    hint = f"You need the permission for {operation}." if "AccessDenied" in str(code) else ""
+    return CliError(f"AWS refused {operation or 'the call'}: {code}.", hint, UNREACHABLE)

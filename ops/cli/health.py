@@ -1,0 +1,113 @@
+"""
+What `reminders status` concludes: facts in, findings out. Pure, so that each is tested without waiting for it.
+
+A problem makes the exit code 1; a note does not. Whoever is on call should be woken by problems alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+from ops.cli import schedules
+from ops.cli.ledger import Holder, Overview, Running
+from ops.cli.output import span
+from ops.cli.schedules import Schedule
+
+# A tick is late when nothing has succeeded for it so long after: EventBridge, a retry or two, the longest run.
+LATE = timedelta(minutes=45)
+# No run lives longer: Lambda's 15 minutes, and the lock's grace.
+LONGEST_RUN = timedelta(minutes=16)
+LONGEST_PAUSE = timedelta(days=1)
+# The watchdog comes every 15 minutes and sends what is due.
+LONGEST_WAIT = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was found out; `schedule` is None where it could not be asked, `unasked` then says why."""
+
+    overview: Overview
+    running: list[Running] = field(default_factory=list)
+    holder: Holder | None = None
+    schedule: Schedule | None = None
+    unasked: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to know, and what to do about it."""
+
+    level: Literal["problem", "note"]
+    name: str
+    what: str
+    fix: str
+
+
+def findings(facts: Facts) -> list[Finding]:
+    """Problems first."""
+    every = [*_ledger(facts), *_schedule(facts), *_processes(facts), *_alerts(facts)]
+    return sorted(every, key=lambda finding: finding.level == "note")
+
+
+def is_healthy(found: list[Finding]) -> bool:
+    return not any(finding.level == "problem" for finding in found)
+
+
+def _ledger(facts: Facts) -> list[Finding]:
+    seen, found = facts.overview, []
+    if seen.last_success_at is None:
+        fix = "`reminders doctor`, then `reminders run`."
+        found.append(Finding("problem", "never_succeeded", "No run has ever succeeded.", fix))
+    if seen.consecutive_failures:
+        times = "run has" if seen.consecutive_failures == 1 else "runs in a row have"
+        what = f"{seen.consecutive_failures} {times} failed: {seen.last_error}"
+        fix = "See the runbook's Troubleshooting; the next success sends all that is late."
+        found.append(Finding("problem", "failing", what, fix))
+    if seen.last_success_set_aside:
+        what = f"The last run set {seen.last_success_set_aside} assignments aside."
+        found.append(Finding("note", "set_aside", what, "Their ids are in the function's log; see the runbook."))
+    return found
+
+
+def _schedule(facts: Facts) -> list[Finding]:
+    schedule, seen = facts.schedule, facts.overview
+    if schedule is None:
+        return [Finding("note", "schedule_unknown", facts.unasked or "The schedule was not asked.", "Name a stack.")]
+    if not schedule.enabled:
+        long = seen.now - schedule.since > LONGEST_PAUSE
+        what = f"The schedule is paused, for {span(seen.now - schedule.since)}."
+        return [Finding("problem" if long else "note", "paused", what, "`reminders resume`.")]
+    tick = schedules.last_tick(schedule, seen.now - LATE, seen.last_tick)
+    if tick and not (seen.last_success_started_at and seen.last_success_started_at >= tick - timedelta(minutes=1)):
+        fix = "`reminders run` sends what is due; then the runbook, 'A run was missed'."
+        return [Finding("problem", "late", f"Nothing has succeeded since the tick of {tick:%Y-%m-%d %H:%M} UTC.", fix)]
+    return []
+
+
+def _processes(facts: Facts) -> list[Finding]:
+    now, found = facts.overview.now, []
+    for run in facts.running:
+        age = now - run.started_at
+        if facts.holder is None or age > LONGEST_RUN:
+            what = f"Run {run.id} has said 'running' for {span(age)}, and its process is gone."
+            found.append(
+                Finding("problem", "abandoned", what, "The watchdog or the next run settles it: `reminders run`.")
+            )
+    held = facts.holder
+    if held and not facts.running and held.since and now - held.since > timedelta(minutes=1):
+        what = f"The run lock is held for {span(now - held.since)} by pid {held.pid}, and no run is going."
+        found.append(Finding("problem", "stuck_lock", what, "`reminders unlock`."))
+    return found
+
+
+def _alerts(facts: Facts) -> list[Finding]:
+    seen = facts.overview
+    if not seen.undelivered:
+        return []
+    waiting = seen.now - (seen.undelivered_since or seen.now)
+    level: Literal["problem", "note"] = "problem" if seen.undelivered_error or waiting > LONGEST_WAIT else "note"
+    why = f": {seen.undelivered_error}" if seen.undelivered_error else ""
+    what = f"{seen.undelivered} alerts are not delivered, the oldest for {span(waiting)}{why}."
+    return [Finding(level, "undelivered", what, "`reminders alert-test` shows which channel is at fault.")]

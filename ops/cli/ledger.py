@@ -1,0 +1,147 @@
+"""What the operator asks the database; the queries are in operator.sql and, for the runs, the functions' own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+import psycopg
+
+from ops.local.database import MIGRATIONS
+from reminders.database import Connection, Queries
+from reminders.runs import JOB_NAME
+from reminders.runs.lock import LOCK_KEY
+
+queries = Queries("ops.cli", "operator.sql")
+# The functions' own page of the ledger, without the module that has it: that one brings HTTP and JWT with it.
+history = Queries("reminders.runs", "history.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One row of the ledger. Times are aware, durations in milliseconds."""
+
+    id: UUID
+    trigger_source: str
+    scheduled_for: datetime
+    started_at: datetime
+    completed_at: datetime | None
+    duration_ms: int | None
+    assignments_evaluated: int
+    reminders_dispatched: int
+    assignments_failed: int
+    status: str
+    http_status: int | None
+    error_message: str | None
+    note: str | None
+    consecutive_failure_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The ledger and the outbox at a glance. Times are aware; `now` is the database's."""
+
+    now: datetime
+    last_success_started_at: datetime | None
+    last_success_at: datetime | None
+    last_success_tick: datetime | None
+    last_success_set_aside: int | None
+    last_status: str | None
+    last_started_at: datetime | None
+    last_error: str | None
+    consecutive_failures: int
+    last_tick: datetime | None
+    undelivered: int
+    undelivered_since: datetime | None
+    undelivered_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A row that says `running`."""
+
+    id: UUID
+    started_at: datetime
+    scheduled_for: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds the run lock; through a pooler `client` is the pooler's address."""
+
+    pid: int
+    since: datetime | None
+    client: str | None
+    application_name: str | None
+    role: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One day of the ledger. `duration_ms` is the longest run's."""
+
+    day: date
+    succeeded: int = 0
+    failed: int = 0
+    skipped: int = 0
+    running: int = 0
+    dispatched: int = 0
+    evaluated: int = 0
+    duration_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    version: str
+
+
+def overview(connection: Connection) -> Overview:
+    return queries.one(connection, "overview", Overview, job_name=JOB_NAME)
+
+
+def running(connection: Connection) -> list[Running]:
+    return queries.all(connection, "running", Running, job_name=JOB_NAME)
+
+
+def runs(connection: Connection, limit: int, status: str | None) -> list[Run]:
+    """The newest runs first."""
+    return history.all(connection, "page", Run, before=None, status=status, limit=limit)
+
+
+def days(connection: Connection, since: date) -> list[Day]:
+    """The days that have runs, oldest first."""
+    return queries.all(connection, "days", Day, job_name=JOB_NAME, since=since)
+
+
+def holder(connection: Connection) -> Holder | None:
+    """Who holds the run lock. Where the operator may not see details, they are looked up as a runner."""
+    found = queries.first(connection, "lock_holder", Holder, key=LOCK_KEY)
+    if found is None or found.since is not None:
+        return found
+    with connection.transaction(force_rollback=True):
+        become_runner(connection)
+        return queries.first(connection, "lock_holder", Holder, key=LOCK_KEY) or found
+
+
+def become_runner(connection: Connection) -> None:
+    """
+    Within a transaction to be rolled back: have the rights of cron_runner, to see and end its sessions.
+
+    Supabase's postgres is in pg_monitor, elsewhere it may not be; whoever made the role can do this, others go on
+    without.
+    """
+    try:
+        with connection.transaction():
+            connection.execute("GRANT cron_runner TO CURRENT_USER")
+    except psycopg.Error:
+        return
+
+
+def pending_migrations(connection: Connection) -> list[str]:
+    """The files in migrations/ that the database has not had, in order."""
+    applied: set[str] = set()
+    if queries.value(connection, "has_migrations_table"):
+        applied = {row.version for row in queries.all(connection, "applied_migrations", _Version)}
+    files = sorted(file.name for file in MIGRATIONS.glob("*.sql"))
+    return [name for name in files if name.partition("_")[0] not in applied]

@@ -1,0 +1,80 @@
+"""
+How `reminders local up` tells the other commands where its stack is.
+
+A file of the user's own (mode 0600, for it holds the throw-away passwords of the stack), removed at the end. The
+running stack keeps a lock on it, which the kernel drops however that process ends: a file without a lock is
+left over, and is passed over.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from ops.cli.errors import UNREACHABLE, CliError
+
+
+@dataclass(frozen=True, slots=True)
+class LocalState:
+    """A running local stack. Environments are those of its functions, by function."""
+
+    pid: int
+    started_at: str
+    database_url: str
+    schedule_name: str
+    environments: dict[str, dict[str, str]]
+    addresses: dict[str, str] = field(default_factory=dict)
+
+
+def state_file() -> Path:
+    """REMINDERS_STATE_DIR, else the user's state directory (XDG)."""
+    given = os.environ.get("REMINDERS_STATE_DIR")
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(given or Path(base) / "assignment-reminders") / "local.json"
+
+
+@contextmanager
+def only_one() -> Iterator[int]:
+    """The state file, empty, locked and ours; raise `CliError` when a stack is running already."""
+    path = state_file()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        os.fchmod(handle, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CliError("A local stack is running already.", "End it with `reminders local down`.") from None
+        os.ftruncate(handle, 0)
+        try:
+            yield handle
+        finally:
+            path.unlink(missing_ok=True)
+    finally:
+        os.close(handle)
+
+
+def write(handle: int, state: LocalState) -> None:
+    """At one stroke: a reader sees nothing, or all of it."""
+    os.pwrite(handle, json.dumps(asdict(state)).encode(), 0)
+
+
+def read() -> LocalState | None:
+    """The running stack's state, or None; raise `CliError` while it is starting."""
+    with suppress(FileNotFoundError), state_file().open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _read(file.read())
+    return None
+
+
+def _read(text: str) -> LocalState:
+    if not text:
+        raise CliError("The local stack is still starting.", "Try again in a few seconds.", UNREACHABLE)
+    return LocalState(**json.loads(text))

@@ -1,0 +1,82 @@
+-- name: overview
+-- One look at the ledger and the outbox, each part by its own small index.
+SELECT
+    clock_timestamp() AS now,
+    success.started_at AS last_success_started_at,
+    success.completed_at AS last_success_at,
+    success.scheduled_for AS last_success_tick,
+    success.assignments_failed AS last_success_set_aside,
+    settled.status AS last_status,
+    settled.started_at AS last_started_at,
+    settled.error_message AS last_error,
+    coalesce(settled.consecutive_failure_count, 0) AS consecutive_failures,
+    (
+        SELECT max(log.scheduled_for) FROM cron_execution_logs AS log
+        WHERE log.job_name = %(job_name)s AND log.trigger_source = 'schedule'
+    ) AS last_tick,
+    (SELECT count(*) FROM cron_alert_deliveries WHERE delivered_at IS NULL) AS undelivered,
+    (
+        SELECT min(a.created_at)
+        FROM cron_alert_deliveries AS d
+        INNER JOIN cron_alerts AS a ON a.id = d.alert_id
+        WHERE d.delivered_at IS NULL
+    ) AS undelivered_since,
+    (SELECT max(last_error) FROM cron_alert_deliveries WHERE delivered_at IS NULL) AS undelivered_error
+FROM (VALUES (1)) AS always (here)
+LEFT JOIN LATERAL (
+    SELECT * FROM cron_execution_logs AS log
+    WHERE log.job_name = %(job_name)s AND log.status = 'success'
+    ORDER BY log.started_at DESC
+    LIMIT 1
+) AS success ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM cron_execution_logs AS log
+    WHERE log.job_name = %(job_name)s AND log.status IN ('success', 'failed')
+    ORDER BY log.started_at DESC
+    LIMIT 1
+) AS settled ON true
+
+-- name: running
+SELECT id, started_at, scheduled_for FROM cron_execution_logs
+WHERE status = 'running' AND job_name = %(job_name)s
+ORDER BY started_at
+
+-- name: lock_holder
+-- The key as two halves, as pg_locks shows it; objsubid 1 says that it is one bigint.
+-- since and client are hidden from a role that may not see the holder's statistics.
+SELECT
+    l.pid,
+    a.xact_start AS since,
+    a.client_addr::text AS client,
+    a.application_name,
+    a.usename::text AS role
+FROM pg_locks AS l
+LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+WHERE
+    l.locktype = 'advisory'
+    AND l.granted
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND l.objsubid = 1
+    AND (l.classid::bigint << 32 | l.objid::bigint) = %(key)s
+
+-- name: days
+-- A run stands for its tick, so it counts on the tick's day (UTC).
+SELECT
+    (scheduled_for AT TIME ZONE 'UTC')::date AS day,
+    count(*) FILTER (WHERE status = 'success') AS succeeded,
+    count(*) FILTER (WHERE status = 'failed') AS failed,
+    count(*) FILTER (WHERE status = 'skipped') AS skipped,
+    count(*) FILTER (WHERE status = 'running') AS running,
+    coalesce(sum(reminders_dispatched), 0) AS dispatched,
+    coalesce(max(assignments_evaluated), 0) AS evaluated,
+    max(duration_ms) AS duration_ms
+FROM cron_execution_logs
+WHERE job_name = %(job_name)s AND scheduled_for >= %(since)s
+GROUP BY 1
+ORDER BY 1
+
+-- name: applied_migrations
+SELECT version::text AS version FROM supabase_migrations.schema_migrations ORDER BY 1
+
+-- name: has_migrations_table
+SELECT to_regclass('supabase_migrations.schema_migrations') IS NOT NULL

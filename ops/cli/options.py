@@ -1,0 +1,50 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from datetime import date
+from typing import Any, ParamSpec, TypeVar
+
+import click
+
+from ops.cli.targets import Asked, Target, choose
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+yes = click.option("--yes", is_flag=True, help="Do not ask; for scripts.")
+
+
+def with_target(command: Callable[..., R]) -> Callable[..., R]:
+    """Adds the options that choose a target; the command gets `target` instead of them."""
+
+    @click.option("--stack", metavar="NAME", help="A deployed stack [env REMINDERS_STACK]; else the local one.")
+    @click.option("--database", metavar="URI", help="Its database, as the operator [env DATABASE_URL].")
+    @click.option(
+        "--database-secret",
+        metavar="NAME",
+        help="The same from Secrets Manager [env REMINDERS_DATABASE_SECRET].",
+    )
+    @functools.wraps(command)
+    def chosen(*, stack: str | None, database: str | None, database_secret: str | None, **rest: Any) -> R:
+        target: Target = choose(Asked(stack, database, database_secret))
+        return command(target=target, **rest)
+
+    return chosen
+
+
+class Day(click.ParamType[date]):
+    """A date as in 2026-11-21."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no date; write it as in 2026-11-21.", param, ctx)

@@ -1,0 +1,117 @@
+"""
+How the command speaks: tables and colour for people, JSON for scripts, progress and questions on standard error.
+
+Standard output holds the answer and nothing else, so that it can be piped. Without a terminal there is no
+colour, no spinner, and no question: what would be asked is refused, with the option that answers it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ops.cli.errors import NOT_CONFIRMED, CliError
+
+WIDTH_WITHOUT_TERMINAL = 120
+
+
+def out() -> Console:
+    """Standard output, as it is now: a test may have replaced it."""
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL, highlight=False)
+
+
+def err() -> Console:
+    return Console(file=sys.stderr, width=None if sys.stderr.isatty() else WIDTH_WITHOUT_TERMINAL, highlight=False)
+
+
+def show_json(value: object) -> None:
+    """One JSON value: indented for eyes, on one line for a pipe. Times are ISO 8601 in UTC."""
+    indent = 2 if sys.stdout.isatty() else None
+    click.echo(json.dumps(value, default=_plain, indent=indent, ensure_ascii=False))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """Numbers stand right; a value may be rich's Text."""
+    lines = [list(row) for row in rows]
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    for index, column in enumerate(columns):
+        numbers = bool(lines) and all(isinstance(line[index], int | float | None) for line in lines)
+        made.add_column(column, justify="right" if numbers else "left", overflow="fold")
+    for line in lines:
+        made.add_row(*(cell(value) for value in line))
+    return made
+
+
+def pairs(rows: Iterable[tuple[str, Any]]) -> Table:
+    """Names and values, without a heading."""
+    made = table(["", ""], rows)
+    made.show_header = False
+    return made
+
+
+def cell(value: object) -> str | Text:
+    if isinstance(value, Text):
+        return value
+    if value is None:
+        return "-"
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def ago(moment: datetime | None, now: datetime) -> str:
+    """ "2026-11-21 06:00 UTC (5 h ago)", or "never"."""
+    if moment is None:
+        return "never"
+    distance = now - moment
+    words = f"{span(abs(distance))} ago" if distance >= timedelta(0) else f"in {span(-distance)}"
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC ({words})"
+
+
+def span(length: timedelta) -> str:
+    """A length of time in its largest sensible unit."""
+    seconds = int(length.total_seconds())
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Say that something takes its time: a spinner, or one line where there is no terminal."""
+    console = err()
+    if not console.is_terminal:
+        console.print(f"{what} ...")
+        yield
+        return
+    with console.status(what):
+        yield
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Go on only after a yes; raise `CliError` (exit code 4) otherwise, and where nobody can be asked."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise CliError(f"Not done, for nobody can be asked here: {question}", "Say --yes.", NOT_CONFIRMED)
+    if not click.confirm(question, default=False, err=True):
+        raise CliError("Nothing was done.", code=NOT_CONFIRMED)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, date | UUID):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")

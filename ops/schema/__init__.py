@@ -1,0 +1,31 @@
+"""The matrix of rights as data (matrix.toml), read by the tests, which try each line, and by `reminders doctor`."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+# Of an object: `{role: {verb: True, or the columns in order}}`, without what is denied.
+Rights = dict[str, dict[str, Any]]
+
+# Nobody in particular stands for PUBLIC: a role with no membership and no grant of its own.
+NOBODY = "PUBLIC"
+OUR_ROLES = ("cron_runner", "reminder_scheduler", "contact_admin_api")
+ROLES = ("anon", "authenticated", "service_role", *OUR_ROLES, NOBODY)
+KINDS = {"r": "tables", "p": "tables", "v": "views", "m": "views", "S": "sequences", "f": "functions"}
+
+MATRIX: dict[str, Any] = tomllib.loads(Path(__file__).with_name("matrix.toml").read_text())
+
+
+def expected() -> dict[str, Rights]:
+    """`{"tables.assignments": rights}` and so on, each "*" spelled as True."""
+    return {
+        f"{kind}.{name}": {role: _verbs(verbs) for role, verbs in rights.items()}
+        for kind in dict.fromkeys(KINDS.values())
+        for name, rights in MATRIX.get(kind, {}).items()
+    }
+
+
+def _verbs(verbs: dict[str, Any]) -> dict[str, Any]:
+    return {verb: True if columns == "*" else columns for verb, columns in verbs.items()}

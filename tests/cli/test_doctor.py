@@ -1,0 +1,204 @@
+"""The doctor against broken set-ups: each named by its check, with a fix, and nothing else complained about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from ops.cli.doctor.plan import examine
+from ops.local.server import Server
+from tests.cli.conftest import Site
+
+WEBHOOK = "http://hooks.example.org/services/T/B/x"
+
+
+def sql(statement: str) -> Callable[[Site], None]:
+    """Broken by a statement of the tables' owner."""
+
+    def make(site: Site) -> None:
+        with site.stack.connect() as connection:
+            connection.execute(statement.encode())
+
+    return make
+
+
+def forget(function: str, variable: str) -> Callable[[Site], None]:
+    def make(site: Site) -> None:
+        site.target.state.environments[function].pop(variable)
+
+    return make
+
+
+def name_missing_secret(site: Site) -> None:
+    site.target.state.environments["cron"]["DATABASE_SECRET"] = "reminders/not-there"
+
+
+def swap_logins(site: Site) -> None:
+    theirs = site.target.secret(site.target.environment("scheduler")["DATABASE_SECRET"])
+    site.put("cron", "DATABASE_SECRET", theirs)
+
+
+def wrong_password(site: Site) -> None:
+    found = psycopg.conninfo.conninfo_to_dict(site.target.secret(site.target.environment("cron")["DATABASE_SECRET"]))
+    uri = "postgresql://cron_runner:wrong@{host}:{port}/{dbname}?sslmode=disable".format(**found)
+    site.put("cron", "DATABASE_SECRET", uri)
+
+
+def options_in_the_uri(site: Site) -> None:
+    uri = site.target.secret(site.target.environment("cron")["DATABASE_SECRET"])
+    joint = "&" if "?" in uri else "?"
+    site.put("cron", "DATABASE_SECRET", f"{uri}{joint}options=-c%20statement_timeout%3D1000")
+
+
+BROKEN: dict[str, tuple[Callable[[Site], None], set[str], str]] = {
+    "a migration is missing": (
+        sql("DELETE FROM supabase_migrations.schema_migrations WHERE version = '20261121110000'"),
+        {"migrations"},
+        "20261121110000_cron_alerts.sql",
+    ),
+    "a column of the app's is gone": (
+        sql("ALTER TABLE activities RENAME COLUMN registered_by TO author"),
+        {"app's tables"},
+        "activities.registered_by is missing",
+    ),
+    "a column has another type": (
+        sql("ALTER TABLE notifications ALTER COLUMN run_id TYPE text"),
+        {"app's tables"},
+        "notifications.run_id is text",
+    ),
+    "a grant is missing": (
+        sql("REVOKE EXECUTE ON FUNCTION hold_run FROM reminder_scheduler"),
+        {"grants"},
+        "reminder_scheduler may not EXECUTE on hold_run",
+    ),
+    "anybody may take the lock": (
+        sql("GRANT EXECUTE ON FUNCTION try_run_lock TO anon"),
+        {"grants"},
+        "anon may EXECUTE on try_run_lock",
+    ),
+    "the runner may delete runs": (
+        sql("GRANT DELETE ON cron_execution_logs TO cron_runner"),
+        {"grants"},
+        "cron_runner may DELETE on cron_execution_logs",
+    ),
+    "the runner may read messages": (
+        sql("GRANT SELECT ON cron_execution_logs TO cron_runner"),
+        {"grants"},
+        "cron_runner may SELECT other columns",
+    ),
+    "row level security is off": (
+        sql("ALTER TABLE cron_execution_logs DISABLE ROW LEVEL SECURITY"),
+        {"row level security"},
+        "off on cron_execution_logs",
+    ),
+    "a secret is missing": (name_missing_secret, {"login of cron_runner"}, "ResourceNotFoundException"),
+    "a secret is no URI": (
+        lambda site: site.put("cron", "DATABASE_SECRET", '{"user": "x"}'),
+        {"login of cron_runner"},
+        "holds no libpq URI",
+    ),
+    "a secret is another role's": (swap_logins, {"login of cron_runner"}, "is not the login of cron_runner"),
+    "a password is wrong": (wrong_password, {"login of cron_runner"}, "rejected the password"),
+    "a URI has options": (options_in_the_uri, {"login of cron_runner"}, "options="),
+    "the token is short": (
+        lambda site: site.put("cron", "SCHEDULER_TOKEN_SECRET", "short"),
+        {"scheduler token"},
+        "shorter than 32",
+    ),
+    "the webhook is not https": (
+        lambda site: site.put("cron", "SLACK_WEBHOOK_SECRET", WEBHOOK),
+        {"alert channels"},
+        "no https URL",
+    ),
+    "the schedule fires at another time": (
+        lambda site: site.change_schedule(ScheduleExpression="cron(0 7 * * ? *)"),
+        {"schedule"},
+        "fires by cron(0 7 * * ? *)",
+    ),
+    "the schedule has a time zone": (
+        lambda site: site.change_schedule(ScheduleExpressionTimezone="Europe/London"),
+        {"schedule"},
+        "Europe/London",
+    ),
+}
+
+
+def problems(site: Site) -> list[tuple[str, str, str]]:
+    return [
+        (check.name, finding.what, finding.fix)
+        for check, findings in examine(site.target)
+        for finding in findings
+        if finding.level == "problem"
+    ]
+
+
+def test_a_healthy_stack_has_no_problem(site: Site) -> None:
+    """Else every other test here proves nothing."""
+    assert [] == problems(site)
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_broken_set_up_is_named_with_its_fix(site: Site, fault: str) -> None:
+    """By the checks that look at it, and by no other."""
+    make, checks, words = BROKEN[fault]
+    make(site)
+    found = problems(site)
+    assert checks == {name for name, _, _ in found}
+    assert any(words in what for _, what, _ in found), found
+    assert [] == [what for _, what, fix in found if not fix]
+
+
+def test_no_channel_at_all(site: Site) -> None:
+    """Then nobody hears of a failure."""
+    forget("cron", "ALERT_TOPIC_ARN")(site)
+    forget("cron", "SLACK_WEBHOOK_SECRET")(site)
+    assert ["alert channels"] == [name for name, _, _ in problems(site)]
+
+
+def test_a_role_that_cannot_log_in(site: Site, server: Server) -> None:
+    """As the migrations leave it; seen in a transaction, for roles belong to all tests."""
+    from ops.cli.doctor import rights
+    from ops.cli.doctor.examination import Examination
+
+    with psycopg.connect(server.dsn(server.superuser, site.stack.database)) as connection:
+        connection.execute("ALTER ROLE contact_admin_api NOLOGIN")
+        found = list(rights.roles(Examination(site.target, connection)))
+        connection.rollback()
+    assert ["contact_admin_api cannot log in"] == [finding.what for finding in found]
+
+
+def test_a_role_that_starts_with_a_limit(site: Site, server: Server) -> None:
+    """A transaction_timeout of the role's would end the lock's transaction in mid-run."""
+    with site.stack.connect() as connection:
+        connection.execute(
+            f"ALTER ROLE postgres IN DATABASE {site.stack.database} SET statement_timeout = '2min'".encode()
+        )
+    assert [] == problems(site)
+    with psycopg.connect(server.dsn(server.superuser, site.stack.database), autocommit=True) as connection:
+        database = site.stack.database
+        connection.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on".encode())
+    assert "statement timeouts" in {name for name, _, _ in problems(site)}
+
+
+def test_no_database_leaves_the_other_checks_their_turn(site: Site) -> None:
+    """The database's own checks are skipped, the secrets and the schedule are still looked at."""
+    from dataclasses import replace
+
+    site.target.state = replace(site.target.state, database_url="postgresql://nobody@127.0.0.1:1/x")
+    told = {check.name: {finding.level for finding in findings} for check, findings in examine(site.target)}
+    assert ({"problem"}, {"skipped"}, {"ok"}) == (told["database"], told["grants"], told["schedule"])
+
+
+def test_no_secret_is_told(site: Site) -> None:
+    """Even of a secret that is wrong."""
+    site.put("cron", "DATABASE_SECRET", "postgresql://x:hunter2-hunter2@127.0.0.1:1/x?nonsense=1")
+    site.put("scheduler", "SCHEDULER_TOKEN_SECRET", "hunter2")
+    told = json.dumps([[vars_of(finding) for finding in findings] for _, findings in examine(site.target)])
+    assert "hunter2" not in told
+
+
+def vars_of(finding: object) -> str:
+    return repr(finding)

@@ -1,0 +1,130 @@
+"""What status says of a stack that is not well: each fault by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from ops.cli import health
+from ops.cli.commands.status import gather
+from ops.cli.health import Finding
+from reminders.runs import JOB_NAME
+from reminders.runs.lock import RunLock
+from tests.cli.conftest import Site
+from tests.conftest import AsRole
+
+SUCCESS = """
+INSERT INTO cron_execution_logs (job_name, trigger_source, scheduled_for, started_at, completed_at, duration_ms, status)
+VALUES (%s, 'schedule', now() - %s::interval, now() - %s::interval, now() - %s::interval, 5, 'success')
+"""
+FAILURE = """
+INSERT INTO cron_execution_logs
+(job_name, trigger_source, completed_at, duration_ms, status, error_message, consecutive_failure_count)
+VALUES (%s, 'schedule', now(), 5, 'failed', 'SchedulerError: 503', 3)
+"""
+RUNNING = """
+INSERT INTO cron_execution_logs (job_name, trigger_source, started_at, status)
+VALUES (%s, 'schedule', now() - interval '20 minutes', 'running')
+"""
+ALERT = """
+WITH alert AS (
+    INSERT INTO cron_alerts (kind, dedupe_key, payload, created_at)
+    VALUES ('failure', 'failure:x', '{}', now() - interval '2 hours') RETURNING id
+)
+INSERT INTO cron_alert_deliveries (alert_id, channel, attempts, last_error)
+SELECT id, 'slack', 3, 'slack: the webhook no longer exists' FROM alert
+"""
+
+
+def succeeded(site: Site, ago: str) -> None:
+    with site.stack.connect() as connection:
+        connection.execute(SUCCESS, [JOB_NAME, ago, ago, ago])
+
+
+def execute(site: Site, statement: str) -> None:
+    with site.stack.connect() as connection:
+        connection.execute(statement.encode(), [JOB_NAME] if "%s" in statement else None)
+
+
+def found(site: Site) -> list[Finding]:
+    return health.findings(gather(site.target))
+
+
+def named(site: Site) -> list[tuple[str, str]]:
+    return [(finding.level, finding.name) for finding in found(site)]
+
+
+def pause(site: Site) -> None:
+    site.change_schedule(State="DISABLED")
+
+
+def forget_schedule(site: Site) -> None:
+    group, _, name = site.target.schedule_name.partition("/")
+    site.stack.aws.client("scheduler").delete_schedule(Name=name, GroupName=group)
+
+
+BROKEN: dict[str, tuple[Callable[[Site], None], list[tuple[str, str]]]] = {
+    "runs fail": (lambda site: execute(site, FAILURE), [("problem", "failing")]),
+    "a run's process is gone": (lambda site: execute(site, RUNNING), [("problem", "abandoned")]),
+    "an alert does not get through": (lambda site: execute(site, ALERT), [("problem", "undelivered")]),
+    "the schedule is paused": (pause, [("note", "paused")]),
+    "the schedule is gone": (forget_schedule, [("note", "schedule_unknown")]),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_fault_is_named(site: Site, fault: str) -> None:
+    """The one that was made, and no other."""
+    succeeded(site, "1 hour")
+    assert [] == named(site)
+    make, expected = BROKEN[fault]
+    make(site)
+    assert expected == named(site)
+
+
+def test_a_new_stack_has_never_succeeded(site: Site) -> None:
+    """That is a problem: nobody has been reminded yet."""
+    assert [("problem", "never_succeeded")] == named(site)
+
+
+def test_a_lock_without_a_run(site: Site, as_role: AsRole) -> None:
+    """Held for long by a session that does no run: unlock is named as the fix."""
+    succeeded(site, "1 hour")
+    with RunLock(as_role("cron_runner")).lease(60):
+        facts = gather(site.target)
+    assert facts.holder and facts.holder.since
+    later = facts.overview.now + timedelta(minutes=5)
+    old = health.Facts(_at(facts, later).overview, [], facts.holder, facts.schedule)
+    assert ["stuck_lock"] == [finding.name for finding in health.findings(old)]
+
+
+def test_a_tick_that_nobody_ran(site: Site) -> None:
+    """Two days without a success, and the schedule enabled all the time."""
+    succeeded(site, "2 days")
+    facts = _at(gather(site.target), gather(site.target).overview.now + timedelta(days=1))
+    assert ["late"] == [finding.name for finding in health.findings(facts)]
+
+
+def test_a_pause_that_somebody_forgot(site: Site) -> None:
+    """After a day a pause is a problem: nobody is reminded."""
+    succeeded(site, "1 hour")
+    pause(site)
+    facts = gather(site.target)
+    late = health.findings(_at(facts, facts.overview.now + timedelta(days=2)))
+    assert [("problem", "paused")] == [(finding.level, finding.name) for finding in late]
+
+
+def test_every_finding_has_a_fix(site: Site) -> None:
+    """Nobody is left alone with a problem."""
+    for statement in (FAILURE, RUNNING, ALERT):
+        execute(site, statement)
+    pause(site)
+    assert [] == [finding for finding in found(site) if not finding.fix]
+
+
+def _at(facts: health.Facts, now: object) -> health.Facts:
+    from dataclasses import replace
+
+    return replace(facts, overview=replace(facts.overview, now=now))  # type: ignore[arg-type]
