@@ -69,7 +69,7 @@ class Operated:
 
 
 def shell_environment(state: Path) -> dict[str, str]:
-    hidden = {"DATABASE_URL", "REMINDERS_STACK", "PG_BIN"}
+    hidden = {"DATABASE_URL", "REMINDERS_STACK"}
     kept = {name: value for name, value in os.environ.items() if name not in hidden and not name.startswith("AWS_")}
     path = f"{COMMAND.parent}{os.pathsep}{kept.get('PATH', '')}"
     return {**kept, "PATH": path, "REMINDERS_STATE_DIR": str(state), "AWS_EC2_METADATA_DISABLED": "true"}

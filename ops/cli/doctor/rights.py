@@ -55,7 +55,7 @@ def grants(it: Examination) -> Iterator[Finding]:
         judged = [role for role in schema.ROLES if role in there and (plain not in APPS or role in schema.OUR_ROLES)]
         for role in judged:
             wanted, found = rights.get(role, {}), _actual(it, kind, plain, role)
-            for told in _differences(plain, role, wanted, found):
+            for told in _differences(_named(kind, plain), role, wanted, found):
                 wrong = True
                 yield told
     if not wrong:
@@ -77,18 +77,27 @@ def row_level_security(it: Examination) -> Iterator[Finding]:
         yield ok("on, on every table")
 
 
+def _named(kind: str, name: str) -> str:
+    """As GRANT and REVOKE want it."""
+    return {"functions": "FUNCTION ", "sequences": "SEQUENCE "}.get(kind, "") + f"public.{name}"
+
+
 def _differences(name: str, role: str, wanted: dict[str, Any], found: dict[str, Any]) -> Iterator[Finding]:
     for verb in sorted(wanted.keys() | found.keys()):
         if wanted.get(verb) == found.get(verb):
             continue
         if verb not in found:
             fix = f"Grant it again as the migrations do: GRANT {verb} ... ON {name} TO {role}."
-            yield problem(f"{role} may not {verb} on {name}", fix)
+            yield problem(f"{role} may not {verb} on {_short(name)}", fix)
         elif verb not in wanted:
-            yield problem(f"{role} may {verb} on {name}", f"REVOKE {verb} ON public.{name} FROM {role};")
+            yield problem(f"{role} may {verb} on {_short(name)}", f"REVOKE {verb} ON {name} FROM {role};")
         else:
-            what = f"{role} may {verb} other columns of {name} than it should"
+            what = f"{role} may {verb} other columns of {_short(name)} than it should"
             yield problem(what, "Compare with ops/schema/matrix.toml, and grant or revoke by column.")
+
+
+def _short(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def _actual(it: Examination, kind: str, name: str, role: str) -> dict[str, Any]:
