@@ -82,6 +82,10 @@ class Aws:
         except client.exceptions.ResourceExistsException:
             client.put_secret_value(SecretId=name, SecretString=value)
 
+    def topic_arn(self, name: str) -> str:
+        """The ARN that `create_topic` gives, before it does."""
+        return f"arn:aws:sns:{REGION}:{ACCOUNT}:{name}"
+
     def create_topic(self, name: str) -> str:
         """Make the topic, or find it; returns its ARN."""
         client: SNSClient = self.client("sns")

@@ -33,6 +33,7 @@ from ops.local.slack import Slack
 SCHEDULER = "handlers.scheduler:handler"
 CRON = "handlers.cron:handler"
 WATCHDOG = "handlers.watchdog:handler"
+TOPIC = "reminder-alerts"
 SECRETS = ("cron-database", "scheduler-database", "scheduler-token", "slack-webhook")
 
 
@@ -59,9 +60,11 @@ class LocalStack:
             database = create_database(server, "reminders", prepared(server))
             slack = stack.enter_context(Slack())
             running = cls(server, stack.enter_context(aws.result()), database, slack)
-            running.configure(settings)
+            # The scheduler reads its secrets at the first request, so they can be put while it starts.
+            secrets_put = pool.submit(running.put_secrets, running.name(settings))
             url = stack.enter_context(scheduler_process(running.scheduler_environment))
             running.environment["REMINDER_FUNCTION_URL"] = url
+            secrets_put.result()
             yield running
 
     @property
@@ -94,19 +97,28 @@ class LocalStack:
 
     def configure(self, settings: Mapping[str, str]) -> None:
         """Let the roles log in, put the secrets, and say so in both environments."""
-        logins = give_logins(self.server, self.database)
+        self.put_secrets(self.name(settings))
+
+    def name(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """Fill both environments; give the names of the secrets that they speak of."""
         # Names of their own: secrets are cached in a warm process, and a test may start many stacks.
         prefix = f"reminders/{uuid.uuid4().hex[:8]}"
         names = {name: f"{prefix}/{name}" for name in SECRETS}
-        self.aws.put_secret(names["cron-database"], logins["cron_runner"])
-        self.aws.put_secret(names["scheduler-database"], logins["reminder_scheduler"])
-        self.aws.put_secret(names["scheduler-token"], secrets.token_urlsafe(32))
-        self.aws.put_secret(names["slack-webhook"], self.slack.webhook)
-        self.topic_arn = self.aws.create_topic("reminder-alerts")
+        self.topic_arn = self.aws.topic_arn(TOPIC)
         common = {**self.aws.environment(), "SCHEDULER_TOKEN_SECRET": names["scheduler-token"]}
         alerts = {"ALERT_TOPIC_ARN": self.topic_arn, "SLACK_WEBHOOK_SECRET": names["slack-webhook"]}
         self.environment = {**common, **alerts, "DATABASE_SECRET": names["cron-database"], **settings}
         self.scheduler_environment = {**common, "DATABASE_SECRET": names["scheduler-database"], **settings}
+        return names
+
+    def put_secrets(self, names: Mapping[str, str]) -> None:
+        """Let the roles log in, and give AWS the secrets and the topic that the environments name."""
+        logins = give_logins(self.server, self.database)
+        self.aws.put_secret(names["cron-database"], logins["cron_runner"])
+        self.aws.put_secret(names["scheduler-database"], logins["reminder_scheduler"])
+        self.aws.put_secret(names["scheduler-token"], secrets.token_urlsafe(32))
+        self.aws.put_secret(names["slack-webhook"], self.slack.webhook)
+        self.aws.create_topic(TOPIC)
 
 
 @contextmanager
