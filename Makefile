@@ -20,7 +20,7 @@ setup: ## Make .venv with everything in it, at pinned and hashed versions
 	test -n "$$python" || { echo "$(NO_PYTHON)" >&2; exit 1; }; \
 	"$$python" -m ops.bootstrap; }
 
-demo: setup ## See one night of the service, start to end, on this machine
+demo: setup ## See six days of the service, start to end, on this machine
 	@$(RUN) -m ops.demo
 
 test: setup ## Run all tests
