@@ -22,6 +22,7 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="N", help="assignments")
     parser.add_argument("--shards", type=int, nargs="+", default=[1], metavar="N")
     parser.add_argument("--no-peers", action="store_true", help="leave out the slow contenders at 10,000")
+    parser.add_argument("--no-ledger", action="store_true", help="leave out the million ledger rows")
     options = parser.parse_args()
     os.environ.update({"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"})
     from ops.bench import ledger, run
@@ -30,7 +31,8 @@ def main() -> int:
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     console.print(f"[bold]Assignment Reminders[/], {machine}")
     tables = run.measure(options.sizes, options.shards, peers=not options.no_peers, say=console.print)
-    tables["Ledger and lock, at 1,000,000 ledger rows"] = ledger.measure()
+    if not options.no_ledger:
+        tables["Ledger and lock, at 1,000,000 ledger rows"] = ledger.measure()
     for title, rows in tables.items():
         console.print(_table(title, rows))
     RESULTS.parent.mkdir(exist_ok=True)

@@ -29,7 +29,7 @@ FROM generate_series(1, %(n)s) AS n
 
 def fill(connection: psycopg.Connection[Any], assignments: int, day: date) -> None:
     """Replace what is there by `assignments` rows, for a first run on `day`."""
-    connection.execute("TRUNCATE assignments, org_settings, notifications, activities, cron_execution_logs")
+    connection.execute("TRUNCATE assignments, org_settings, cron_execution_logs CASCADE")
     connection.execute(FILL.replace("% ", "%% ").encode(), {"n": assignments, "day": day})
     connection.execute("VACUUM (ANALYZE) assignments")
 
