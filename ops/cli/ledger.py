@@ -10,32 +10,11 @@ import psycopg
 
 from ops.local.database import MIGRATIONS
 from reminders.database import Connection, Queries
-from reminders.runs import JOB_NAME
+from reminders.runs import JOB_NAME, history
+from reminders.runs.history import Run
 from reminders.runs.lock import LOCK_KEY
 
 queries = Queries("ops.cli", "operator.sql")
-# The functions' own page of the ledger, without the module that has it: that one brings HTTP and JWT with it.
-history = Queries("reminders.runs", "history.sql")
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One row of the ledger. Times are aware, durations in milliseconds."""
-
-    id: UUID
-    trigger_source: str
-    scheduled_for: datetime
-    started_at: datetime
-    completed_at: datetime | None
-    duration_ms: int | None
-    assignments_evaluated: int
-    reminders_dispatched: int
-    assignments_failed: int
-    status: str
-    http_status: int | None
-    error_message: str | None
-    note: str | None
-    consecutive_failure_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +85,7 @@ def running(connection: Connection) -> list[Running]:
 
 def runs(connection: Connection, limit: int, status: str | None) -> list[Run]:
     """The newest runs first."""
-    return history.all(connection, "page", Run, before=None, status=status, limit=limit)
+    return history.queries.all(connection, "page", Run, before=None, status=status, limit=limit)
 
 
 def days(connection: Connection, since: date) -> list[Day]:

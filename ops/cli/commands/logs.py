@@ -9,8 +9,8 @@ import click
 from rich.text import Text
 
 from ops.cli import ledger, options, output
-from ops.cli.ledger import Run
 from ops.cli.targets import Target
+from reminders.runs.history import Run
 
 STATUSES = ("running", "success", "failed", "skipped")
 COLOURS = {"success": "green", "failed": "red", "skipped": "yellow", "running": "cyan"}
