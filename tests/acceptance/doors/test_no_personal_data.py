@@ -52,7 +52,8 @@ class Told:
         self.texts += map(str, texts)
 
     def about_people(self) -> list[str]:
-        return [text for text in self.texts if any(part in text for part in ("nnika", "usterfrau", "@charity", "7946"))]
+        # No part is hexadecimal alone: four digits of a telephone number are in one random id of some thousand.
+        return [text for text in self.texts if any(part in text for part in ("nnika", "usterfrau", "@charity", "20 79"))]
 
 
 @pytest.fixture
