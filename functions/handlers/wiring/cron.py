@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import partial
+from functools import cache, partial
 
 import httpx
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -55,7 +56,7 @@ def _http_scheduler(settings: CronSettings) -> Iterator[Scheduler]:
     # CronSettings.read demands the token's secret where there is a URL.
     name = settings.scheduler_token_secret or ""
     token = secrets().get(name)
-    with httpx.Client(limits=httpx.Limits(max_connections=settings.shards)) as http:
+    with httpx.Client(verify=_tls(), limits=httpx.Limits(max_connections=settings.shards)) as http:
         yield HttpScheduler(
             url=settings.scheduler_url or "",
             token=token,
@@ -63,3 +64,9 @@ def _http_scheduler(settings: CronSettings) -> Iterator[Scheduler]:
             http=http,
             clock=time.monotonic,
         )
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Once a process: reading the certificate authorities takes longer than a run without news."""
+    return httpx.create_ssl_context()
