@@ -7,8 +7,9 @@ A Lambda Function URL on loopback: HTTP in, event to the handler, its return bac
 As a process: `python -m ops.local.function_url MODULE:FUNCTION [--port N]` prints its URL on the
 first line and stops when its standard input ends or its parent is gone.
 
-A Lambda environment answers one event at a time, and handlers keep their connections in module
-globals because of that. So does this: requests wait for each other unless `concurrency` is raised.
+A Lambda environment answers one event at a time, and handlers keep state in module globals because of
+that. So does this: requests wait for each other. `--environments N` answers N at a time, each in a process of
+its own, as Lambda would; whichever is free takes the next request.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ import argparse
 import contextlib
 import os
 import select
+import signal
 import sys
 import threading
+import time
 import traceback
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from types import TracebackType
 
 from ops.local.invoke import DEFAULT_TIMEOUT, Handler, LocalContext, load_handler
@@ -45,11 +49,10 @@ class FunctionUrl:
         *,
         port: int = 0,
         timeout: float = DEFAULT_TIMEOUT,
-        concurrency: int = 1,
     ) -> None:
         self._handler = handler
         self._timeout = timeout
-        self._environments = threading.BoundedSemaphore(concurrency)
+        self._environment = threading.Lock()
         self._server = _Server(("127.0.0.1", port), _Door)
         self._server.function = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -66,10 +69,17 @@ class FunctionUrl:
             self._thread.join()
         self._server.server_close()
 
+    def serve_one_by_one(self) -> None:
+        """Accept a connection when the last one is answered, for ever; other processes take those in between."""
+        alone = _OneByOne(self._server.server_address, _Door, bind_and_activate=False)
+        alone.socket, alone.function = self._server.socket, self
+        alone.server_port = self._server.server_port
+        alone.serve_forever()
+
     def answer(self, request: Request) -> Response:
         """Call the handler as Lambda would; what it raises is logged and hidden from the caller."""
         name = getattr(self._handler, "__module__", "local").rpartition(".")[2]
-        with self._environments:
+        with self._environment:
             try:
                 context = LocalContext(name, self._timeout)
                 return response_from(self._handler(event_from(request), context))
@@ -95,9 +105,13 @@ class _Server(ThreadingHTTPServer):
     function: FunctionUrl
 
 
+class _OneByOne(HTTPServer):
+    function: FunctionUrl
+
+
 class _Door(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
+    server: _Server | _OneByOne
     # A small answer in two packets would wait for the client's delayed acknowledgement (40 ms).
     disable_nagle_algorithm = True
     wbufsize = -1
@@ -123,6 +137,9 @@ class _Door(BaseHTTPRequestHandler):
             if name != "content-length":
                 self.send_header(name, value)
         self.send_header("content-length", str(len(response.body)))
+        if isinstance(self.server, _OneByOne):
+            # A connection kept open would keep this process from everybody else.
+            self.send_header("connection", "close")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(response.body)
@@ -138,12 +155,34 @@ for _method in METHODS:
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     parent = os.getppid()
-    where = {"port": options.port, "concurrency": options.concurrency}
-    with FunctionUrl(load_handler(options.handler), timeout=options.timeout, **where) as door:
+    door = FunctionUrl(load_handler(options.handler), port=options.port, timeout=options.timeout)
+    with door if options.environments == 1 else _forked(door, options.environments):
         print(door.url, flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             _wait_for_end(parent)
     return 0
+
+
+@contextlib.contextmanager
+def _forked(door: FunctionUrl, environments: int) -> Iterator[None]:
+    """That many processes behind one door. They end with this one, even where it is killed."""
+    children = [_fork(door) for _ in range(environments)]
+    try:
+        yield
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGTERM)
+            os.waitpid(child, 0)
+
+
+def _fork(door: FunctionUrl) -> int:
+    parent = os.getpid()
+    if child := os.fork():
+        return child
+    threading.Thread(target=door.serve_one_by_one, daemon=True).start()
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(0)
 
 
 def _wait_for_end(parent: int) -> None:
@@ -160,7 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("handler", metavar="MODULE:FUNCTION")
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
     parser.add_argument("--timeout", type=float, default=DEFAULT_TIMEOUT, help="seconds")
-    parser.add_argument("--concurrency", type=int, default=1, help="events at a time, default 1")
+    parser.add_argument("--environments", type=int, default=1, metavar="N", help="processes, default 1")
     return parser
 
 

@@ -5,7 +5,8 @@ The whole system on this machine: PostgreSQL as Supabase has it, AWS by moto, th
         os.environ.update(stack.environment)      # what the cron function would find in Lambda
         handlers.cron.handler({}, LocalContext())
 
-The scheduler is a process of its own, reached by real HTTP. Everything ends with this process.
+The scheduler is a process of its own, reached by real HTTP, with as many environments as there are shards.
+Everything ends with this process.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ class LocalStack:
             running = cls(server, stack.enter_context(aws.result()), database, slack)
             # The scheduler reads its secrets at the first request, so they can be put while it starts.
             secrets_put = pool.submit(running.put_secrets, running.name(settings))
-            url = stack.enter_context(scheduler_process(running.scheduler_environment))
+            shards = int(settings.get("SCHEDULER_SHARDS", "1"))
+            url = stack.enter_context(scheduler_process(running.scheduler_environment, environments=shards))
             running.environment["REMINDER_FUNCTION_URL"] = url
             secrets_put.result()
             yield running
@@ -122,10 +124,10 @@ class LocalStack:
 
 
 @contextmanager
-def scheduler_process(environment: Mapping[str, str], handler: str = SCHEDULER) -> Iterator[str]:
-    """The scheduler function behind a URL on loopback, in a process of its own that ends with this one."""
+def scheduler_process(environment: Mapping[str, str], handler: str = SCHEDULER, environments: int = 1) -> Iterator[str]:
+    """The scheduler function behind a URL on loopback, in processes of its own that end with this one."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "ops.local.function_url", handler],
+        [sys.executable, "-m", "ops.local.function_url", handler, "--environments", str(environments)],
         env={**os.environ, **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

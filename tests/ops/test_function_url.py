@@ -8,8 +8,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from ops.local.function_url import FunctionUrl
 from tests.ops.helpers import eventually
 
 HANDLER = "def handler(event, context):\n    return {'path': event['rawPath']}\n"
+SLOW = "import os, time\ndef handler(event, context):\n    time.sleep(0.3)\n    return {'pid': os.getpid()}\n"
 
 
 def echo(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -78,9 +81,8 @@ def test_too_large_a_body_is_refused() -> None:
         assert 413 == httpx.post(door.url, content=b"x" * (6 * 1024 * 1024 + 1)).status_code
 
 
-@pytest.mark.parametrize("concurrency", [1, 2])
-def test_events_wait_for_each_other_up_to_concurrency(concurrency: int) -> None:
-    """One environment answers one event at a time; more answer as many."""
+def test_events_wait_for_each_other() -> None:
+    """One environment answers one event at a time."""
     inside: list[int] = []
     most: list[int] = []
 
@@ -91,23 +93,61 @@ def test_events_wait_for_each_other_up_to_concurrency(concurrency: int) -> None:
         inside.pop()
         return {}
 
-    with FunctionUrl(slow, concurrency=concurrency) as door, ThreadPoolExecutor() as pool:
-        list(pool.map(lambda _: httpx.get(door.url), range(4)))
-    assert concurrency == max(most)
+    with FunctionUrl(slow) as door, ThreadPoolExecutor() as pool:
+        list(pool.map(lambda _: httpx.get(door.url), range(3)))
+    assert 1 == max(most)
+
+
+@contextmanager
+def started(folder: Path, handler: str, *options: str) -> Iterator[subprocess.Popen[str]]:
+    (folder / "my_handler.py").write_text(handler)
+    with subprocess.Popen(
+        [sys.executable, "-m", "ops.local.function_url", "my_handler:handler", *options],
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+        process.kill()
 
 
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    (tmp_path / "my_handler.py").write_text(HANDLER)
-    with subprocess.Popen(
-        [sys.executable, "-m", "ops.local.function_url", "my_handler:handler"],
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as started:
-        yield started
-        started.kill()
+    with started(tmp_path, HANDLER) as running:
+        yield running
+
+
+@pytest.fixture
+def two_environments(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    with started(tmp_path, SLOW, "--environments", "2") as running:
+        yield running
+
+
+def pids(url: str, requests: int) -> list[int]:
+    """Who answers that many requests at once."""
+    with ThreadPoolExecutor(requests) as pool:
+        return list(pool.map(lambda _: httpx.get(url, timeout=5).json()["pid"], range(requests)))
+
+
+def test_environments_answer_side_by_side(two_environments: subprocess.Popen[str]) -> None:
+    """Two at a time, each in a process of its own; the third request waits for whoever is free."""
+    assert two_environments.stdout
+    url = two_environments.stdout.readline().strip()
+    began = time.monotonic()
+    answered = pids(url, 3)
+    assert {1, 2} == set(Counter(answered).values())
+    assert 0.6 <= time.monotonic() - began
+
+
+def test_environments_end_with_their_door(two_environments: subprocess.Popen[str]) -> None:
+    """Even where it is killed."""
+    assert two_environments.stdout
+    url = two_environments.stdout.readline().strip()
+    environments = [psutil.Process(pid) for pid in set(pids(url, 2))]
+    two_environments.kill()
+    assert 2 == len(environments)
+    assert eventually(lambda: not any(environment.is_running() for environment in environments))
 
 
 def test_process_prints_its_url_and_ends_with_its_input(process: subprocess.Popen[str]) -> None:
