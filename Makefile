@@ -57,7 +57,7 @@ lock: setup ## Renew the lock files from pyproject.toml
 	echo uv | $(LOCK) - -o requirements-setup.lock
 	for artifact in $(ARTIFACTS); do $(LOCK) --constraint requirements.lock --group $$artifact \
 		-o ops/build/locks/$$artifact.lock || exit; done
-	for tool in runtime sam; do $(LOCK) --group $$tool -o ops/build/locks/$$tool.lock || exit; done
+	for tool in runtime sam picture; do $(LOCK) --group $$tool -o ops/build/locks/$$tool.lock || exit; done
 
 clean: ## Remove .venv, builds and caches
 	rm -rf .venv build dist .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,32 +14,48 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path("build/bench.json")
-SIZES = [1_000, 10_000, 100_000]
+PICTURE = Path("docs/performance.svg")
+SIZES = [1_000, 10_000, 100_000, 1_000_000]
+SHARDS = [1, 4]
 
 
 def main() -> int:
     """Measure what the options ask for; exit status 0 when all went through."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="N", help="assignments")
-    parser.add_argument("--shards", type=int, nargs="+", default=[1], metavar="N")
-    parser.add_argument("--no-peers", action="store_true", help="leave out the slow contenders at 10,000")
-    parser.add_argument("--no-ledger", action="store_true", help="leave out the million ledger rows")
+    parser.add_argument("--shards", type=int, nargs="+", default=SHARDS, metavar="N")
+    parser.add_argument("--no-peers", action="store_true", help="leave out the other ways, keep the floor")
+    parser.add_argument("--no-ledger", action="store_true", help="leave out lock, ledger and contact hook")
+    parser.add_argument("--picture", action="store_true", help=f"also draw {PICTURE} of it, by matplotlib")
     options = parser.parse_args()
     os.environ.update({"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"})
-    from ops.bench import ledger, run
+    from ops.bench import contact_hook, ledger, run
 
     console = Console(width=None if sys.stdout.isatty() else 120)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     console.print(f"[bold]Assignment Reminders[/], {machine}")
     tables = run.measure(options.sizes, options.shards, peers=not options.no_peers, say=console.print)
     if not options.no_ledger:
-        tables["Ledger and lock, at 1,000,000 ledger rows"] = ledger.measure()
+        console.print("lock, ledger and contact hook …")
+        tables["Lock and ledger at 1,000,000 ledger rows, contact hook at 100,000 assignments"] = [
+            *ledger.measure(),
+            *contact_hook.measure(),
+        ]
     for title, rows in tables.items():
         console.print(_table(title, rows))
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps({"machine": machine, **tables}, indent=2) + "\n")
     console.print(f"written to {RESULTS}")
+    if options.picture:
+        _draw()
     return 0
+
+
+def _draw() -> None:
+    from ops.build.environments import environment
+
+    python = environment("picture") / "bin" / "python"
+    subprocess.run([str(python), str(Path(__file__).with_name("picture.py")), str(RESULTS), str(PICTURE)], check=True)
 
 
 def _table(title: str, rows: list[dict[str, object]]) -> Table:

@@ -1,5 +1,5 @@
 """
-What the contact hook costs: `python -m ops.bench.contact_hook`.
+What the contact hook costs. `python -m ops.bench.contact_hook` compares ways to build it; `make bench` takes one.
 
 Row and statement triggers, on one activity and on 10,000 in one statement, among 100,000 assignments of
 which half have an open notification. Each figure is the median, in milliseconds; every insert is rolled back.
@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 
+from ops.bench import times
 from ops.local.database import create_database, drop_database, prepared
 from ops.local.seed import seed
 from ops.local.server import MIGRATOR, Server, any_server
@@ -45,6 +46,15 @@ def main() -> None:
             drop_database(server, database)
 
 
+def measure() -> list[dict[str, object]]:
+    """The hook as migrated, on one activity and on many: median and p99 in milliseconds, beside the limit."""
+    with any_server() as server, psycopg.connect(server.dsn(MIGRATOR, _filled(server)), autocommit=True) as connection:
+        return [
+            times.row("contact hook, one activity", _taken(connection, 1, 200), 10),
+            times.row(f"contact hook, {BULK:,} activities in one statement", _taken(connection, BULK, 20), 2_000),
+        ]
+
+
 def _filled(server: Server) -> str:
     database = create_database(server, "bench_filled", prepared(server))
     with psycopg.connect(server.dsn(MIGRATOR, database), autocommit=True) as connection:
@@ -66,18 +76,18 @@ def _figures(dsn: str, changes: tuple[str, ...]) -> str:
 def _in_one_session(dsn: str, first: tuple[int, int], then: tuple[int, int]) -> tuple[float, float]:
     with psycopg.connect(dsn, autocommit=True, prepare_threshold=None) as connection:
         connection.execute("SET statement_timeout = '60s'")
-        return _median(connection, *first), _median(connection, *then)
+        return statistics.median(_taken(connection, *first)), statistics.median(_taken(connection, *then))
 
 
-def _median(connection: psycopg.Connection[Any], rows: int, times: int) -> float:
-    """Milliseconds of one statement with `rows` rows."""
+def _taken(connection: psycopg.Connection[Any], rows: int, rounds: int) -> list[float]:
+    """Milliseconds of one statement with `rows` rows, rolled back each time."""
     took = []
-    for skip in range(0, times * 2, 2):
+    for skip in range(0, rounds * 2, 2):
         with connection.transaction(force_rollback=True):
             began = time.perf_counter()
             connection.execute(queries.by_name["log"], {"rows": rows, "skip": skip})
             took.append((time.perf_counter() - began) * 1000)
-    return statistics.median(took)
+    return took
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 Connection = psycopg.Connection[Any]
+PROCRASTINATE = "procrastinate, a job an assignment, concurrency 8"
 
 DUE = """
 SELECT a.id, a.peer_mentor_id, a.anchor, %(day)s::date - a.anchor
@@ -44,6 +45,11 @@ def prepare_floor(connection: Connection, day: date) -> None:
     connection.execute("ANALYZE bench_rows")
     connection.execute("CREATE TABLE bench_notifications (LIKE notifications INCLUDING ALL)")
     connection.execute("ALTER TABLE bench_notifications ADD FOREIGN KEY (assignment_id) REFERENCES assignments (id)")
+
+
+def empty_floor(connection: Connection) -> None:
+    """As before its first run."""
+    connection.execute("TRUNCATE bench_notifications")
 
 
 def floor(connection: Connection, day: date) -> None:

@@ -1,19 +1,26 @@
 """
 Assignments for the benchmark: on the first day half of them are due, on the second 4 % more, then none.
 
-All have the default thresholds. Ids are random, as an application makes them.
+All have the default thresholds. Ids are random, as an application makes them, or clustered: counted up from one
+prefix, as time-ordered ids (UUIDv7) are, so that all of them lie in one shard.
 """
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 
+Ids = Literal["random", "clustered"]
+MAKE_ID: dict[Ids, str] = {
+    "random": "gen_random_uuid()",
+    "clustered": "('019aa000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid",
+}
 FILL = """
-INSERT INTO assignments (org_id, peer_mentor_id, coordinator_id, assigned_at, last_contact_date)
+INSERT INTO assignments (id, org_id, peer_mentor_id, coordinator_id, assigned_at, last_contact_date)
 SELECT
+    {id},
     md5('org ' || n % 100)::uuid,
     md5('mentor ' || n / 4)::uuid,
     md5('coordinator ' || n / 200)::uuid,
@@ -27,10 +34,11 @@ FROM generate_series(1, %(n)s) AS n
 """
 
 
-def fill(connection: psycopg.Connection[Any], assignments: int, day: date) -> None:
+def fill(connection: psycopg.Connection[Any], assignments: int, day: date, ids: Ids = "random") -> None:
     """Replace what is there by `assignments` rows, for a first run on `day`."""
     connection.execute("TRUNCATE assignments, org_settings, cron_execution_logs CASCADE")
-    connection.execute(FILL.replace("% ", "%% ").encode(), {"n": assignments, "day": day})
+    query = FILL.format(id=MAKE_ID[ids]).replace("% ", "%% ")
+    connection.execute(query.encode(), {"n": assignments, "day": day})
     connection.execute("VACUUM (ANALYZE) assignments")
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
-from time import perf_counter
 
+from ops.bench import times
 from ops.local.database import create_database, give_logins, prepared
 from ops.local.server import MIGRATOR, any_server
 from reminders import database
@@ -54,19 +53,10 @@ def _rows(owner: Connection, runner: Connection) -> list[dict[str, object]]:
         with RunLock(runner).lease(60):
             pass
 
-    return [
-        _timed("lock taken and freed", 50, lock),
-        _timed("ledger insert", 100, lambda: ledger.open(request, tick)),
-        _timed("settle, failures counted", 100, lambda: ledger.settle(opened.pop(), Outcome("failed", Totals(), "x"))),
-        _timed("newest 10 rows", 10, lambda: owner.execute(NEWEST).fetchall()),
+    todo: list[tuple[str, int, Callable[[], object]]] = [
+        ("lock taken and freed", 50, lock),
+        ("ledger insert", 100, lambda: ledger.open(request, tick)),
+        ("settle, failures counted", 100, lambda: ledger.settle(opened.pop(), Outcome("failed", Totals(), "x"))),
+        ("newest 10 rows", 10, lambda: owner.execute(NEWEST).fetchall()),
     ]
-
-
-def _timed(name: str, limit: int, work: Callable[[], object]) -> dict[str, object]:
-    times = []
-    for _ in range(ROUNDS):
-        began = perf_counter()
-        work()
-        times.append((perf_counter() - began) * 1000)
-    median, p99 = statistics.median(times), statistics.quantiles(times, n=100)[98]
-    return {"what": name, "median ms": round(median, 2), "p99 ms": round(p99, 2), "limit ms": limit}
+    return [times.row(what, times.taken(work, ROUNDS), limit) for what, limit, work in todo]

@@ -1,42 +1,24 @@
-"""
-SAM CLI in an environment of its own, because it pins its own boto3 and click.
-
-Made from the hashed lock at first use; a stamp tells whether it is still the lock's.
-"""
+"""SAM CLI, in an environment of its own, because it pins its own boto3 and click."""
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from ops.build.artifact import LOCKS, ROOT, install_into
+from ops.build.artifact import ROOT
+from ops.build.environments import environment
 from ops.build.pythons import BuildError
 
-HOME = ROOT / "build" / "sam"
 # Templates are judged for a region; any will do, and none is talked to.
 REGION = "eu-west-2"
 
 
 def sam() -> Path:
     """The path of `sam`, installed if need be."""
-    lock = LOCKS / "sam.lock"
-    stamp, wanted = HOME / ".stamp", hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
-    HOME.parent.mkdir(exist_ok=True)
-    # Tests run in several processes, and each may be the first to ask.
-    with (HOME.parent / ".sam.lock").open("w") as only_one:
-        fcntl.flock(only_one, fcntl.LOCK_EX)
-        if not stamp.exists() or stamp.read_text() != wanted:
-            shutil.rmtree(HOME, ignore_errors=True)
-            install_into(HOME, lock)
-            stamp.write_text(wanted)
-    return HOME / "bin" / "sam"
+    return environment("sam") / "bin" / "sam"
 
 
 def call(*arguments: str, **environment: str) -> str:

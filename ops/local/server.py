@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
@@ -89,10 +89,14 @@ class ExistingServer:
 
 
 @contextmanager
-def any_server() -> Iterator[Server]:
-    """The one that DATABASE_URL names, else one of our own; cleaned up, or stopped, at the end."""
+def any_server(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """
+    The one that DATABASE_URL names, else one of our own; cleaned up, or stopped, at the end.
+
+    `settings` are PostgreSQL's own parameters, for a server of our own; one that exists is as it is.
+    """
     uri = os.environ.get("DATABASE_URL")
-    server: Server = ExistingServer(uri) if uri else Postgres.start()
+    server: Server = ExistingServer(uri) if uri else Postgres.start(settings=settings)
     try:
         yield server
     finally:

@@ -52,12 +52,12 @@ class LocalStack:
 
     @classmethod
     @contextmanager
-    def start(cls, **settings: str) -> Iterator[LocalStack]:
-        """Start everything; `settings` are environment variables for the functions."""
+    def start(cls, postgres: Mapping[str, str] | None = None, **settings: str) -> Iterator[LocalStack]:
+        """Start everything; `settings` are the functions' environment variables, `postgres` the server's own."""
         with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
             # moto's import is the slowest part, and can go on meanwhile.
             aws = pool.submit(Aws.start)
-            server = stack.enter_context(any_server())
+            server = stack.enter_context(any_server(postgres))
             database = create_database(server, "reminders", prepared(server))
             slack = stack.enter_context(Slack())
             running = cls(server, stack.enter_context(aws.result()), database, slack)
