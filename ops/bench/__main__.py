@@ -34,7 +34,8 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 120)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     console.print(f"[bold]Assignment Reminders[/], {machine}")
-    tables = run.measure(options.sizes, options.shards, peers=not options.no_peers, say=console.print)
+    with run.started(max(options.shards), console.print) as bench:
+        tables = run.measure(bench, options.sizes, options.shards, peers=not options.no_peers)
     if not options.no_ledger:
         console.print("lock, ledger and contact hook …")
         tables["Lock and ledger at 1,000,000 ledger rows, contact hook at 100,000 assignments"] = [

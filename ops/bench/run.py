@@ -48,7 +48,7 @@ class Bench:
 
 
 @contextmanager
-def bench(most_shards: int, say: Callable[[str], None]) -> Iterator[Bench]:
+def started(most_shards: int, say: Callable[[str], None]) -> Iterator[Bench]:
     """Everything started, warm, and ended."""
     with (
         LocalStack.start(watch.COUNT_STATEMENTS, SCHEDULER_SHARDS=str(most_shards)) as stack,
@@ -61,16 +61,15 @@ def bench(most_shards: int, say: Callable[[str], None]) -> Iterator[Bench]:
         yield Bench(stack, database, watch.Watch(superuser), say)
 
 
-def measure(sizes: list[int], shards: list[int], *, peers: bool, say: Callable[[str], None]) -> dict[str, Table]:
-    """All tables of the main job."""
+def measure(bench: Bench, sizes: list[int], shards: list[int], *, peers: bool) -> dict[str, Table]:
+    """All tables of the main job, by their titles."""
     tables: dict[str, Table] = {MAIN_JOB: []}
-    with bench(max(shards), say) as running:
-        for size in sizes:
-            for count in shards:
-                tables[MAIN_JOB] += _main_job(running, size, count)
-            tables[_contenders_title(size)] = _contenders(running, size, shards, peers=peers)
-        if max(shards) > 1:
-            tables[CLUSTERED] = _clustered(running, max(sizes), shards)
+    for size in sizes:
+        for count in shards:
+            tables[MAIN_JOB] += _main_job(bench, size, count)
+        tables[_contenders_title(size)] = _contenders(bench, size, shards, peers=peers)
+    if max(shards) > 1:
+        tables[CLUSTERED] = _clustered(bench, max(sizes), shards)
     return tables
 
 

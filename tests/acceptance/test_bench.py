@@ -1,0 +1,53 @@
+"""The benchmark runs on the schema as it is, and its figures are of the job that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from ops.bench import contenders, data, run
+from ops.bench.watch import Watch
+from ops.local.server import Server
+from ops.local.stack import LocalStack
+from reminders.database import Connection
+
+
+def test_small_benchmark(
+    stack: LocalStack, server: Server, database: str, owner: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It measures three days, one and two shards, random and clustered ids, and a floor with the same rows."""
+    monkeypatch.setenv("SCHEDULER_SHARDS", "1")
+    with psycopg.connect(server.dsn(server.superuser, database), autocommit=True) as superuser:
+        bench = run.Bench(stack, owner, Watch(superuser), say=lambda _: None)
+        tables = run.measure(bench, [200], [1, 2], peers=False)
+    for title in (run.MAIN_JOB, run.CLUSTERED):
+        assert [100, 8, 0, 100, 8, 0] == [row["dispatched"] for row in tables[title]]
+        assert all(row["cron peak MB"] for row in tables[title])
+    contenders = [row["contender"] for row in tables["Contenders at 200 assignments, half due"]]
+    assert [
+        "this job, 1 shard(s)",
+        "this job, 2 shard(s)",
+        "floor: bare INSERT … SELECT of the same rows",
+    ] == contenders
+
+
+WAYS: dict[str, Callable[[LocalStack, Connection], object]] = {
+    "row by row": lambda stack, owner: contenders.row_by_row(owner, run.DAY),
+    "executemany": lambda stack, owner: contenders.fetch_and_executemany(owner, run.DAY),
+    "procrastinate": lambda stack, owner: contenders.procrastinate(stack.owner_dsn, run.DAY)(),
+}
+SENT = "SELECT assignment_id, recipient_id, kind, contact_anchor, gap_days FROM notifications ORDER BY assignment_id"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_contenders_do_the_same_work(stack: LocalStack, owner: Connection, way: str) -> None:
+    """Whoever is compared leaves the rows that the job leaves."""
+    data.fill(owner, 100, run.DAY)
+    stack.invoke({"action": "run", "as_of": run.DAY.isoformat()})
+    expected = owner.execute(SENT).fetchall()
+    data.empty_notifications(owner)
+    WAYS[way](stack, owner)
+    assert 50 == len(expected)
+    assert expected == owner.execute(SENT).fetchall()
