@@ -1,4 +1,4 @@
-"""`make bench`: measure, print tables, write build/bench.json."""
+"""`make bench`: measure, print tables, write build/bench.json and build/bench.md."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path("build/bench.json")
+MARKDOWN = RESULTS.with_suffix(".md")
 PICTURE = Path("docs/performance.svg")
 SIZES = [1_000, 10_000, 100_000, 1_000_000]
 SHARDS = [1, 4]
@@ -26,6 +29,7 @@ def main() -> int:
     parser.add_argument("--shards", type=int, nargs="+", default=SHARDS, metavar="N")
     parser.add_argument("--no-peers", action="store_true", help="leave out the other ways, keep the floor")
     parser.add_argument("--no-ledger", action="store_true", help="leave out lock, ledger and contact hook")
+    parser.add_argument("--only-job", action="store_true", help="leave out whatever is not the main job")
     parser.add_argument("--picture", action="store_true", help=f"also draw {PICTURE} of it, by matplotlib")
     options = parser.parse_args()
     os.environ.update({"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"})
@@ -35,18 +39,21 @@ def main() -> int:
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     console.print(f"[bold]Assignment Reminders[/], {machine}")
     with run.started(max(options.shards), console.print) as bench:
-        tables = run.measure(bench, options.sizes, options.shards, peers=not options.no_peers)
-    if not options.no_ledger:
+        tables = run.measure(bench, options.sizes, options.shards)
+        if not options.only_job:
+            tables |= run.compare(bench, options.sizes, options.shards, peers=not options.no_peers)
+    if not (options.no_ledger or options.only_job):
         console.print("lock, ledger and contact hook …")
         tables["Lock and ledger at 1,000,000 ledger rows, contact hook at 100,000 assignments"] = [
             *ledger.measure(),
             *contact_hook.measure(),
         ]
     for title, rows in tables.items():
-        console.print(_table(title, rows))
+        console.print(_table(rows, title=title, title_justify="left"))
     RESULTS.parent.mkdir(exist_ok=True)
+    _write_markdown(tables)
     RESULTS.write_text(json.dumps({"machine": machine, **tables}, indent=2) + "\n")
-    console.print(f"written to {RESULTS}")
+    console.print(f"written to {RESULTS} and {MARKDOWN}")
     if options.picture:
         _draw()
     return 0
@@ -59,8 +66,15 @@ def _draw() -> None:
     subprocess.run([str(python), str(Path(__file__).with_name("picture.py")), str(RESULTS), str(PICTURE)], check=True)
 
 
-def _table(title: str, rows: list[dict[str, object]]) -> Table:
-    table = Table(title=title, title_justify="left", box=None, header_style="bold")
+def _write_markdown(tables: dict[str, list[dict[str, object]]]) -> None:
+    with MARKDOWN.open("w") as file:
+        console = Console(file=file, width=200)
+        for title, rows in tables.items():
+            console.print(f"\n## {title}\n", _table(rows, box=box.MARKDOWN))
+
+
+def _table(rows: list[dict[str, object]], **options: Any) -> Table:
+    table = Table(header_style="bold", **{"box": None, **options})
     for column in rows[0]:
         numbers = isinstance(rows[0][column], int | float)
         table.add_column(column, justify="right" if numbers else "left")

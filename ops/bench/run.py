@@ -25,8 +25,19 @@ Row = dict[str, object]
 Table = list[Row]
 DAY = datetime.now(UTC).date() - timedelta(2)
 SECONDS = 900.0
+RELATIONS = """
+SELECT c.relname, CASE t.relname WHEN 'assignments' THEN a.n ELSE s.n END, pg_relation_size(c.oid)
+FROM pg_class AS t
+JOIN LATERAL (SELECT t.oid UNION ALL SELECT indexrelid FROM pg_index WHERE indrelid = t.oid) AS r ON true
+JOIN pg_class AS c ON c.oid = r.oid
+CROSS JOIN (SELECT count(*) AS n FROM assignments) AS a
+CROSS JOIN (SELECT count(*) AS n FROM notifications) AS s
+WHERE t.oid IN ('assignments'::regclass, 'notifications'::regclass)
+ORDER BY t.relname, c.relkind DESC, c.relname
+"""
 MAIN_JOB = "Main job, handler in to handler out"
 CLUSTERED = "Clustered ids: all assignments in one shard"
+SPACE = "Space on disk, half of the assignments notified"
 # The largest size that each is worth waiting for, and how often it is tried; times are medians.
 LARGEST = {"executemany": 1_000_000, "row by row": 100_000, "procrastinate": 10_000}
 ROUNDS = 3
@@ -61,16 +72,29 @@ def started(most_shards: int, say: Callable[[str], None]) -> Iterator[Bench]:
         yield Bench(stack, database, watch.Watch(superuser), say)
 
 
-def measure(bench: Bench, sizes: list[int], shards: list[int], *, peers: bool) -> dict[str, Table]:
-    """All tables of the main job, by their titles."""
+def measure(bench: Bench, sizes: list[int], shards: list[int]) -> dict[str, Table]:
+    """The main job at each size with each number of shards, and the space that its data takes."""
     tables: dict[str, Table] = {MAIN_JOB: []}
     for size in sizes:
         for count in shards:
             tables[MAIN_JOB] += _main_job(bench, size, count)
-        tables[_contenders_title(size)] = _contenders(bench, size, shards, peers=peers)
+    tables[SPACE] = _space(bench)
     if max(shards) > 1:
         tables[CLUSTERED] = _clustered(bench, max(sizes), shards)
     return tables
+
+
+def compare(bench: Bench, sizes: list[int], shards: list[int], *, peers: bool) -> dict[str, Table]:
+    """The main job beside a floor and, with `peers`, beside other ways, a table for each size."""
+    return {_contenders_title(size): _contenders(bench, size, shards, peers=peers) for size in sizes}
+
+
+def _space(bench: Bench) -> Table:
+    """Of the tables and their indexes as the last run left them."""
+    return [
+        {"what": name, "rows": rows, "MB": _megabytes(size), "bytes a row": round(size / max(1, rows))}
+        for name, rows, size in bench.database.execute(RELATIONS)
+    ]
 
 
 def _main_job(bench: Bench, size: int, shards: int, ids: data.Ids = "random") -> Table:

@@ -21,10 +21,11 @@ def test_small_benchmark(
     monkeypatch.setenv("SCHEDULER_SHARDS", "1")
     with psycopg.connect(server.dsn(server.superuser, database), autocommit=True) as superuser:
         bench = run.Bench(stack, owner, Watch(superuser), say=lambda _: None)
-        tables = run.measure(bench, [200], [1, 2], peers=False)
+        tables = run.measure(bench, [200], [1, 2]) | run.compare(bench, [200], [1, 2], peers=False)
     for title in (run.MAIN_JOB, run.CLUSTERED):
         assert [100, 8, 0, 100, 8, 0] == [row["dispatched"] for row in tables[title]]
         assert all(row["cron peak MB"] for row in tables[title])
+    assert {200, 100} == {row["rows"] for row in tables[run.SPACE]}
     contenders = [row["contender"] for row in tables["Contenders at 200 assignments, half due"]]
     assert [
         "this job, 1 shard(s)",
