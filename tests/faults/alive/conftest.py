@@ -15,6 +15,7 @@ from ops.local.stack import LocalStack, scheduler_process
 from reminders.database import Connection
 from tests.acceptance.conftest import stack_on
 from tests.faults.alive.days import Days, populate
+from tests.faults.alive.faulty import Faulty
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +46,13 @@ def assignments(owner: Connection) -> list[UUID]:
 @pytest.fixture
 def days(stack: LocalStack, owner: Connection, assignments: list[UUID]) -> Days:
     return Days(stack, owner)
+
+
+@pytest.fixture
+def faulty(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
+    """Before the scheduler's door."""
+    url = stack.environment["REMINDER_FUNCTION_URL"]
+    origin = url.partition("/reminders/")[0]
+    with Faulty(origin) as running:
+        monkeypatch.setenv("REMINDER_FUNCTION_URL", url.replace(origin, running.url))
+        yield running

@@ -15,7 +15,6 @@ import pytest
 import stamina
 
 from ops.local.cluster import free_port
-from ops.local.stack import LocalStack
 from reminders.errors import DeadlineExceeded, SchedulerError
 from reminders.runs import lifecycle
 from reminders.scheduling import client
@@ -33,16 +32,6 @@ def no_pauses() -> Iterator[None]:
     """Four attempts, as ever, but none waits for its turn."""
     with stamina.set_testing(True, attempts=client.ATTEMPTS, cap=True):
         yield
-
-
-@pytest.fixture
-def faulty(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
-    """Before the scheduler's door."""
-    url = stack.environment["REMINDER_FUNCTION_URL"]
-    origin = url.partition("/reminders/")[0]
-    with Faulty(origin) as running:
-        monkeypatch.setenv("REMINDER_FUNCTION_URL", url.replace(origin, running.url))
-        yield running
 
 
 @pytest.fixture
