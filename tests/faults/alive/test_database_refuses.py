@@ -8,6 +8,7 @@ system of its own, and so a trigger raises its SQLSTATE.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from uuid import UUID
@@ -55,6 +56,26 @@ def somebody(server: Server, database: str) -> Iterator[Connection]:
 def waits(watcher: Connection) -> bool:
     """Whether the scheduler stands before a lock."""
     return bool(watcher.execute(SCHEDULER_BEFORE_A_LOCK).fetchall())
+
+
+def meanwhile(days: Days, act: Callable[[], None]) -> dict[str, object]:
+    """A run, and what somebody does as soon as it stands before a lock."""
+    errors: list[Exception] = []
+
+    def watch() -> None:
+        try:
+            with days.stack.connect() as watcher:
+                assert eventually(lambda: waits(watcher))
+            act()
+        except Exception as error:
+            errors.append(error)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    summary = days.go()
+    watching.join()
+    assert [] == errors
+    return summary
 
 
 @contextmanager
@@ -155,13 +176,15 @@ def test_disk_that_is_full_when_the_run_is_to_be_settled(days: Days, owner: Conn
 # ---- locked --------------------------------------------------------------------------------------------------
 
 
-def test_table_that_is_locked_for_a_moment(days: Days, owner: Connection, somebody: Connection) -> None:
+def test_table_that_is_locked_for_a_moment(days: Days, somebody: Connection) -> None:
     """A lock timeout is tried again, and then all goes through: nobody is set aside."""
+
+    def let_one_try_fail() -> None:
+        time.sleep(LOCK_SECONDS * 1.2)
+        somebody.rollback()
+
     somebody.execute("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE")
-    unlock = threading.Timer(LOCK_SECONDS * 1.2, somebody.rollback)
-    unlock.start()
-    summary = days.go()
-    unlock.join()
+    summary = meanwhile(days, let_one_try_fail)
     assert (DUE, 0) == (summary["reminders_dispatched"], summary["assignments_failed"])
     days.end_well()
 
@@ -177,26 +200,6 @@ def test_table_that_stays_locked(days: Days, somebody: Connection, monkeypatch: 
 
 
 # ---- two at once ---------------------------------------------------------------------------------------------
-
-
-def meanwhile(days: Days, act: Callable[[], None]) -> dict[str, object]:
-    """A run, and what somebody does as soon as it stands before a lock."""
-    errors: list[Exception] = []
-
-    def watch() -> None:
-        try:
-            with days.stack.connect() as watcher:
-                assert eventually(lambda: waits(watcher))
-            act()
-        except Exception as error:
-            errors.append(error)
-
-    watching = threading.Thread(target=watch)
-    watching.start()
-    summary = days.go()
-    watching.join()
-    assert [] == errors
-    return summary
 
 
 def test_deadlock(
