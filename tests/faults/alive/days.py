@@ -30,8 +30,10 @@ from tests.ops.helpers import eventually
 FIRST_DAY = datetime(2025, 11, 20, 6, tzinfo=UTC)
 TODAY = FIRST_DAY.date()
 DEFAULT_THRESHOLDS = (10, 20)
-# lost: the row was left 'running', so that the next run settles it; unrecorded: there is no row.
-Status = Literal["success", "failed", "skipped", "lost", "unrecorded"]
+# lost: the row was left 'running', so that the next run settles it; unrecorded: there is no row, and Slack is told at
+# once; unheard: nor was that possible.
+Status = Literal["success", "failed", "skipped", "lost", "unrecorded", "unheard"]
+NO_ROW = ("unrecorded", "unheard")
 Reminder = tuple[UUID, str, UUID, date]
 
 
@@ -54,11 +56,9 @@ class Prediction:
 
     def add(self, day: Invocation) -> None:
         self._rescue(but=day)
-        if day.status == "unrecorded":
-            self.heard.append("could not even begin")
-            return
-        self.rows.append(day)
-        if day.status == "lost":
+        if day.status not in NO_ROW:
+            self.rows.append(day)
+        if day.status in ("unrecorded", "lost"):
             self.heard.append("could not even begin")
         elif day.status == "failed":
             self._fail(day)
@@ -68,7 +68,7 @@ class Prediction:
     def _rescue(self, but: Invocation) -> None:
         """A run that could not even begin rescues nobody."""
         for row in self.rows:
-            if row.status == "lost" and but.status != "unrecorded":
+            if row.status == "lost" and but.status not in NO_ROW:
                 self._fail(row)
 
     def _fail(self, row: Invocation) -> None:
@@ -158,7 +158,7 @@ class Days:
         with pytest.raises(error, match=told):
             self.stack.invoke(self._event(), seconds=seconds)
         self._add(status)
-        return None if status == "unrecorded" else runs(self.owner)[-1]
+        return None if status in NO_ROW else runs(self.owner)[-1]
 
     def go(self, *, seconds: float = 60.0) -> dict[str, Any]:
         """Succeeds; gives its summary."""
