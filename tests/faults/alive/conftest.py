@@ -21,7 +21,7 @@ from tests.faults.alive.faulty import Faulty
 @pytest.fixture(scope="session")
 def door(aws: Aws) -> Iterator[str]:
     """The scheduler, a process of its own."""
-    with scheduler_process({**aws.environment(), "BATCH_SIZE": "16"}, "tests.faults.alive.door:handler") as url:
+    with scheduler_process(aws.environment(), "tests.faults.alive.door:handler") as url:
         yield url
 
 
