@@ -36,7 +36,7 @@ def mentors(owner: Connection, assignments: list[UUID]) -> list[UUID]:
 
 @pytest.mark.parametrize("deleted", [[2], [0, 1, 6]], ids=["one", "three"])
 def test_mentor_who_was_deleted(days: Days, owner: Connection, mentors: list[UUID], deleted: list[int]) -> None:
-    """Nobody can be told: counted as failed every day, everybody else is told; and once there is a mentor, he is."""
+    """Nobody can be told: counted as failed every day, everybody else is told."""
     gone = [mentors[n] for n in deleted]
     owner.execute("DELETE FROM people WHERE id = ANY (%s)", [gone])
     assert len(gone) == days.go()["assignments_failed"]
