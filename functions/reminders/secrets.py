@@ -17,8 +17,10 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from reminders.errors import SecretError
 
 CACHE_SECONDS = 300
-# A stranger who knocks with wrong tokens must not make us call Secrets Manager at his pace.
+# A stranger who knocks with wrong tokens must not make us call Secrets Manager at his pace: one fetch in so many
+# seconds. A few may come at once, for a secret that is rotated a moment after its user was rejected.
 REFETCH_PAUSE_SECONDS = 30
+REFETCHES_AT_ONCE = 4
 
 
 class Provider(Protocol):
@@ -33,7 +35,8 @@ class Secrets:
     def __init__(self, provider: Provider | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._provider = provider
         self._clock = clock
-        self._refetched: dict[str, float] = {}
+        # By name: when the last of the fetches made so far would have been due, each a pause after the other.
+        self._due: dict[str, float] = {}
 
     def get(self, name: str) -> str:
         """The secret's `SecretString`, stripped; raise `SecretError` when it cannot be read or is empty."""
@@ -43,15 +46,19 @@ class Secrets:
         """
         The value after a fresh fetch, if it differs from `than`; else None.
 
-        At most one fetch a secret in `REFETCH_PAUSE_SECONDS`. Raise `SecretError` when the fetch fails.
+        At most one fetch a secret in `REFETCH_PAUSE_SECONDS`, after the first `REFETCHES_AT_ONCE`. Raise
+        `SecretError` when the fetch fails.
         """
-        last = self._refetched.get(name)
-        if last is not None and self._clock() - last < REFETCH_PAUSE_SECONDS:
-            current = self._fetch(name, fresh=False)
-        else:
-            self._refetched[name] = self._clock()
-            current = self._fetch(name, fresh=True)
+        current = self._fetch(name, fresh=self._may_refetch(name))
         return current if current != than else None
+
+    def _may_refetch(self, name: str) -> bool:
+        now = self._clock()
+        due = max(now, self._due.get(name, now))
+        if due - now > (REFETCHES_AT_ONCE - 1) * REFETCH_PAUSE_SECONDS:
+            return False
+        self._due[name] = due + REFETCH_PAUSE_SECONDS
+        return True
 
     def _fetch(self, name: str, *, fresh: bool) -> str:
         try:

@@ -17,6 +17,7 @@ from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import Progress, Shard, Work
 from tests.factories import TODAY, add_assignment, add_assignments, count, notified
 from tests.integration.conftest import MakeService
+from tests.integration.test_batches import Ticking, calls_until_done
 from tests.proxy import Wire
 
 ALL = Shard(0, 1)
@@ -100,6 +101,30 @@ def test_one_poison_row_among_many_costs_few_batches(owner: Connection, server: 
         assert Progress(1000, 999, 1, None) == service.work(Work(run[0], TODAY, ALL), budget=1)
         batches = sum("hold_run" in statement for statement in wire.statements)
     assert batches <= 2 * math.ceil(math.log2(1000)) + 2
+
+
+@pytest.mark.parametrize("batch_size", [2, 8, 100])
+@pytest.mark.parametrize("poisoned", [[0], [7], [0, 1], list(range(13))])
+def test_budget_that_ends_while_a_batch_is_split(
+    owner: Connection, make_service: MakeService, run_id: UUID, batch_size: int, poisoned: list[int]
+) -> None:
+    """Every call comes a step further, so that a run of many calls always ends; nothing is counted twice."""
+    ids = add_assignments(owner, 13)
+    bad = [ids[n] for n in poisoned]
+    forbid(owner, bad)
+    service, cursors = make_service(batch_size, Ticking()), set[UUID | None]()
+
+    def call(work: Work) -> Progress:
+        assert work.cursor not in cursors, "the call before came no step further"
+        cursors.add(work.cursor)
+        return service.work(work, budget=0)
+
+    made = calls_until_done(call, Work(run_id, TODAY, ALL))
+    assert (13, 13 - len(bad), len(bad)) == (
+        sum(progress.assignments_evaluated for progress in made),
+        sum(progress.reminders_dispatched for progress in made),
+        sum(progress.assignments_failed for progress in made),
+    )
 
 
 def test_fault_that_no_splitting_cures(owner: Connection, make_service: MakeService, run_id: UUID) -> None:

@@ -6,7 +6,7 @@ import pytest
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
 from reminders.errors import SecretError
-from reminders.secrets import CACHE_SECONDS, REFETCH_PAUSE_SECONDS, Secrets
+from reminders.secrets import CACHE_SECONDS, REFETCH_PAUSE_SECONDS, REFETCHES_AT_ONCE, Secrets
 
 
 class Vault:
@@ -73,16 +73,27 @@ def test_secret_that_is_simply_wrong() -> None:
     assert None is Secrets(Vault("same")).newer("reminders/db", than="same")
 
 
-def test_stranger_who_keeps_knocking() -> None:
-    """Wrong tokens do not make us call Secrets Manager at the stranger's pace."""
+@pytest.mark.parametrize("seconds_between", [0, 1, 10, 29])
+def test_stranger_who_keeps_knocking(seconds_between: int) -> None:
+    """Wrong tokens do not make us call Secrets Manager at the stranger's pace, but twice a minute in the long run."""
     vault, clock = Vault("same"), Clock()
     secrets = Secrets(vault, clock)
-    for _ in range(10):
-        secrets.newer("reminders/db", than="wrong")
-    assert 1 == vault.fresh
+    for _ in range(600):
+        secrets.newer("reminders/db", than="same")
+        clock.now += seconds_between
+    assert vault.fresh <= REFETCHES_AT_ONCE + 600 * seconds_between / REFETCH_PAUSE_SECONDS
     clock.now += REFETCH_PAUSE_SECONDS
-    secrets.newer("reminders/db", than="wrong")
-    assert 2 == vault.fresh
+    vault.current = "new"
+    assert "new" == secrets.newer("reminders/db", than="same")
+
+
+def test_secret_that_is_rotated_a_moment_after_it_was_rejected() -> None:
+    """The next try finds it: a first look that found nothing new does not forbid a second one."""
+    vault = Vault("old")
+    secrets = Secrets(vault, Clock())
+    assert None is secrets.newer("reminders/db", than="old")
+    vault.current = "new"
+    assert "new" == secrets.newer("reminders/db", than="old")
 
 
 def test_second_user_of_a_rotated_secret() -> None:

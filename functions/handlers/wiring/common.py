@@ -10,8 +10,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from reminders import database
 from reminders.database import Connection
-from reminders.errors import DatabaseUnavailable
+from reminders.errors import DatabaseUnavailable, SecretError, safe_message
 from reminders.secrets import Secrets
+from reminders.telemetry import logger
 
 
 @cache
@@ -36,7 +37,16 @@ def connect(secret: str, name: str) -> Connection:
     try:
         return database.connect(dsn, name=name)
     except DatabaseUnavailable:
-        rotated = secrets().newer(secret, than=dsn)
+        rotated = _newer(secret, dsn)
         if rotated is None:
             raise
         return database.connect(rotated, name=name)
+
+
+def _newer(secret: str, dsn: str) -> str | None:
+    """The URI after a rotation; None as well when nobody can say: what the database said is the better news."""
+    try:
+        return secrets().newer(secret, than=dsn)
+    except SecretError as error:
+        logger.warning("secret not fetched afresh", extra={"reason": safe_message(error)})
+        return None

@@ -21,7 +21,7 @@ import stamina
 
 from reminders.errors import DeadlineExceeded, RunSettledElsewhere, SchedulerError, safe_message
 from reminders.scheduling.service import ReminderSchedulerService
-from reminders.scheduling.work import Planned, Progress, Work
+from reminders.scheduling.work import LARGEST_COUNT, Planned, Progress, Work
 
 # One call's work. Shorter calls lose less when an answer is lost; longer ones save round trips.
 CALL_BUDGET_SECONDS = 60.0
@@ -31,8 +31,6 @@ SHORTEST_BUDGET_SECONDS = 0.1
 ATTEMPTS = 4
 # Lambda could not take the call, or its function died: nothing says that the next call dies too.
 RETRYABLE_STATUS = {502, 503, 504}
-# More than the ledger's integer can hold is a lie.
-LARGEST_COUNT = 2**31 - 1
 PROBLEM = "application/problem+json"
 
 
@@ -217,8 +215,8 @@ def _cursor(value: str | None, work: Work) -> UUID | None:
     if value is None:
         return None
     cursor = UUID(value)
-    # Backwards or out of the shard would let the run circle until its deadline.
-    if not work.first <= cursor <= work.shard.last:
+    # Where the call began, backwards, or out of the shard: the run would circle until its deadline.
+    if not work.first < cursor <= work.shard.last:
         raise ValueError("cursor out of bounds")
     return cursor
 

@@ -28,7 +28,7 @@ queries = Queries(__package__, "scheduling.sql")
 
 # A statement may outlive the call's budget by this much; the caller waits a little longer than that.
 STATEMENT_GRACE_SECONDS = 2.0
-# Long enough for any sane batch, short enough that a stuck one can still be split within a call.
+# Long enough for any sane batch. Half a batch has half of it, and so on: the row that hangs is found within a call.
 LONGEST_STATEMENT_SECONDS = 30.0
 IDS_IN_A_LOG_LINE = 50
 
@@ -90,7 +90,11 @@ class ReminderSchedulerService:
 
     def work(self, work: Work, budget: float) -> Progress:
         """
-        Do `work` from its cursor until the shard is done or `budget` seconds are over; at least one batch.
+        Do `work` from its cursor until the shard is done or `budget` seconds are over.
+
+        At least one batch, or part of a batch that has to be split, is done to its end: a call that came back with
+        the cursor it was given would be made again for ever. Past the budget that takes at most one statement of
+        `STATEMENT_GRACE_SECONDS` for each halving.
 
         Raise `RunSettledElsewhere` when the run's row does not say 'running', `DatabaseError` when the
         database refuses for a reason that no splitting cures.
@@ -105,14 +109,14 @@ class ReminderSchedulerService:
         """Batch after batch; return the id to go on at, or None at the shard's end."""
         first: UUID | None = work.first
         halves: list[int] = []
-        started = False
-        while first is not None and not (started and self._clock() >= deadline):
-            started = True
+        progressed = False
+        while first is not None and not (progressed and self._clock() >= deadline):
             size = halves.pop() if halves else self._batch_size
             batch = self._batch_or_none(work, first, size, deadline)
             if batch is None:
                 halves += [size - size // 2, size // 2]
                 continue
+            progressed = True
             tally.add(batch)
             full = batch.evaluated == size and batch.last_id is not None
             first = following(batch.last_id) if full and batch.last_id else None
@@ -136,7 +140,7 @@ class ReminderSchedulerService:
             "run_id": work.run_id,
             "plan_limit": PLAN_LIMIT,
         }
-        settings = self._limits(deadline)
+        settings = self._limits(deadline, size)
         if work.dry_run:
             with database.transaction(self._connection, {**settings, "transaction_read_only": "on"}):
                 return queries.one(self._connection, "plan_batch", _Batch, **values)
@@ -152,9 +156,10 @@ class ReminderSchedulerService:
                 raise RunSettledElsewhere("the run is not running; nothing more is dispatched for it")
             return queries.one(self._connection, "dispatch_batch", _Batch, **values)
 
-    def _limits(self, deadline: float) -> dict[str, str]:
+    def _limits(self, deadline: float, size: int) -> dict[str, str]:
         left = max(0.0, deadline - self._clock()) + STATEMENT_GRACE_SECONDS
-        milliseconds = int(min(left, LONGEST_STATEMENT_SECONDS) * 1000)
+        share = max(STATEMENT_GRACE_SECONDS, LONGEST_STATEMENT_SECONDS * size / self._batch_size)
+        milliseconds = int(min(left, share) * 1000)
         return {
             "statement_timeout": str(milliseconds),
             "lock_timeout": "5000",

@@ -12,9 +12,13 @@ from datetime import date
 from threading import Lock
 from uuid import UUID
 
+from reminders.errors import SchedulerError
+
 UUID_SPACE = 1 << 128
 # A dry run names whom it would notify; a million names fit in no Lambda answer (6 MB at most).
 PLAN_LIMIT = 1_000
+# More than the ledger's integer can hold is a lie.
+LARGEST_COUNT = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +107,21 @@ class Totals:
     _adding: Lock = field(default_factory=Lock, repr=False)
 
     def add(self, progress: Progress) -> None:
-        """Count one call's progress in."""
+        """Count one call's progress in; raise `SchedulerError` when no ledger could hold the sum."""
         with self._adding:
+            self._refuse_lies(progress)
             self.assignments_evaluated += progress.assignments_evaluated
             self.reminders_dispatched += progress.reminders_dispatched
             self.assignments_failed += progress.assignments_failed
             room = PLAN_LIMIT - len(self.would_notify)
             self.would_notify.extend(progress.would_notify[:room])
+
+    def _refuse_lies(self, progress: Progress) -> None:
+        """Each answer may be possible and their sum not: a row with it could not be written."""
+        sums = (
+            self.assignments_evaluated + progress.assignments_evaluated,
+            self.reminders_dispatched + progress.reminders_dispatched,
+            self.assignments_failed + progress.assignments_failed,
+        )
+        if max(sums) > LARGEST_COUNT:
+            raise SchedulerError("scheduler counts more than a ledger can hold")

@@ -255,6 +255,7 @@ LIES: list[object] = [
     {**DONE, "next_cursor": 5},
     {**DONE, "next_cursor": str(UUID(int=0))},
     {**DONE, "next_cursor": str(UUID(int=WORK.first.int - 1))},
+    {**DONE, "next_cursor": str(WORK.first)},
     {**DONE, "next_cursor": str(UUID(int=WORK.shard.last.int + 1))},
     {**DONE, "would_notify": None},
     {**DONE, "would_notify": [{}]},

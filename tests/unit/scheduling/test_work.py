@@ -6,10 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reminders.scheduling.work import PLAN_LIMIT, Planned, Progress, Shard, Totals, following
+from reminders.errors import SchedulerError
+from reminders.scheduling.work import LARGEST_COUNT, PLAN_LIMIT, Planned, Progress, Shard, Totals, following
 
 LOWEST, HIGHEST = UUID(int=0), UUID(int=(1 << 128) - 1)
 
@@ -45,3 +47,11 @@ def test_totals_of_shards_that_add_at_once() -> None:
     counts = (totals.assignments_evaluated, totals.reminders_dispatched, totals.assignments_failed)
     assert (1200, 800, 400) == counts
     assert PLAN_LIMIT == len(totals.would_notify)
+
+
+def test_sum_that_no_ledger_can_hold() -> None:
+    """It is refused, and what was counted before stays."""
+    totals = Totals(assignments_evaluated=LARGEST_COUNT)
+    with pytest.raises(SchedulerError, match="counts more than a ledger can hold"):
+        totals.add(Progress(1, 1))
+    assert (LARGEST_COUNT, 0) == (totals.assignments_evaluated, totals.reminders_dispatched)

@@ -1,0 +1,130 @@
+"""
+What stands before another service and may do wrong: a server on loopback that hands a request on, or does not.
+
+    with Faulty(door_url) as faulty:
+        faulty.next(answer_with(503), cut_halfway)     # one fault for each request, then all goes well
+
+A fault gets the call: it may have the service do its work first, and then lose, spoil or keep back the answer.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from tests.alerting import answering, read_request
+
+Fault = Callable[["Call"], None]
+PASSED_ON = ("authorization", "content-type", "x-amz-target", "x-amz-date")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, its connection, and the service that it was meant for."""
+
+    connection: socket.socket
+    request: bytes
+    upstream: str
+
+    @property
+    def body(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.request.partition(b"\r\n\r\n")[2])
+        return found
+
+    def hand_on(self) -> httpx.Response:
+        """The service does its work; what it answers is still in our hands."""
+        head, _, body = self.request.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        headers = [line.split(": ", 1) for line in lines]
+        passed = {name: value for name, value in headers if name.lower() in PASSED_ON}
+        return httpx.post(f"{self.upstream}{first.split()[1]}", content=body, headers=passed, timeout=30)
+
+    def answer(self, status: int, body: bytes, content_type: str = "application/json") -> None:
+        answering(status, body, content_type=content_type)(self.connection)
+
+
+def all_is_well(call: Call) -> None:
+    answer = call.hand_on()
+    call.answer(answer.status_code, answer.content, answer.headers["content-type"])
+
+
+class Faulty:
+    """The server. `url` is its own; `calls` are those it got, in order."""
+
+    def __init__(self, upstream: str) -> None:
+        self.calls: list[Call] = []
+        self._faults: deque[Fault] = deque()
+        self._always: Fault = all_is_well
+        self._upstream = upstream
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._door.getsockname()[1]}"
+
+    def next(self, *faults: Fault) -> None:
+        """One for each of the next requests."""
+        self._faults.extend(faults)
+
+    def from_now_on(self, fault: Fault) -> None:
+        self._always = fault
+
+    def __enter__(self) -> Faulty:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # shutdown, because close alone does not wake the thread in accept().
+        with suppress(OSError):
+            self._door.shutdown(socket.SHUT_RDWR)
+        self._door.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=self._serve, args=[self._door.accept()[0]], daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            call = Call(connection, read_request(connection), self._upstream)
+            self.calls.append(call)
+            (self._faults.popleft() if self._faults else self._always)(call)
+
+
+def answer_with(status: int, body: bytes = b"{}", content_type: str = "application/json") -> Fault:
+    """Instead of the service, which hears nothing of it."""
+    return lambda call: call.answer(status, body, content_type)
+
+
+def after_the_work(fault: Fault) -> Fault:
+    """The service has done it all; then the fault comes."""
+
+    def act(call: Call) -> None:
+        assert httpx.codes.OK == call.hand_on().status_code
+        fault(call)
+
+    return act
+
+
+def cut_halfway(call: Call) -> None:
+    """The service has done its work, and its answer breaks off in the middle."""
+    body = call.hand_on().content
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    call.connection.sendall(head.encode() + body[: len(body) // 2])
+
+
+def lie(**claims: object) -> Fault:
+    """The service has done its work; its answer says something else about it."""
+
+    def act(call: Call) -> None:
+        call.answer(200, json.dumps({**call.hand_on().json(), **claims}).encode())
+
+    return act
