@@ -5,7 +5,8 @@ A Lambda Function URL on loopback: HTTP in, event to the handler, its return bac
         httpx.post(f"{door.url}/runs")
 
 As a process: `python -m ops.local.function_url MODULE:FUNCTION [--port N]` prints its URL on the
-first line and stops when its standard input ends or its parent is gone.
+first line and stops when its standard input ends or its parent is gone. The handler's log, which
+Lambda takes from standard output, goes to standard error.
 
 A Lambda environment answers one event at a time, and handlers keep their connections in module
 globals because of that. So does this: requests wait for each other unless `concurrency` is raised.
@@ -141,6 +142,8 @@ def main(arguments: list[str] | None = None) -> int:
     where = {"port": options.port, "concurrency": options.concurrency}
     with FunctionUrl(load_handler(options.handler), timeout=options.timeout, **where) as door:
         print(door.url, flush=True)
+        # What the handler prints is its log. Nobody reads on here, and a pipe that is full would stop it for good.
+        os.dup2(2, 1)
         with contextlib.suppress(KeyboardInterrupt):
             _wait_for_end(parent)
     return 0
