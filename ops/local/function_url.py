@@ -5,7 +5,8 @@ A Lambda Function URL on loopback: HTTP in, event to the handler, its return bac
         httpx.post(f"{door.url}/runs")
 
 As a process: `python -m ops.local.function_url MODULE:FUNCTION [--port N]` prints its URL on the
-first line and stops when its standard input ends or its parent is gone.
+first line and stops when its standard input ends or its parent is gone. The handler's log, which
+Lambda takes from standard output, goes to standard error.
 
 A Lambda environment answers one event at a time, and handlers keep state in module globals because of
 that. So does this: requests wait for each other. `--environments N` answers N at a time, each in a process of
@@ -158,6 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
     door = FunctionUrl(load_handler(options.handler), port=options.port, timeout=options.timeout)
     with door if options.environments == 1 else _forked(door, options.environments):
         print(door.url, flush=True)
+        _log_to_standard_error()
         with contextlib.suppress(KeyboardInterrupt):
             _wait_for_end(parent)
     return 0
@@ -179,10 +181,16 @@ def _fork(door: FunctionUrl) -> int:
     parent = os.getpid()
     if child := os.fork():
         return child
+    _log_to_standard_error()
     threading.Thread(target=door.serve_one_by_one, daemon=True).start()
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(0)
+
+
+def _log_to_standard_error() -> None:
+    """After the URL nobody reads standard output any more, and a pipe that is full would stop the handler for good."""
+    os.dup2(2, 1)
 
 
 def _wait_for_end(parent: int) -> None:

@@ -22,7 +22,12 @@ import pytest
 from ops.local.function_url import FunctionUrl
 from tests.ops.helpers import eventually
 
-HANDLER = "def handler(event, context):\n    return {'path': event['rawPath']}\n"
+HANDLER = """
+def handler(event, context):
+    if event["rawPath"] == "/loud":
+        print("x" * 50_000, flush=True)
+    return {"path": event["rawPath"]}
+"""
 SLOW = "import os, time\ndef handler(event, context):\n    time.sleep(0.3)\n    return {'pid': os.getpid()}\n"
 
 
@@ -106,6 +111,7 @@ def started(folder: Path, handler: str, *options: str) -> Iterator[subprocess.Po
         env={**os.environ, "PYTHONPATH": str(folder)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
     ) as process:
         yield process
@@ -157,6 +163,14 @@ def test_process_prints_its_url_and_ends_with_its_input(process: subprocess.Pope
     assert {"path": "/x"} == httpx.get(f"{url}/x").json()
     process.stdin.close()
     assert 0 == process.wait(5)
+
+
+def test_process_whose_handler_logs_much(process: subprocess.Popen[str]) -> None:
+    """Nobody reads its standard output after the URL; more than a pipe holds must not stop it."""
+    assert process.stdout
+    url = process.stdout.readline().strip()
+    for _ in range(3):
+        assert {"path": "/loud"} == httpx.get(f"{url}/loud", timeout=5).json()
 
 
 def test_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:

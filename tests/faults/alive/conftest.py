@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 import pytest
 
 from handlers import unrecorded
 from ops.local.aws import Aws
-from ops.local.server import Server
+from ops.local.server import Server, admin
 from ops.local.slack import Slack
 from ops.local.stack import LocalStack, scheduler_process
 from reminders.database import Connection
@@ -56,3 +57,13 @@ def faulty(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fault
     with Faulty(origin) as running:
         monkeypatch.setenv("REMINDER_FUNCTION_URL", url.replace(origin, running.url))
         yield running
+
+
+@contextmanager
+def setting(server: Server, database: str, text: str, role: str | None = None) -> Iterator[None]:
+    """A database's setting, or a role's in it; it holds for sessions to come."""
+    where = f"ROLE {role} IN DATABASE {database}" if role else f"DATABASE {database}"
+    with admin(server) as connection:
+        connection.execute(f"ALTER {where} SET {text}".encode())
+        yield
+        connection.execute(f"ALTER {where} RESET {text.split(' ', maxsplit=1)[0]}".encode())

@@ -30,6 +30,8 @@ from tests.ops.helpers import eventually
 FIRST_DAY = datetime(2025, 11, 20, 6, tzinfo=UTC)
 TODAY = FIRST_DAY.date()
 DEFAULT_THRESHOLDS = (10, 20)
+# In `populate`: 7 reminders, and 4 escalations: gaps 20 and 45, 6 of the quick organisation, never contacted.
+DUE = 11
 # lost: the row was left 'running', so that the next run settles it; unrecorded: there is no row, and Slack is told at
 # once; unheard: nor was that possible.
 Status = Literal["success", "failed", "skipped", "lost", "unrecorded", "unheard"]

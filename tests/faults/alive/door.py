@@ -15,7 +15,7 @@ from reminders.scheduling import service
 from reminders.scheduling.service import ReminderSchedulerService
 from tests.acceptance import door
 
-BATCH_SIZE = 16
+BATCH_SIZE = 8
 GRACE_SECONDS = 0.3
 LONGEST_SECONDS = 0.6
 LOCK_SECONDS = 0.5

@@ -1,94 +1,29 @@
 """
-PostgreSQL is there and says no: read-only, full, locked, dead-locked, out of date, too slow.
+PostgreSQL is there and says no: it is read-only, or full.
 
-Each refusal is PostgreSQL's own, made by another session or a setting, but for the full disk: that would take a file
-system of its own, and so a trigger raises its SQLSTATE.
+Each refusal is PostgreSQL's own, made by a setting, but for the full disk: that would take a file system of its own,
+and so a trigger raises its SQLSTATE.
 """
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from uuid import UUID
 
-import psycopg
 import pytest
 
 from ops.local.server import Server, admin
 from reminders.database import Connection
-from reminders.errors import DatabaseError, DeadlineExceeded, SchedulerError
-from reminders.runs import lifecycle
-from reminders.scheduling import client
-from tests.factories import TODAY, runs
+from reminders.errors import DatabaseError, SchedulerError
+from tests.factories import runs
+from tests.faults.alive.conftest import setting
 from tests.faults.alive.days import Days
-from tests.faults.alive.door import LOCK_SECONDS
-from tests.faults.alive.faulty import Call, Faulty, all_is_well
-from tests.ops.helpers import eventually
+from tests.faults.alive.faulty import Call, Faulty
 
-DUE = 11
-COPY = """
-    INSERT INTO notifications (assignment_id, recipient_id, kind, contact_anchor, gap_days)
-    SELECT id, peer_mentor_id, 'reminder', coalesce(last_contact_date, assigned_at::date), 0
-    FROM assignments WHERE id = %s
-"""
-
-
-SCHEDULER_BEFORE_A_LOCK = """
-    SELECT FROM pg_locks JOIN pg_stat_activity AS session USING (pid)
-    WHERE NOT granted AND session.application_name = 'reminders-scheduler' AND session.datname = current_database()
-"""
 END_THE_LEDGERS_SESSION = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE application_name = 'reminders-ledger' AND datname = current_database()
 """
-
-
-@pytest.fixture
-def somebody(server: Server, database: str) -> Iterator[Connection]:
-    """Another session, in a transaction; as the superuser, who alone may set deadlock_timeout."""
-    with psycopg.connect(server.dsn(server.superuser, database)) as connection:
-        yield connection
-        connection.rollback()
-
-
-def waits(watcher: Connection) -> bool:
-    """Whether the scheduler stands before a lock."""
-    return bool(watcher.execute(SCHEDULER_BEFORE_A_LOCK).fetchall())
-
-
-def meanwhile(days: Days, act: Callable[[], None]) -> dict[str, object]:
-    """A run, and what somebody does as soon as it stands before a lock."""
-    errors: list[Exception] = []
-
-    def watch() -> None:
-        try:
-            with days.stack.connect() as watcher:
-                assert eventually(lambda: waits(watcher))
-            act()
-        except Exception as error:
-            errors.append(error)
-
-    watching = threading.Thread(target=watch)
-    watching.start()
-    summary = days.go()
-    watching.join()
-    assert [] == errors
-    return summary
-
-
-@contextmanager
-def setting(server: Server, database: str, text: str, role: str | None = None) -> Iterator[None]:
-    """A database's setting, or a role's in it; it holds for sessions to come."""
-    where = f"ROLE {role} IN DATABASE {database}" if role else f"DATABASE {database}"
-    with admin(server) as connection:
-        connection.execute(f"ALTER {where} SET {text}".encode())
-        yield
-        connection.execute(f"ALTER {where} RESET {text.split(' ', maxsplit=1)[0]}".encode())
-
-
-# ---- read-only -----------------------------------------------------------------------------------------------
 
 
 def test_database_that_is_read_only(days: Days, server: Server, database: str) -> None:
@@ -126,9 +61,6 @@ def test_read_only_when_the_run_is_to_be_settled(
     replica.close()
     assert 0 == days.go()["reminders_dispatched"]
     days.end_well()
-
-
-# ---- full ----------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -170,107 +102,4 @@ def test_disk_that_is_full_when_the_run_is_to_be_settled(days: Days, owner: Conn
     with full(owner, table, "INSERT OR UPDATE" if failing else "UPDATE"):
         days.fail(DatabaseError, "DiskFull 53100", "lost")
     assert 0 == days.go()["reminders_dispatched"]
-    days.end_well()
-
-
-# ---- locked --------------------------------------------------------------------------------------------------
-
-
-def test_table_that_is_locked_for_a_moment(days: Days, somebody: Connection) -> None:
-    """A lock timeout is tried again, and then all goes through: nobody is set aside."""
-
-    def let_one_try_fail() -> None:
-        time.sleep(LOCK_SECONDS * 1.2)
-        somebody.rollback()
-
-    somebody.execute("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE")
-    summary = meanwhile(days, let_one_try_fail)
-    assert (DUE, 0) == (summary["reminders_dispatched"], summary["assignments_failed"])
-    days.end_well()
-
-
-def test_table_that_stays_locked(days: Days, somebody: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run ends in time as a failure, and the next one reminds all whom it could not."""
-    monkeypatch.setattr(lifecycle, "RESERVE_SECONDS", 1.0)
-    monkeypatch.setattr(client, "ANSWER_MARGIN_SECONDS", 0.5)
-    somebody.execute("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE")
-    days.fail(DeadlineExceeded, "no time was left|did not answer in time", seconds=3.5)
-    somebody.rollback()
-    days.end_well()
-
-
-# ---- two at once ---------------------------------------------------------------------------------------------
-
-
-def test_deadlock(
-    days: Days, server: Server, database: str, owner: Connection, somebody: Connection, assignments: list[UUID]
-) -> None:
-    """The dispatch and somebody's script wait for each other; the dispatch gives way, and comes again."""
-    first, second = assignments[0], assignments[-1]
-    log = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-
-    def wait_for_the_dispatch() -> None:
-        somebody.execute(COPY, [first])
-        somebody.commit()
-
-    with setting(server, database, f"deadlock_timeout = '{LOCK_SECONDS * 800:.0f}ms'"):
-        somebody.execute("SET deadlock_timeout = '10s'")
-        somebody.execute(COPY, [second])
-        summary = meanwhile(days, wait_for_the_dispatch)
-    assert eventually(lambda: [(1,)] == owner.execute(log).fetchall())
-    assert (DUE - 2, 0) == (summary["reminders_dispatched"], summary["assignments_failed"])
-    days.end_well()
-
-
-@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
-def test_serialization_failure(
-    days: Days,
-    faulty: Faulty,
-    server: Server,
-    database: str,
-    somebody: Connection,
-    assignments: list[UUID],
-    isolation: str,
-) -> None:
-    """Somebody moves an assignment after the batch's snapshot: the batch is made again, on a new one."""
-
-    def hold_the_fence(call: Call) -> None:
-        somebody.execute("SELECT FROM cron_execution_logs WHERE id = %s FOR UPDATE", [call.body["run_id"]])
-        all_is_well(call)
-
-    def log_contact() -> None:
-        somebody.execute("UPDATE assignments SET last_contact_date = %s WHERE id = %s", [TODAY, assignments[0]])
-        somebody.commit()
-
-    faulty.next(hold_the_fence)
-    with setting(server, database, f"default_transaction_isolation = '{isolation}'", "reminder_scheduler"):
-        summary = meanwhile(days, log_contact)
-    assert (DUE - 1, 0) == (summary["reminders_dispatched"], summary["assignments_failed"])
-    days.end_well()
-
-
-# ---- too slow ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def hanging(owner: Connection, assignments: list[UUID]) -> None:
-    """A trigger of the application's sleeps on one assignment."""
-    owner.execute(
-        f"""
-        CREATE FUNCTION sleep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(30); RETURN new; END $$;
-        CREATE TRIGGER sleep BEFORE INSERT ON notifications FOR EACH ROW
-        WHEN (new.assignment_id = '{assignments[2]}') EXECUTE FUNCTION sleep();
-        """.encode()
-    )
-
-
-@pytest.mark.parametrize("call_budget", [60.0, 0.2])
-@pytest.mark.usefixtures("hanging")
-def test_row_that_hangs(days: Days, owner: Connection, monkeypatch: pytest.MonkeyPatch, call_budget: float) -> None:
-    """It is found by halving and set aside, also when a call has time for one statement only; the rest goes out."""
-    monkeypatch.setattr(client, "CALL_BUDGET_SECONDS", call_budget)
-    summary = days.go()
-    assert (DUE - 1, 1) == (summary["reminders_dispatched"], summary["assignments_failed"])
-    owner.execute("DROP FUNCTION sleep() CASCADE")
-    assert 1 == days.go()["reminders_dispatched"]
     days.end_well()

@@ -19,11 +19,9 @@ from reminders.errors import DeadlineExceeded, SchedulerError
 from reminders.runs import lifecycle
 from reminders.scheduling import client
 from tests.alerting import Behaviour, dripping_body, dripping_header, silence
-from tests.faults.alive.days import Days
+from tests.faults.alive.days import DUE, Days
 from tests.faults.alive.faulty import Fault, Faulty, after_the_work, answer_with, cut_halfway, lie
 
-# 7 reminders, and 4 escalations: of gaps 20 and 45, of the quick organisation, of the one never contacted.
-DUE = 11
 NO_RESULT = "answered 200 with something else than a result"
 
 

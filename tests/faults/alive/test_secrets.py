@@ -20,10 +20,9 @@ from ops.local.server import Server, admin
 from ops.local.stack import LocalStack
 from reminders.database import Connection
 from reminders.errors import DatabaseUnavailable, SecretError
-from tests.faults.alive.days import Days
+from tests.faults.alive.days import DUE, Days
 from tests.faults.alive.faulty import Fault, Faulty, all_is_well, answer_with
 
-DUE = 11
 throttled = answer_with(400, b'{"__type": "ThrottlingException"}', "application/x-amz-json-1.1")
 
 
