@@ -53,7 +53,9 @@ class Told:
 
     def about_people(self) -> list[str]:
         # No part is hexadecimal alone: four digits of a telephone number are in one random id of some thousand.
-        return [text for text in self.texts if any(part in text for part in ("nnika", "usterfrau", "@charity", "20 79"))]
+        return [
+            text for text in self.texts if any(part in text for part in ("nnika", "usterfrau", "@charity", "20 79"))
+        ]
 
 
 @pytest.fixture
