@@ -22,6 +22,8 @@ from itertools import count
 from types import TracebackType
 from typing import Any
 
+PATIENCE = 30.0  # seconds; the functions' first import may take a few on a busy machine
+
 
 @dataclass(slots=True)
 class Place:
@@ -44,12 +46,12 @@ class Fork:
         """Send it, unless it has ended."""
         if not self.ended.done():
             with suppress(ProcessLookupError):
-                os.kill(self.begun.result(5), number)
+                os.kill(self.begun.result(PATIENCE), number)
 
     def kill(self) -> None:
         """Also one that is frozen; and wait for its end."""
         self.signal(signal.SIGKILL)
-        self.ended.result(5)
+        self.ended.result(PATIENCE)
 
     def hears(self, words: dict[str, Any]) -> None:
         if "pid" in words:
@@ -96,7 +98,7 @@ class Forks:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._orders.close()
-        self._process.wait(5)
+        self._process.wait(PATIENCE)
 
     def _listen(self) -> None:
         for line in self._answers:

@@ -22,15 +22,14 @@ from uuid import UUID
 import psycopg
 
 from ops.local.database import create_database, drop_database
-from ops.local.postgres import Postgres
 from ops.local.server import MIGRATOR, Server
 from ops.local.slack import Slack
 from reminders.runs.lock import LOCK_KEY
 from tests.factories import add_assignment, add_run, runs
-from tests.faults.forks import Fork, Forks, Place
+from tests.faults.forks import PATIENCE, Fork, Forks, Place
 from tests.faults.gate import Gate
 from tests.faults.pooler import PgBouncer
-from tests.faults.restarted import restarted
+from tests.faults.restarted import CrashingPostgres
 from tests.integration.test_lock import HELD
 from tests.ops.helpers import eventually
 from tests.proxy import Wire
@@ -76,8 +75,8 @@ class Lane:
 
     def restart_server(self) -> None:
         """It crashes and comes back."""
-        assert isinstance(self.server, Postgres)
-        self._stack.enter_context(restarted(self.server))
+        assert isinstance(self.server, CrashingPostgres)
+        self.server.restart()
         self.connect()
 
     def _dsn(self, role: str) -> str:
@@ -118,7 +117,7 @@ class Lane:
     def revive_scheduler(self) -> None:
         """A new process at the URL of the one that was killed, as another environment of a Lambda."""
         assert self._scheduler
-        port = int(self._scheduler.url.result(5).rpartition(":")[2])
+        port = int(self._scheduler.url.result(PATIENCE).rpartition(":")[2])
         self._scheduler = self._start_scheduler(self._gated, port)
 
     def end_scheduler(self) -> None:
@@ -134,11 +133,11 @@ class Lane:
     def _start_scheduler(self, secrets: dict[str, str], port: int = 0, *, short: bool = False) -> Fork:
         place = Place(self._environment("scheduler-database"), secrets)
         scheduler = self._forks.start("scheduler", place, port=port, short=short)
-        scheduler.url.result(5)
+        scheduler.url.result(PATIENCE)
         return scheduler
 
     def _cron(self, scheduler: Fork, secrets: dict[str, str]) -> Place:
-        url = {"REMINDER_FUNCTION_URL": scheduler.url.result(5)}
+        url = {"REMINDER_FUNCTION_URL": scheduler.url.result(PATIENCE)}
         return Place(self._environment("cron-database") | url, secrets)
 
     def _environment(self, database_secret: str) -> dict[str, str]:

@@ -4,29 +4,22 @@ PgBouncer in transaction mode between the functions and PostgreSQL, as Supabase 
     with PgBouncer(server) as pooler:
         psycopg.connect(pooler.through(dsn))
         pooler.restart()                      # its clients are cut off; the port stays
-
-The keeper of the local PostgreSQL runs it: as another user where we are root, and never longer than we live.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
-import subprocess
-import sys
-import time
-from contextlib import suppress
-from pathlib import Path
+import textwrap
 from types import TracebackType
 from urllib.parse import urlsplit, urlunsplit
 
-from ops.local import binaries, cluster, keeper
+from ops.local import cluster
 from ops.local.database import LOGIN_ROLES
 from ops.local.server import Server
-
-PATIENCE = 10.0  # seconds
+from tests.faults.kept import PATIENCE, keep, release
+from tests.ops.helpers import eventually
 
 
 def installed() -> str | None:
@@ -49,7 +42,7 @@ class PgBouncer:
 
     def restart(self) -> None:
         """At once, whatever its clients are doing."""
-        self._stop()
+        release(self._keeper)
         self._start()
 
     def __enter__(self) -> PgBouncer:
@@ -59,34 +52,23 @@ class PgBouncer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop()
+        release(self._keeper)
 
     def _start(self) -> None:
         program = installed()
         assert program
-        user = binaries.unprivileged_user()
-        self._room = binaries.make_room(user)
-        for name, text in (("pgbouncer.ini", self._settings()), ("users", self._users())):
-            cluster.write_private(self._room / name, text, user)
-        self._keeper = keep(
-            keeper.Order(
-                directory=str(self._room),
-                log=str(self._room / "log"),
-                uid=user.pw_uid if user else None,
-                gid=user.pw_gid if user else None,
-                initdb=["true"],
-                server=[program, str(self._room / "pgbouncer.ini")],
-            )
-        )
-        listening("127.0.0.1", self._port)
+        files = {"pgbouncer.ini": self._settings(), "users": self._users()}
+        self._keeper = keep([program, "{room}/pgbouncer.ini"], files)
+        assert eventually(self._listens, PATIENCE)
 
-    def _stop(self) -> None:
-        release(self._keeper)
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self._port)) == 0
 
     def _settings(self) -> str:
         """Everybody on loopback may come in; out it goes with the passwords of `users`."""
         server = urlsplit(self._server.dsn("cron_runner"))
-        return f"""
+        return textwrap.dedent(f"""\
             [databases]
             * = host={server.hostname} port={server.port}
             [pgbouncer]
@@ -94,49 +76,12 @@ class PgBouncer:
             listen_port = {self._port}
             unix_socket_dir =
             auth_type = trust
-            auth_file = {self._room / "users"}
+            auth_file = {{room}}/users
             pool_mode = transaction
             default_pool_size = 20
             max_client_conn = 200
-            ignore_startup_parameters = extra_float_digits
             server_login_retry = 0.1
-            """.replace("            ", "")
+            """)
 
     def _users(self) -> str:
         return "".join(f'"{role}" "{self._server.password(role)}"\n' for role in LOGIN_ROLES)
-
-
-def keep(order: keeper.Order) -> subprocess.Popen[bytes]:
-    """Give the order to a keeper (see there); it ends what it runs when we go."""
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(Path(keeper.__file__).resolve())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        start_new_session=True,
-    )
-    assert process.stdin
-    process.stdin.write(json.dumps(order).encode() + b"\n")
-    process.stdin.flush()
-    return process
-
-
-def release(process: subprocess.Popen[bytes]) -> None:
-    """The keeper ends what it runs, and itself."""
-    assert process.stdin
-    with suppress(OSError):
-        process.stdin.close()
-    process.wait(PATIENCE)
-
-
-def listening(host: str, port: int) -> None:
-    """Wait until somebody does."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return socket.create_connection((host, port), 1).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)

@@ -9,7 +9,7 @@ from tests.faults.arena import Case, cases
 from tests.faults.steps import STEPS, between, until
 from tests.faults.strikes import kill_scheduler, replace_scheduler
 
-WIDTH = 4
+WIDTH = 10
 UNREACHABLE = Ending("_Unreachable", "failed")
 
 

@@ -1,0 +1,74 @@
+"""Every connection of a run is ended by the server, or cut with an answer on the way, at every step."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.aftermath import NEVER_BEGUN, WELL, Aftermath, Ending, whole
+from tests.faults.arena import Case, cases
+from tests.faults.steps import STEPS, between, since
+from tests.faults.strikes import cut, terminate
+
+WIDTH = 4
+TOLD_TWICE = Ending(WELL.told, "success", copies=2)
+
+
+def before_its_row(case: Case) -> list[str]:
+    """Steps after which `case.target` is needed, and nothing has been recorded yet."""
+    if case.pooled:
+        # Between transactions a client of the pooler has no backend that could be ended.
+        return ["lock: BEGIN"] if case.target == "lock" else []
+    first, last = {
+        "lock": ("lock: connect", "lock: BEGIN"),
+        "ledger": ("ledger: connect", "ledger: tick_succeeded"),
+    }.get(case.target, ("", ""))
+    return between(first, last) if first else []
+
+
+def ending(case: Case) -> Ending:
+    if case.step in before_its_row(case):
+        return NEVER_BEGUN
+    if case.target == "outbox" and case.step in ("outbox: claim_delivery", "outbox: mark_delivered"):
+        return TOLD_TWICE
+    return WELL
+
+
+@pytest.mark.parametrize("case", cases(terminate, STEPS, "lock"), ids=str)
+def test_lock_terminated(aftermath: Aftermath, case: Case) -> None:
+    """Before it is taken, the run says that it could not begin; afterwards it goes on to its end without it."""
+    assert whole(ending(case)) == aftermath
+
+
+@pytest.mark.parametrize("case", cases(terminate, since("ledger: connect"), "ledger"), ids=str)
+def test_ledger_terminated(aftermath: Aftermath, case: Case) -> None:
+    """Before the row is written, the run says that it could not begin; afterwards it is settled all the same."""
+    assert whole(ending(case)) == aftermath
+
+
+@pytest.mark.parametrize(
+    "case", cases(terminate, between("scheduler: connect", "scheduler: COMMIT 2"), "scheduler"), ids=str
+)
+def test_dispatch_terminated(aftermath: Aftermath, case: Case) -> None:
+    """The call is repeated, and the run's counts are as if nothing had been."""
+    assert whole(ending(case)) == aftermath
+
+
+@pytest.mark.parametrize("case", cases(terminate, between("outbox: connect", "outbox: COMMIT 2"), "outbox"), ids=str)
+def test_outbox_terminated(aftermath: Aftermath, case: Case) -> None:
+    """The run's result stands, and the alert is sent by who comes next: again only where the mark was lost."""
+    assert whole(ending(case)) == aftermath
+
+
+def ending_without_answer(step: str) -> Ending:
+    """Before the row was written for all we know, the run cannot go on; a row that was written is abandoned."""
+    if step == "ledger: open_run":
+        return Ending("DatabaseUnavailable", "abandoned", direct=True)
+    if step in between("lock: connect", "ledger: tick_succeeded"):
+        return NEVER_BEGUN
+    return TOLD_TWICE if step == "outbox: mark_delivered" else WELL
+
+
+@pytest.mark.parametrize("case", cases(cut, STEPS), ids=str)
+def test_answer_lost(aftermath: Aftermath, case: Case) -> None:
+    """PostgreSQL did it and nobody heard: it is done once, and counted once, all the same."""
+    assert whole(ending_without_answer(case.step)) == aftermath
