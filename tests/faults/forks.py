@@ -3,7 +3,7 @@ The starter's side of `forked.py`: processes to strike at, by handle.
 
     with Forks() as forks:
         run = forks.start("cron", place, event=..., seconds=60)
-        run.signal(signal.SIGKILL)
+        run.kill()
         run.ended.result(5)                        # -9
 """
 
@@ -21,6 +21,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from types import TracebackType
 from typing import Any
+
+import psutil
+
+from tests.ops.helpers import eventually
 
 PATIENCE = 30.0  # seconds; the functions' first import may take a few on a busy machine
 
@@ -42,16 +46,25 @@ class Fork:
     ended: Future[int] = field(default_factory=Future)
     said: list[dict[str, Any]] = field(default_factory=list)
 
-    def signal(self, number: int) -> None:
-        """Send it, unless it has ended."""
+    def kill(self) -> None:
+        """SIGKILL, also for one that is frozen; and wait for its end."""
+        self._signal(signal.SIGKILL)
+        self.ended.result(PATIENCE)
+
+    def freeze(self) -> None:
+        """SIGSTOP; and wait until it stands, for the kernel takes its time with many threads."""
+        self._signal(signal.SIGSTOP)
+        process = psutil.Process(self.begun.result())
+        assert eventually(lambda: process.status() == psutil.STATUS_STOPPED)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
         if not self.ended.done():
             with suppress(ProcessLookupError):
                 os.kill(self.begun.result(PATIENCE), number)
-
-    def kill(self) -> None:
-        """Also one that is frozen; and wait for its end."""
-        self.signal(signal.SIGKILL)
-        self.ended.result(PATIENCE)
 
     def hears(self, words: dict[str, Any]) -> None:
         if "pid" in words:

@@ -7,7 +7,7 @@ pooler the watchdog comes last.
 
 from __future__ import annotations
 
-import signal
+import time
 from dataclasses import replace
 from uuid import UUID
 
@@ -98,12 +98,13 @@ def cut(lane: Lane, case: Case) -> Aftermath:
 def freeze_cron(lane: Lane, case: Case) -> Aftermath:
     """SIGSTOP until the lease is over and everybody has come; then SIGCONT."""
     cron = held(lane, case.step, seconds=SECONDS, short=True)
-    cron.signal(signal.SIGSTOP)
+    cron.freeze()
     lane.gate.open()
-    lock_is_free = lane.lock_is_free(SECONDS + 1)
+    time.sleep(SECONDS)
+    lock_is_free = lane.lock_is_free(1)
     come(lane, case)
     before = lane.tables()
-    cron.signal(signal.SIGCONT)
+    cron.thaw()
     cron.ended.result(PATIENCE)
     told = told_by(cron)
     left = observed(lane, FENCED if told in FENCING else told, lock_is_free=lock_is_free)
@@ -114,11 +115,11 @@ def freeze_scheduler(lane: Lane, case: Case) -> Aftermath:
     """SIGSTOP until the run has ended without it and everybody has come; then SIGCONT."""
     cron = held(lane, case.step, seconds=SECONDS, short=True)
     frozen = lane.scheduler()
-    frozen.signal(signal.SIGSTOP)
+    frozen.freeze()
     lane.gate.open()
     left = afterwards(lane, case, cron)
     before = lane.tables()
-    frozen.signal(signal.SIGCONT)
+    frozen.thaw()
     # It takes up what it was asked while it was frozen, and then answers a stranger.
     assert 401 == httpx.post(f"{frozen.url.result()}/runs", timeout=PATIENCE).status_code
     assert lane.is_quiet("reminders-scheduler")
