@@ -14,7 +14,6 @@ STEPS = [
     "lock: BEGIN",
     "lock: try_run_lock",
     "ledger: running_runs",
-    "ledger: tick_succeeded",
     "ledger: open_run",
     "scheduler: connect",
     "scheduler: BEGIN",

@@ -20,7 +20,7 @@ def before_its_row(case: Case) -> list[str]:
         return ["lock: BEGIN"] if case.target == "lock" else []
     first, last = {
         "lock": ("lock: connect", "lock: BEGIN"),
-        "ledger": ("ledger: connect", "ledger: tick_succeeded"),
+        "ledger": ("ledger: connect", "ledger: running_runs"),
     }.get(case.target, ("", ""))
     return between(first, last) if first else []
 
@@ -63,7 +63,7 @@ def ending_without_answer(step: str) -> Ending:
     """Before the row was written for all we know, the run cannot go on; a row that was written is abandoned."""
     if step == "ledger: open_run":
         return Ending("DatabaseUnavailable", "abandoned", direct=True)
-    if step in between("lock: connect", "ledger: tick_succeeded"):
+    if step in between("lock: connect", "ledger: running_runs"):
         return NEVER_BEGUN
     return TOLD_TWICE if step == "outbox: mark_delivered" else WELL
 

@@ -22,7 +22,7 @@ SECOND, TOMORROW = ("success", 0), ("success", 0)
 
 def expected(step: str) -> Aftermath:
     dispatched = due({**GAPS, **NEWS})
-    if step in between("lock: try_run_lock", "ledger: tick_succeeded"):
+    if step in between("lock: try_run_lock", "ledger: running_runs"):
         # Its row comes after the second run's.
         found_done = whole(Ending("skipped: duplicate_tick", None))
         ledger = [*BEFORE, SECOND, ("skipped", 0), TOMORROW]
