@@ -3,7 +3,7 @@ What is left of a run that was struck, when those who come afterwards have been 
 
 A test says how the run itself ends (`Ending`). The rest follows by a small model of its own:
 
-    ledger    failed 1 · failed 2 · the struck run, if it has a row · its tick again · tomorrow's tick
+    ledger    failed 1 · failed 2 · the struck run, if it has a row · (its tick again) · tomorrow's tick
     alerts    a failure is told as a repeat, the first success as a recovery, what has no row directly
     work      every due reminder exactly once
 """
@@ -62,15 +62,15 @@ class Aftermath:
     late: tuple[str, ...] = ()
 
 
-def whole(ending: Ending) -> Aftermath:
-    """What must be left, whatever was done to the run."""
+def whole(ending: Ending, *, retried: bool = False) -> Aftermath:
+    """What must be left, whatever was done to the run; `retried`: its tick came again."""
     row = [] if ending.row is None else [(ending.row, 0 if ending.row == "success" else 3)]
-    again = "skipped" if ending.row == "success" else "success"
+    again = [("skipped" if ending.row == "success" else "success", 0)] if retried else []
     kinds = ["repeat", "recovery"] if ending.row in ("failed", "abandoned") else ["recovery"]
     posted = [*kinds, *kinds[:1] * (ending.copies - 1), *["direct"] * ending.direct]
     return Aftermath(
         told=ending.told,
-        ledger=[*BEFORE, *row, (again, 0), ("success", 0)],
+        ledger=[*BEFORE, *row, *again, ("success", 0)],
         alerts=kinds,
         posted=sorted(HEADLINES[kind] for kind in posted),
         dispatched=due(),

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import gc
 import json
 import os
 import select
@@ -97,9 +98,11 @@ def vars_of(place: object, **names: object) -> None:
 
 
 def warm_up() -> None:
-    """What a first run would take a fifth of a second for: HTTP's modules, and reading all the authorities of TLS."""
+    """What each fork would need a tenth of a second for: TLS' authorities, HTTP's modules."""
     vars_of(ssl, create_default_context=functools.cache(ssl.create_default_context))
     httpx.Client().close()
+    gc.collect()
+    gc.freeze()  # else the first collection in each fork copies all of our memory
 
 
 def main() -> None:

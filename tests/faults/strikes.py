@@ -1,8 +1,8 @@
 """
 The faults: each begins a run, waits until the gate holds its step, strikes, and lets go.
 
-Afterwards come the watchdog, the same tick once more (as Lambda retries it) and tomorrow's tick; through the
-pooler the watchdog comes last.
+Afterwards come the watchdog and tomorrow's tick; where the cron function's own process died or stood still, the
+same tick before that, as Lambda retries it. Through the pooler the watchdog comes last.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ def held(lane: Lane, step: str, *, seconds: float = 60.0, short: bool = False) -
     return cron
 
 
-def afterwards(lane: Lane, case: Case, cron: Fork) -> Aftermath:
+def afterwards(lane: Lane, case: Case, cron: Fork, *ticks: object) -> Aftermath:
     """When the run has ended, those come who come anyway; then all is looked at."""
     cron.ended.result(PATIENCE)
     lock_is_free = lane.lock_is_free(LOCK_FREE_WITHIN)
-    come(lane, case)
+    come(lane, case, *ticks, TOMORROW)
     return observed(lane, told_by(cron), lock_is_free=lock_is_free)
 
 
-def come(lane: Lane, case: Case) -> None:
-    rounds = [AGAIN, TOMORROW, "watchdog"] if case.pooled else ["watchdog", AGAIN, TOMORROW]
+def come(lane: Lane, case: Case, *ticks: object) -> None:
+    rounds = [*ticks, "watchdog"] if case.pooled else ["watchdog", *ticks]
     assert 0 == lane.rounds(*rounds).ended.result(PATIENCE)
 
 
@@ -52,7 +52,7 @@ def kill_cron(lane: Lane, case: Case) -> Aftermath:
     cron = held(lane, case.step)
     cron.kill()
     lane.gate.open()
-    return afterwards(lane, case, cron)
+    return afterwards(lane, case, cron, AGAIN)
 
 
 def kill_scheduler(lane: Lane, case: Case) -> Aftermath:
@@ -102,7 +102,7 @@ def freeze_cron(lane: Lane, case: Case) -> Aftermath:
     lane.gate.open()
     time.sleep(SECONDS)
     lock_is_free = lane.lock_is_free(1)
-    come(lane, case)
+    come(lane, case, AGAIN, TOMORROW)
     before = lane.tables()
     cron.thaw()
     cron.ended.result(PATIENCE)

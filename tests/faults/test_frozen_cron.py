@@ -23,10 +23,10 @@ def expected(step: str) -> Aftermath:
     if step in since("ledger: COMMIT"):
         # Whoever has the message to send, or has sent it without a committed mark, tells it once more.
         copies = 2 if step in ("outbox: claim_delivery", "outbox: mark_delivered") else 1
-        return whole(replace(WELL, copies=copies))
+        return whole(replace(WELL, copies=copies), retried=True)
     if step in since("ledger: open_run"):
-        return whole(Ending(FENCED, "abandoned"))
-    late = whole(Ending("skipped: duplicate_tick", None))
+        return whole(Ending(FENCED, "abandoned"), retried=True)
+    late = whole(Ending("skipped: duplicate_tick", None), retried=True)
     return replace(late, ledger=[*late.ledger, ("skipped", 0)], late=(LEDGER,))
 
 

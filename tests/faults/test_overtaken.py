@@ -24,12 +24,12 @@ def expected(step: str) -> Aftermath:
     dispatched = due({**GAPS, **NEWS})
     if step in between("lock: try_run_lock", "ledger: running_runs"):
         # Its row comes after the second run's.
-        found_done = whole(Ending("skipped: duplicate_tick", None))
+        found_done = whole(Ending("skipped: duplicate_tick", None), retried=True)
         ledger = [*BEFORE, SECOND, ("skipped", 0), TOMORROW]
         return replace(found_done, ledger=ledger, dispatched=dispatched)
     was_settling = step in since("ledger: settle_run")
     ending = WELL if was_settling else Ending("RunSettledElsewhere", "abandoned")
-    return replace(whole(ending), dispatched=dispatched)
+    return replace(whole(ending, retried=True), dispatched=dispatched)
 
 
 @pytest.mark.parametrize("case", cases(overtake, since("lock: try_run_lock")), ids=str)
