@@ -34,9 +34,10 @@ class Case:
         return "-".join(filter(None, [self.target, self.step, "pooled" if self.pooled else "direct"]))
 
 
-def cases(play: Play, steps: Sequence[str], target: str = "") -> list[Case]:
-    """At each of the steps, directly and through the pooler."""
-    return [Case(play, step, pooled, target) for pooled in (False, True) for step in steps]
+def cases(play: Play, steps: Sequence[str], target: str = "", *, pooled: Sequence[str] | None = None) -> list[Case]:
+    """Directly at each of `steps`, and through the pooler at each of `pooled`: at the same, if not said."""
+    through = steps if pooled is None else pooled
+    return [Case(play, step, False, target) for step in steps] + [Case(play, step, True, target) for step in through]
 
 
 class Arena:

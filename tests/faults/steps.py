@@ -60,3 +60,7 @@ def until(last: str) -> list[str]:
 def between(first: str, last: str) -> list[str]:
     """The steps from `first` to `last`, both included."""
     return [step for step in since(first) if step in until(last)]
+
+
+# From the moment on that the run is visible until the scheduler has done its part.
+DISPATCHING = between("ledger: open_run", "scheduler: COMMIT 2")

@@ -1,8 +1,8 @@
 """
 The faults: each begins a run, waits until the gate holds its step, strikes, and lets go.
 
-Afterwards come the watchdog and tomorrow's tick; where the cron function's own process died or stood still, the
-same tick before that, as Lambda retries it. Through the pooler the watchdog comes last.
+Afterwards comes tomorrow's tick; where the cron function's own process died or stood still, the same tick before
+that, as Lambda retries it. The watchdog comes before them, but through the pooler they have to do without.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def afterwards(lane: Lane, case: Case, cron: Fork, *ticks: object) -> Aftermath:
 
 
 def come(lane: Lane, case: Case, *ticks: object) -> None:
-    rounds = [*ticks, "watchdog"] if case.pooled else ["watchdog", *ticks]
+    rounds = ticks if case.pooled else ("watchdog", *ticks)
     assert 0 == lane.rounds(*rounds).ended.result(PATIENCE)
 
 

@@ -1,16 +1,15 @@
-"""Every connection of a run is ended by the server, or cut with an answer on the way, at every step."""
+"""Every connection of a run is ended by the server, at every step while it is open."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.faults.aftermath import NEVER_BEGUN, WELL, Aftermath, Ending, whole
+from tests.faults.aftermath import NEVER_BEGUN, TOLD_TWICE, WELL, Aftermath, Ending, whole
 from tests.faults.arena import Case, cases
 from tests.faults.steps import STEPS, between, since
-from tests.faults.strikes import cut, terminate
+from tests.faults.strikes import terminate
 
 WIDTH = 4
-TOLD_TWICE = Ending(WELL.told, "success", copies=2)
 
 
 def before_its_row(case: Case) -> list[str]:
@@ -57,18 +56,3 @@ def test_dispatch_terminated(aftermath: Aftermath, case: Case) -> None:
 def test_outbox_terminated(aftermath: Aftermath, case: Case) -> None:
     """The run's result stands, and the alert is sent by who comes next: again only where the mark was lost."""
     assert whole(ending(case)) == aftermath
-
-
-def ending_without_answer(step: str) -> Ending:
-    """Before the row was written for all we know, the run cannot go on; a row that was written is abandoned."""
-    if step == "ledger: open_run":
-        return Ending("DatabaseUnavailable", "abandoned", direct=True)
-    if step in between("lock: connect", "ledger: running_runs"):
-        return NEVER_BEGUN
-    return TOLD_TWICE if step == "outbox: mark_delivered" else WELL
-
-
-@pytest.mark.parametrize("case", cases(cut, STEPS), ids=str)
-def test_answer_lost(aftermath: Aftermath, case: Case) -> None:
-    """PostgreSQL did it and nobody heard: it is done once, and counted once, all the same."""
-    assert whole(ending_without_answer(case.step)) == aftermath
