@@ -85,13 +85,13 @@ class PlainSecrets:
 def shorten() -> None:
     """A lease that ends 0.3 s after the invocation's time, and transactions that end when idle for 0.7 s."""
     lock.GRACE_SECONDS, lifecycle.RESERVE_SECONDS, client.ANSWER_MARGIN_SECONDS = SHORT_GRACE, 0.2, 0.2
-    vars_of(ledger, SETTLE_LIMITS=ledger.SETTLE_LIMITS | SHORT_IDLE)
-    vars_of(outbox, CLAIM_LIMITS=outbox.CLAIM_LIMITS | SHORT_IDLE)
+    redefine(ledger, SETTLE_LIMITS=ledger.SETTLE_LIMITS | SHORT_IDLE)
+    redefine(outbox, CLAIM_LIMITS=outbox.CLAIM_LIMITS | SHORT_IDLE)
     limits = ReminderSchedulerService._limits
-    vars_of(ReminderSchedulerService, _limits=lambda service, deadline: limits(service, deadline) | SHORT_IDLE)
+    redefine(ReminderSchedulerService, _limits=lambda service, deadline: limits(service, deadline) | SHORT_IDLE)
 
 
-def vars_of(place: object, **names: object) -> None:
+def redefine(place: object, **names: object) -> None:
     """Other meanings for `names`, in this process."""
     for name, meaning in names.items():
         setattr(place, name, meaning)
@@ -99,7 +99,7 @@ def vars_of(place: object, **names: object) -> None:
 
 def warm_up() -> None:
     """What each fork would need a tenth of a second for: TLS' authorities, HTTP's modules."""
-    vars_of(ssl, create_default_context=functools.cache(ssl.create_default_context))
+    redefine(ssl, create_default_context=functools.cache(ssl.create_default_context))
     httpx.Client().close()
     gc.collect()
     gc.freeze()  # else the first collection in each fork copies all of our memory
@@ -148,7 +148,7 @@ def _live(
     try:
         _die_with_parent()
         os.environ.update(environment)
-        vars_of(Secrets, _source=lambda _: PlainSecrets(secrets))
+        redefine(Secrets, _source=lambda _: PlainSecrets(secrets))
         if short:
             shorten()
         WHAT[what](lambda **words: _say(id=id, **words), **arguments)
