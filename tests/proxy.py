@@ -5,24 +5,32 @@ A wire between a client and PostgreSQL that counts statements and can break at a
         psycopg.connect(wire.dsn) ... wire.statements
         wire.cut_after("COMMIT")     # PostgreSQL does it, the client never hears of it
 
-It reads the frontend half of the protocol (PostgreSQL documentation, "Message Formats") and nothing else.
+An answer is passed on when it is complete, so whoever is asked about it (`answered`) knows the statement to be
+done and the client not to have heard of it yet. It can take its time, and it can keep the answer to itself.
+
+It reads no more of the protocol than that needs (PostgreSQL documentation, "Message Formats").
 """
 
 from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
+from typing import BinaryIO
 from urllib.parse import urlsplit, urlunsplit
 
 SSL_REQUEST, GSS_REQUEST = 80877103, 80877104
+READY, CONNECTED = b"Z", "connect"
+# A client's application_name and what it sent, or CONNECTED; whether it may have the answer.
+Answered = Callable[[str, str], bool]
 
 
 class Wire:
-    """`statements` holds the text of every statement sent, in order, over all connections."""
+    """`statements` holds the text of every statement sent, in order; `open` the names of connected clients."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, answered: Answered = lambda name, statement: True) -> None:
         parts = urlsplit(dsn)
         self._target = (parts.hostname or "127.0.0.1", parts.port or 5432)
         self._door = socket.create_server(("127.0.0.1", 0))
@@ -30,6 +38,8 @@ class Wire:
         login = parts.netloc.rpartition("@")[0]
         self.dsn = urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{port}", query="sslmode=disable"))
         self.statements: list[str] = []
+        self.open: list[str] = []
+        self._answered = answered
         self._cut_after: str | None = None
 
     def cut_after(self, text: str) -> None:
@@ -52,21 +62,27 @@ class Wire:
         with suppress(OSError):
             while True:
                 client, _ = self._door.accept()
-                _Line(self, client, socket.create_connection(self._target)).start()
+                try:
+                    _Line(self, client, socket.create_connection(self._target)).start()
+                except OSError:
+                    client.close()  # the server is away: the next client may meet it again
 
-    def _seen(self, statement: str) -> bool:
-        """Note it; whether the line is to break after it."""
-        self.statements.append(statement)
-        if self._cut_after is None or self._cut_after not in statement:
+    def _may_pass(self, name: str, statement: str) -> bool:
+        """Whether the client may have the answer to `statement`."""
+        if self._cut_after is not None and self._cut_after in statement:
+            self._cut_after = None
             return False
-        self._cut_after = None
-        return True
+        return self._answered(name, statement)
 
 
 class _Line:
+    """One client's connection, both ways."""
+
     def __init__(self, wire: Wire, client: socket.socket, server: socket.socket) -> None:
         self._wire, self._client, self._server = wire, client, server
-        self._cutting = False
+        # Buffered: a message is read in two or three pieces.
+        self._from_client, self._from_server = client.makefile("rb"), server.makefile("rb")
+        self._name, self._statement = "", CONNECTED
 
     def start(self) -> None:
         for end in (self._client, self._server):
@@ -74,8 +90,7 @@ class _Line:
         for pump in (self._upstream, self._downstream):
             threading.Thread(target=self._until_closed, args=[pump], daemon=True).start()
 
-    def _until_closed(self, pump: object) -> None:
-        assert callable(pump)
+    def _until_closed(self, pump: Callable[[], None]) -> None:
         with suppress(OSError, EOFError):
             pump()
         for end in (self._client, self._server):
@@ -85,37 +100,59 @@ class _Line:
 
     def _upstream(self) -> None:
         self._greet()
-        while True:
-            kind = self._read(1)
-            length = self._read(4)
-            payload = self._read(int.from_bytes(length, "big") - 4)
-            if kind == b"Q":
-                self._cutting |= self._wire._seen(payload.rstrip(b"\0").decode())
-            elif kind == b"P":
-                self._cutting |= self._wire._seen(payload.split(b"\0")[1].decode())
-            self._server.sendall(kind + length + payload)
+        self._wire.open.append(self._name)
+        try:
+            while True:
+                kind, message = self._message(self._from_client)
+                if kind == b"Q":
+                    self._sent(message[5:].rstrip(b"\0"))
+                elif kind == b"P":
+                    self._sent(message[5:].split(b"\0")[1])
+                self._server.sendall(message)
+        finally:
+            self._wire.open.remove(self._name)
+
+    def _sent(self, statement: bytes) -> None:
+        self._statement = statement.decode()
+        self._wire.statements.append(self._statement)
 
     def _greet(self) -> None:
         """The first packets have no type byte; encryption is declined here."""
         while True:
-            length = self._read(4)
-            payload = self._read(int.from_bytes(length, "big") - 4)
+            length = _read(self._from_client, 4)
+            payload = _read(self._from_client, int.from_bytes(length, "big") - 4)
             if int.from_bytes(payload[:4], "big") not in (SSL_REQUEST, GSS_REQUEST):
-                self._server.sendall(length + payload)
-                return
+                break
             self._client.sendall(b"N")
+        words = payload[4:].decode().split("\0")
+        self._name = dict(zip(words[::2], words[1::2], strict=False)).get("application_name", "")
+        self._server.sendall(length + payload)
 
     def _downstream(self) -> None:
-        while data := self._server.recv(65536):
-            if self._cutting:
-                return
-            self._client.sendall(data)
+        """Answers whole; but what comes before the first, or instead of one, at once: logins and last words."""
+        answer = b""
+        try:
+            while True:
+                kind, message = self._message(self._from_server)
+                answer += message
+                if kind == READY and not self._wire._may_pass(self._name, self._statement):
+                    answer = b""
+                    return
+                if kind == READY or self._statement == CONNECTED:
+                    self._client.sendall(answer)
+                    answer = b""
+        finally:
+            with suppress(OSError):
+                self._client.sendall(answer)
 
-    def _read(self, size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            more = self._client.recv(size - len(data))
-            if not more:
-                raise EOFError
-            data += more
-        return data
+    def _message(self, source: BinaryIO) -> tuple[bytes, bytes]:
+        """Its type, and all of it."""
+        head = _read(source, 5)
+        return head[:1], head + _read(source, int.from_bytes(head[1:], "big") - 4)
+
+
+def _read(source: BinaryIO, size: int) -> bytes:
+    data = source.read(size)
+    if len(data) < size:
+        raise EOFError
+    return data

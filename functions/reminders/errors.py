@@ -65,6 +65,10 @@ class DateRefused(ReminderError):
     """A contact date that cannot be: in the future, or before the assignment."""
 
 
+class TickDone(ReminderError):
+    """A scheduled run of this tick has succeeded; another one has nothing to do (design, rule 6)."""
+
+
 class RunSettledElsewhere(ReminderError):
     """Another process declared this run over; nothing more may be dispatched for it (design, rule 5)."""
 

@@ -51,9 +51,9 @@ def free_port() -> int:
 
 def write_files(room: Path, user: struct_passwd | None, settings: Mapping[str, str], password: str) -> None:
     lines = [f"{name} = {_quoted(value)}\n" for name, value in {**SETTINGS, **settings}.items()]
-    _write(room / "postgresql.conf", "".join(lines), user)
-    _write(room / "pg_hba.conf", "host all all 127.0.0.1/32 scram-sha-256\n", user)
-    _write(room / "password", password, user)
+    write_private(room / "postgresql.conf", "".join(lines), user)
+    write_private(room / "pg_hba.conf", "host all all 127.0.0.1/32 scram-sha-256\n", user)
+    write_private(room / "password", password, user)
 
 
 def order(programs: Path, room: Path, user: struct_passwd | None) -> Order:
@@ -96,7 +96,7 @@ def _quoted(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _write(path: Path, text: str, user: struct_passwd | None) -> None:
+def write_private(path: Path, text: str, user: struct_passwd | None) -> None:
     """For the server's user alone to read, whatever our umask is."""
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         os.fchmod(file.fileno(), 0o600)

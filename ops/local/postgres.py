@@ -29,6 +29,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 from urllib.parse import quote
 
 from ops.local import binaries, cluster, keeper
@@ -58,7 +59,7 @@ class Postgres:
         self.pid = 0
 
     @classmethod
-    def start(cls, *, pg_bin: Path | None = None, settings: Mapping[str, str] | None = None) -> Postgres:
+    def start(cls, *, pg_bin: Path | None = None, settings: Mapping[str, str] | None = None) -> Self:
         """
         Start a server and wait until it takes connections.
 
@@ -71,7 +72,7 @@ class Postgres:
         raise PostgresError("three free ports in a row were taken before the server had them")
 
     @classmethod
-    def _start_once(cls, pg_bin: Path | None, settings: Mapping[str, str]) -> Postgres:
+    def _start_once(cls, pg_bin: Path | None, settings: Mapping[str, str]) -> Self:
         user = binaries.unprivileged_user()
         found = binaries.find_programs(pg_bin)
         room = binaries.make_room(user)
@@ -117,7 +118,7 @@ class Postgres:
             self._stop_orphan()
             shutil.rmtree(self._room, ignore_errors=True)
 
-    def __enter__(self) -> Postgres:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -1,4 +1,4 @@
-"""The cron function and the watchdog on a database of the test's own; every run fails, Slack alone is told."""
+"""Processes to kill: a run at a named point of its code, or a whole case in a lane, at a step of its connections."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 
@@ -13,6 +14,11 @@ from ops.local.aws import Aws
 from ops.local.server import Server
 from ops.local.slack import Slack
 from ops.local.stack import LocalStack
+from tests.faults.aftermath import Aftermath
+from tests.faults.arena import Arena, Case, MakeLane
+from tests.faults.forks import Forks
+from tests.faults.lane import Lane, lane
+from tests.faults.pooler import PgBouncer, installed
 
 Kill = Callable[[LocalStack, str, object], int]
 
@@ -37,7 +43,7 @@ def run_killed(aws: Aws) -> Iterator[Kill]:
 def stack(
     server: Server, template: str, database: str, aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[LocalStack]:
-    """No scheduler: Slack's own server answers 404 in its place, and no tick is ever due."""
+    """Every run fails: in place of a scheduler Slack's own server answers 404. No tick is ever due."""
     with Slack() as slack:
         running = LocalStack(server, aws, database, slack)
         running.configure({"REMINDER_CRON_EXPRESSION": "cron(0 6 * * ? 2199)", "ALERT_TOPIC_ARN": ""})
@@ -45,3 +51,43 @@ def stack(
         for name, value in running.environment.items():
             monkeypatch.setenv(name, value)
         yield running
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    with Forks() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def pooler(server: Server) -> Iterator[PgBouncer]:
+    with PgBouncer(server) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def make_lane(request: pytest.FixtureRequest, server: Server, template: str, forks: Forks) -> MakeLane:
+    def make(pooled: bool) -> AbstractContextManager[Lane]:
+        return lane(server, request.getfixturevalue("pooler") if pooled else None, template, forks)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def arena(request: pytest.FixtureRequest, make_lane: MakeLane) -> Iterator[Arena]:
+    """For the cases of this module that were chosen; its WIDTH says how many at a time."""
+    module = request.node.obj
+    chosen = [item for item in request.session.items if getattr(item, "module", None) is module]
+    cases = [item.callspec.params["case"] for item in chosen if hasattr(item, "callspec")]
+    playable = [case for case in cases if installed() or not case.pooled]
+    running = Arena(make_lane, playable, module.WIDTH)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def aftermath(arena: Arena, case: Case) -> Aftermath:
+    """Of the case that the test is about."""
+    if case.pooled and not installed():
+        pytest.skip("pgbouncer is not installed (Debian: apt install pgbouncer)")
+    return arena.aftermath(case)

@@ -19,7 +19,14 @@ from reminders import database
 from reminders.alerts.outbox import DELIVERY_SECONDS, Outbox
 from reminders.alerts.policy import RunResult
 from reminders.database import Connection, Queries
-from reminders.errors import DatabaseError, DatabaseUnavailable, RunSettledElsewhere, SchedulerError, safe_message
+from reminders.errors import (
+    DatabaseError,
+    DatabaseUnavailable,
+    RunSettledElsewhere,
+    SchedulerError,
+    TickDone,
+    safe_message,
+)
 from reminders.runs import JOB_NAME
 from reminders.runs.events import RunRequest
 from reminders.scheduling.work import Totals
@@ -131,20 +138,15 @@ class Ledger:
         return Tick(tick, has_begun=tick.date() <= (now + CLOCK_SLACK).date())
 
     def open(self, request: RunRequest, tick: Tick) -> OpenRun:
-        """Write the row 'running'."""
-        return queries.one(self._connection, "open_run", OpenRun, **_identity(request, tick))
+        """Write the row 'running'; raise `TickDone`, and write none, when this scheduled tick has succeeded."""
+        opened = queries.first(self._connection, "open_run", OpenRun, **_identity(request, tick))
+        if opened is None:
+            raise TickDone("this tick's run has succeeded already")
+        return opened
 
     def skip(self, request: RunRequest, tick: Tick, note: str) -> OpenRun:
         """Write a row 'skipped', complete at once; `note` says why."""
         return queries.one(self._connection, "skip_run", OpenRun, **_identity(request, tick), note=note)
-
-    def has_succeeded(self, request: RunRequest, tick: Tick) -> bool:
-        """Whether this scheduled tick is done already. A manual run never is a duplicate (design, rule 6)."""
-        if request.trigger == "manual":
-            return False
-        return bool(
-            queries.value(self._connection, "tick_succeeded", scheduled_for=tick.scheduled_for, job_name=JOB_NAME)
-        )
 
     def rescue_abandoned(self) -> int:
         """Settle every row still 'running' as failed; return how many. Only for the holder of the lock."""

@@ -11,8 +11,20 @@ RETURNING id, started_at
 
 -- name: open_run
 -- Committed before the work begins, so that a run that dies leaves its row behind.
+-- EventBridge delivers at least once: a scheduled tick that succeeded is done, and gives no row. Asked in the
+-- same statement, so that no run that was held up in between can begin it anew.
 INSERT INTO cron_execution_logs (job_name, trigger_source, event_id, scheduled_for, status)
-VALUES (%(job_name)s, %(trigger_source)s, %(event_id)s, %(scheduled_for)s, 'running')
+SELECT %(job_name)s, %(trigger_source)s, %(event_id)s, %(scheduled_for)s, 'running'
+WHERE
+    %(trigger_source)s = 'manual'
+    OR NOT EXISTS (
+        SELECT FROM cron_execution_logs
+        WHERE
+            scheduled_for = %(scheduled_for)s
+            AND job_name = %(job_name)s
+            AND trigger_source = 'schedule'
+            AND status = 'success'
+    )
 RETURNING id, started_at
 
 -- name: running_runs
@@ -25,17 +37,6 @@ SELECT
 FROM cron_execution_logs
 WHERE status = 'running' AND job_name = %(job_name)s
 ORDER BY started_at
-
--- name: tick_succeeded
--- EventBridge delivers at least once; a tick that succeeded is done.
-SELECT EXISTS (
-    SELECT FROM cron_execution_logs
-    WHERE
-        scheduled_for = %(scheduled_for)s
-        AND job_name = %(job_name)s
-        AND trigger_source = 'schedule'
-        AND status = 'success'
-)
 
 -- name: settle_run
 -- One UPDATE by primary key; `status = 'running'` makes it happen once, whoever comes second.

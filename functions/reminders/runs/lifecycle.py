@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from reminders import telemetry
-from reminders.errors import EventError, ReminderError, safe_message
+from reminders.errors import EventError, ReminderError, TickDone, safe_message
 from reminders.runs.events import RunRequest
 from reminders.runs.ledger import Ledger, OpenRun, Outcome, SettledRun, Tick
 from reminders.runs.lock import RunLock
@@ -90,9 +90,11 @@ def run(request: RunRequest, deps: RunDeps) -> RunSummary:
 
 def _with_lock(request: RunRequest, tick: Tick, deps: RunDeps) -> RunSummary:
     deps.ledger.rescue_abandoned()
-    if deps.ledger.has_succeeded(request, tick):
+    try:
+        opened = deps.ledger.open(request, tick)
+    except TickDone:
         return _skipped(deps.ledger.skip(request, tick, "duplicate_tick"), "duplicate_tick")
-    return _work(deps.ledger.open(request, tick), tick, deps)
+    return _work(opened, tick, deps)
 
 
 def _work(opened: OpenRun, tick: Tick, deps: RunDeps) -> RunSummary:

@@ -1,0 +1,206 @@
+"""
+A lane: all that one run needs, so that several can be struck at the same time.
+
+    cron ──▶ wire ─┬─ the gate hears ─▶ (PgBouncer ─▶) PostgreSQL, a database of the lane's own
+      └▶ scheduler ┴─▶ wire                Slack: a stand-in that keeps what it was told
+
+The run that is struck goes by way of the gate. Who comes afterwards goes around it, and has a scheduler of his own.
+
+Each run finds the same: two ticks have failed and were alerted, so that a further failure is told as a repeat
+and a success as a recovery; three assignments, two of them due, in two batches.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from ops.local.database import create_database, drop_database
+from ops.local.server import MIGRATOR, Server
+from ops.local.slack import Slack
+from reminders.runs.lock import LOCK_KEY
+from tests.factories import add_assignment, add_run, runs
+from tests.faults.forks import PATIENCE, Fork, Forks, Place
+from tests.faults.gate import Gate
+from tests.faults.pooler import PgBouncer
+from tests.faults.restarted import CrashingPostgres
+from tests.integration.test_lock import HELD
+from tests.ops.helpers import eventually
+from tests.proxy import Wire
+
+TICK = datetime(2025, 11, 21, 6, tzinfo=UTC)
+GAPS = {UUID(int=1 << 120): 25, UUID(int=2 << 120): 3, UUID(int=3 << 120): 12}  # days, by assignment
+BATCH_SIZE = 2
+TABLES = ("notifications", "cron_alert_deliveries", "cron_alerts", "cron_execution_logs", "assignments")
+ROLES = {"cron-database": "cron_runner", "scheduler-database": "reminder_scheduler"}
+
+
+def event(tick: datetime, attempt: int = 1) -> dict[str, str]:
+    """What EventBridge Scheduler sends."""
+    return {"scheduled_time": tick.isoformat(), "execution_id": "x", "attempt_number": str(attempt)}
+
+
+TODAY, AGAIN, TOMORROW = event(TICK), event(TICK, 2), event(TICK + timedelta(days=1))
+
+
+class Lane:
+    """Made by `lane`. `pooler`: what the functions reach the server through, or None."""
+
+    def __init__(self, server: Server, pooler: PgBouncer | None, database: str, forks: Forks, stack: ExitStack) -> None:
+        self.gate = Gate()
+        self.server, self.pooler = server, pooler
+        self._database, self._forks, self._stack = database, forks, stack
+        self.slack = stack.enter_context(Slack())
+        others = {"scheduler-token": "token", "slack-webhook": self.slack.webhook}
+        around = {secret: self._dsn(role) for secret, role in ROLES.items()}
+        self._wires = [stack.enter_context(Wire(dsn, self.gate.answered)) for dsn in around.values()]
+        self._around = around | others
+        self._gated = dict(zip(around, [wire.dsn for wire in self._wires], strict=True)) | others
+        self._healthy = self._start_scheduler(self._around)
+        self._scheduler: Fork | None = None
+        self.connect()
+
+    def connect(self) -> None:
+        """The tables' owner and the superuser, never through the pooler; anew after the server was restarted."""
+        self.owner, self.superuser = (
+            self._stack.enter_context(psycopg.connect(self.server.dsn(user, self._database), autocommit=True))
+            for user in (MIGRATOR, self.server.superuser)
+        )
+
+    def restart_server(self) -> None:
+        """It crashes and comes back."""
+        assert isinstance(self.server, CrashingPostgres)
+        self.server.restart()
+        self.connect()
+
+    def _dsn(self, role: str) -> str:
+        dsn = self.server.dsn(role, self._database)
+        return self.pooler.through(dsn) if self.pooler else dsn
+
+    def begin(self) -> None:
+        """As it was before the first run; a call of the run before may still be going on."""
+        assert self.is_quiet("reminders-scheduler", "reminders-lock", "reminders-ledger", "reminders-outbox")
+        self.gate.close_at(None)
+        self.slack.posted.clear()
+        self.owner.execute("; ".join(f"DELETE FROM {table}" for table in TABLES).encode())
+        for days in (2, 1):
+            tick = TICK - timedelta(days=days)
+            add_run(self.owner, "failed", scheduled_for=tick, started_at=tick, consecutive_failure_count=3 - days)
+        for assignment_id, gap in GAPS.items():
+            self.assign(assignment_id, gap)
+
+    def assign(self, assignment_id: UUID, gap: int) -> None:
+        """An open assignment, its last contact `gap` days before today's tick."""
+        add_assignment(self.owner, gap, today=TICK.date(), assignment_id=assignment_id)
+
+    def cron(self, *, seconds: float = 60.0, short: bool = False) -> Fork:
+        """Begin today's run, by way of the gate."""
+        place = self._cron(self.scheduler(short=short), self._gated)
+        return self._forks.start("cron", place, event=TODAY, seconds=seconds, short=short)
+
+    def rounds(self, *events: object) -> Fork:
+        """Begin several, one after the other, around the gate; wait for `ended`."""
+        return self._forks.start("rounds", self._cron(self._healthy, self._around), events=events)
+
+    def scheduler(self, *, short: bool = False) -> Fork:
+        """That of the run by way of the gate; a new one where there is none."""
+        if self._scheduler is None:
+            self._scheduler = self._start_scheduler(self._gated, short=short)
+        return self._scheduler
+
+    def revive_scheduler(self) -> None:
+        """A new process at the URL of the one that was killed, as another environment of a Lambda."""
+        assert self._scheduler
+        port = int(self._scheduler.url.result(PATIENCE).rpartition(":")[2])
+        self._scheduler = self._start_scheduler(self._gated, port)
+
+    def end_scheduler(self) -> None:
+        """Nobody is there any more."""
+        if self._scheduler is not None:
+            self._scheduler.kill()
+            self._scheduler = None
+
+    def end(self) -> None:
+        self.end_scheduler()
+        self._healthy.kill()
+
+    def _start_scheduler(self, secrets: dict[str, str], port: int = 0, *, short: bool = False) -> Fork:
+        place = Place(self._environment("scheduler-database"), secrets)
+        scheduler = self._forks.start("scheduler", place, port=port, short=short)
+        scheduler.url.result(PATIENCE)
+        return scheduler
+
+    def _cron(self, scheduler: Fork, secrets: dict[str, str]) -> Place:
+        url = {"REMINDER_FUNCTION_URL": scheduler.url.result(PATIENCE)}
+        return Place(self._environment("cron-database") | url, secrets)
+
+    def _environment(self, database_secret: str) -> dict[str, str]:
+        return {
+            "DATABASE_SECRET": database_secret,
+            "SCHEDULER_TOKEN_SECRET": "scheduler-token",
+            "SLACK_WEBHOOK_SECRET": "slack-webhook",
+            "ALERT_REPEAT_EVERY": "1",
+            "BATCH_SIZE": str(BATCH_SIZE),
+            "LOG_RETENTION_DAYS": "36500",
+            "REMINDER_CRON_EXPRESSION": "rate(36500 days)",  # no tick is ever missed
+        }
+
+    def lock_is_free(self, within: float) -> bool:
+        """Whether it is, or comes to be."""
+        return eventually(lambda: (LOCK_KEY,) not in self.owner.execute(HELD).fetchall(), within)
+
+    def is_quiet(self, *names: str) -> bool:
+        """Whether the functions' connections with these application names are gone, or come to be."""
+
+        def gone() -> bool:
+            return not any(name in wire.open for wire in self._wires for name in names)
+
+        return eventually(gone, 5)
+
+    def ledger(self) -> list[tuple[str, int]]:
+        """Every run's status and count, oldest first; an abandoned one says so."""
+        return [(_status(run), run["consecutive_failure_count"]) for run in runs(self.owner)]
+
+    def dispatched(self) -> list[tuple[UUID, str]]:
+        """Every notification."""
+        query = "SELECT assignment_id, kind FROM notifications ORDER BY assignment_id, kind DESC"
+        return self.owner.execute(query).fetchall()
+
+    def dispatched_by_the_dead(self) -> int:
+        """How many notifications a run made after its row was settled."""
+        query = (
+            "SELECT FROM notifications n JOIN cron_execution_logs r ON r.id = n.run_id AND n.created_at > completed_at"
+        )
+        return len(self.owner.execute(query).fetchall())
+
+    def tables(self) -> dict[str, list[str]]:
+        """All rows of the tables that the functions write."""
+        return {t: sorted(map(repr, self.owner.execute(f"SELECT * FROM {t}".encode()))) for t in TABLES[:4]}
+
+
+def _status(run: dict[str, Any]) -> str:
+    abandoned = (run["error_message"] or "").startswith("abandoned:")
+    return "abandoned" if abandoned else str(run["status"])
+
+
+def due(gaps: Mapping[UUID, int] = GAPS) -> list[tuple[UUID, str]]:
+    """What must have been dispatched, by the rule alone: 10 days, 20 days, both inclusive."""
+    thresholds = {"reminder": 10, "escalation": 20}
+    return [(a, kind) for a, gap in gaps.items() for kind, days in thresholds.items() if gap >= days]
+
+
+@contextmanager
+def lane(server: Server, pooler: PgBouncer | None, template: str, forks: Forks) -> Iterator[Lane]:
+    """A lane on a database of its own."""
+    name = create_database(server, f"lane_{uuid.uuid4().hex[:12]}", template)
+    with ExitStack() as stack:
+        stack.callback(drop_database, server, name)
+        made = Lane(server, pooler, name, forks, stack)
+        stack.callback(made.end)
+        yield made
