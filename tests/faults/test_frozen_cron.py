@@ -15,7 +15,7 @@ from tests.faults.arena import Case, cases
 from tests.faults.steps import STEPS, UNTIL_SETTLED, between, since
 from tests.faults.strikes import FENCED, freeze_cron
 
-WIDTH = 14
+WIDTH = 10
 LEDGER = "cron_execution_logs"
 
 

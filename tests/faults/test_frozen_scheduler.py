@@ -9,7 +9,7 @@ from tests.faults.arena import Case, cases
 from tests.faults.steps import DISPATCHING, STEPS, until
 from tests.faults.strikes import freeze_scheduler
 
-WIDTH = 14
+WIDTH = 10
 NO_ANSWER = Ending("DeadlineExceeded", "failed")
 
 
