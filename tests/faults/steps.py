@@ -64,3 +64,5 @@ def between(first: str, last: str) -> list[str]:
 
 # From the moment on that the run is visible until the scheduler has done its part.
 DISPATCHING = between("ledger: open_run", "scheduler: COMMIT 2")
+# From the first step until the run's own result is committed; what follows is the alert's.
+UNTIL_SETTLED = until("ledger: COMMIT")

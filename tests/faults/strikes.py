@@ -17,11 +17,12 @@ from tests.faults.aftermath import Aftermath, observed, told_by
 from tests.faults.arena import Case
 from tests.faults.forks import Fork
 from tests.faults.lane import AGAIN, TOMORROW, Lane
+from tests.faults.steps import until
 from tests.ops.helpers import eventually
 
 LOCK_FREE_WITHIN = 3.0  # seconds after a run's end
 PATIENCE = 9.0
-SECONDS = 2.0  # of an invocation that is to be frozen
+SECONDS = 3.5  # of an invocation whose time is to run out: enough to come to its step on a busy machine
 # What a run that was declared abandoned meanwhile may say: its time is over as well.
 FENCED, FENCING = "fenced off", ("DeadlineExceeded", "RunSettledElsewhere")
 
@@ -113,7 +114,8 @@ def freeze_cron(lane: Lane, case: Case) -> Aftermath:
 
 def freeze_scheduler(lane: Lane, case: Case) -> Aftermath:
     """SIGSTOP until the run has ended without it and everybody has come; then SIGCONT."""
-    cron = held(lane, case.step, seconds=SECONDS, short=True)
+    needed = case.step in until("scheduler: COMMIT 2")
+    cron = held(lane, case.step, seconds=SECONDS if needed else 60, short=True)
     frozen = lane.scheduler()
     frozen.freeze()
     lane.gate.open()

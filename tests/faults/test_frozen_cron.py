@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.aftermath import WELL, Aftermath, Ending, whole
 from tests.faults.arena import Case, cases
-from tests.faults.steps import STEPS, between, since
+from tests.faults.steps import STEPS, UNTIL_SETTLED, between, since
 from tests.faults.strikes import FENCED, freeze_cron
 
 WIDTH = 10
@@ -30,7 +30,7 @@ def expected(step: str) -> Aftermath:
     return replace(late, ledger=[*late.ledger, ("skipped", 0)], late=(LEDGER,))
 
 
-@pytest.mark.parametrize("case", cases(freeze_cron, STEPS), ids=str)
+@pytest.mark.parametrize("case", cases(freeze_cron, STEPS, pooled=UNTIL_SETTLED), ids=str)
 def test_frozen_cron(aftermath: Aftermath, case: Case) -> None:
     """The lock is free when the lease ends, others do the work, and the thawed run changes nothing any more."""
     assert expected(case.step) == aftermath

@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.aftermath import NEVER_BEGUN, TOLD_TWICE, WELL, Aftermath, Ending, whole
 from tests.faults.arena import Case, cases
-from tests.faults.steps import STEPS, between, since
+from tests.faults.steps import STEPS, UNTIL_SETTLED, between, since
 from tests.faults.strikes import terminate
 
 WIDTH = 4
@@ -32,13 +32,15 @@ def ending(case: Case) -> Ending:
     return WELL
 
 
-@pytest.mark.parametrize("case", cases(terminate, STEPS, "lock"), ids=str)
+@pytest.mark.parametrize("case", cases(terminate, STEPS, "lock", pooled=UNTIL_SETTLED), ids=str)
 def test_lock_terminated(aftermath: Aftermath, case: Case) -> None:
     """Before it is taken, the run says that it could not begin; afterwards it goes on to its end without it."""
     assert whole(ending(case)) == aftermath
 
 
-@pytest.mark.parametrize("case", cases(terminate, since("ledger: connect"), "ledger"), ids=str)
+@pytest.mark.parametrize(
+    "case", cases(terminate, since("ledger: connect"), "ledger", pooled=UNTIL_SETTLED[1:]), ids=str
+)
 def test_ledger_terminated(aftermath: Aftermath, case: Case) -> None:
     """Before the row is written, the run says that it could not begin; afterwards it is settled all the same."""
     assert whole(ending(case)) == aftermath

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+import psycopg
 import pytest
 
 from ops.local.server import ExistingServer, Server, admin
@@ -119,6 +120,12 @@ def test_connection_that_is_gone(server: Server, database: str, as_role: AsRole)
     for _ in range(2):  # the server's word first, then a connection known to be closed
         with pytest.raises(DatabaseUnavailable), errors_translated():
             connection.execute("SELECT 1")
+
+
+def test_last_words_of_a_pooler() -> None:
+    """PgBouncer tells of a lost backend beside the answer to the next command; psycopg has no SQLSTATE for that."""
+    with pytest.raises(DatabaseUnavailable), errors_translated():
+        raise psycopg.InternalError("received 2 results from command 'COMMIT'")
 
 
 def test_settings_of_a_transaction(owner: Connection) -> None:
