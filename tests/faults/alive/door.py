@@ -16,9 +16,9 @@ from reminders.scheduling.service import ReminderSchedulerService
 from tests.acceptance import door
 
 BATCH_SIZE = 8
-GRACE_SECONDS = 0.3
-LONGEST_SECONDS = 0.6
-LOCK_SECONDS = 0.5
+GRACE_SECONDS = 0.5
+LONGEST_SECONDS = 1.0
+LOCK_SECONDS = 1.0
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

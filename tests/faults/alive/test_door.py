@@ -22,6 +22,7 @@ from tests.alerting import Behaviour, dripping_body, dripping_header, silence
 from tests.faults.alive.days import DUE, Days
 from tests.faults.alive.faulty import Fault, Faulty, after_the_work, answer_with, cut_halfway, lie
 
+BUSY_MACHINE_SECONDS = 2
 NO_RESULT = "answered 200 with something else than a result"
 
 
@@ -69,7 +70,7 @@ def test_answer_that_does_not_come(days: Days, faulty: Faulty, short_of_time: fl
     faulty.next(fault)
     began = time.monotonic()
     row = days.fail(DeadlineExceeded, "the scheduler did not answer in time", seconds=short_of_time)
-    assert time.monotonic() - began < short_of_time
+    assert time.monotonic() - began < short_of_time + BUSY_MACHINE_SECONDS
     assert row and 0 == row["reminders_dispatched"]
     assert left == days.go()["reminders_dispatched"]
     days.end_well()
