@@ -88,7 +88,7 @@ def shorten() -> None:
     redefine(ledger, SETTLE_LIMITS=ledger.SETTLE_LIMITS | SHORT_IDLE)
     redefine(outbox, CLAIM_LIMITS=outbox.CLAIM_LIMITS | SHORT_IDLE)
     limits = ReminderSchedulerService._limits
-    redefine(ReminderSchedulerService, _limits=lambda service, deadline: limits(service, deadline) | SHORT_IDLE)
+    redefine(ReminderSchedulerService, _limits=lambda *given: limits(*given) | SHORT_IDLE)
 
 
 def redefine(place: object, **names: object) -> None:
