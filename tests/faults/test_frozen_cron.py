@@ -19,11 +19,16 @@ WIDTH = 10
 LEDGER = "cron_execution_logs"
 
 
+def allowed(step: str) -> list[Aftermath]:
+    """Whoever has the message to send tells it once more, if the time for sending is not over yet."""
+    left = expected(step)
+    return [left, expected("outbox: mark_delivered")] if step == "outbox: claim_delivery" else [left]
+
+
 def expected(step: str) -> Aftermath:
     if step in since("ledger: COMMIT"):
-        # Whoever has the message to send, or has sent it without a committed mark, tells it once more.
-        copies = 2 if step in ("outbox: claim_delivery", "outbox: mark_delivered") else 1
-        return whole(replace(WELL, copies=copies), retried=True)
+        # Whoever has sent the message without a committed mark has told it once more.
+        return whole(replace(WELL, copies=2 if step == "outbox: mark_delivered" else 1), retried=True)
     if step in since("ledger: open_run"):
         return whole(Ending(FENCED, "abandoned"), retried=True)
     late = whole(Ending("skipped: duplicate_tick", None), retried=True)
@@ -33,7 +38,7 @@ def expected(step: str) -> Aftermath:
 @pytest.mark.parametrize("case", cases(freeze_cron, STEPS, pooled=UNTIL_SETTLED), ids=str)
 def test_frozen_cron(aftermath: Aftermath, case: Case) -> None:
     """The lock is free when the lease ends, others do the work, and the thawed run changes nothing any more."""
-    assert expected(case.step) == aftermath
+    assert aftermath in allowed(case.step)
 
 
 def test_where_a_late_run_is_still_recorded() -> None:
