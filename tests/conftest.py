@@ -29,11 +29,6 @@ from tests.cli.operated import ASSIGNMENTS, Operated, local_up
 AsRole = Callable[[str], Connection]
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One more than there are cores, for many tests wait: for leases to end, for calls to be repeated."""
-    return int(os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS") or (os.cpu_count() or 1) + 1)
-
-
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     with _temp_directory_in_memory(), any_server() as running:
