@@ -17,9 +17,10 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
 from typing import BinaryIO
 from urllib.parse import urlsplit, urlunsplit
+
+from tests.listening import Listening
 
 SSL_REQUEST, GSS_REQUEST = 80877103, 80877104
 READY, CONNECTED = b"Z", "connect"
@@ -27,16 +28,15 @@ READY, CONNECTED = b"Z", "connect"
 Answered = Callable[[str, str], bool]
 
 
-class Wire:
+class Wire(Listening):
     """`statements` holds the text of every statement sent, in order; `open` the names of connected clients."""
 
     def __init__(self, dsn: str, answered: Answered = lambda name, statement: True) -> None:
+        super().__init__()
         parts = urlsplit(dsn)
         self._target = (parts.hostname or "127.0.0.1", parts.port or 5432)
-        self._door = socket.create_server(("127.0.0.1", 0))
-        port = self._door.getsockname()[1]
         login = parts.netloc.rpartition("@")[0]
-        self.dsn = urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{port}", query="sslmode=disable"))
+        self.dsn = urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{self.port}", query="sslmode=disable"))
         self.statements: list[str] = []
         self.open: list[str] = []
         self._answered = answered
@@ -46,26 +46,11 @@ class Wire:
         """Break the connection that next sends a statement with `text`, after PostgreSQL has answered it."""
         self._cut_after = text
 
-    def __enter__(self) -> Wire:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # shutdown, because close alone does not wake the thread in accept().
-        with suppress(OSError):
-            self._door.shutdown(socket.SHUT_RDWR)
-        self._door.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._door.accept()
-                try:
-                    _Line(self, client, socket.create_connection(self._target)).start()
-                except OSError:
-                    client.close()  # the server is away: the next client may meet it again
+    def met(self, client: socket.socket) -> None:
+        try:
+            _Line(self, client, socket.create_connection(self._target)).start()
+        except OSError:
+            client.close()  # the server is away: the next client may meet it again
 
     def _may_pass(self, name: str, statement: str) -> bool:
         """Whether the client may have the answer to `statement`."""

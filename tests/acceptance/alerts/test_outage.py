@@ -18,7 +18,7 @@ from tests.factories import add_run, runs
 FAILURE = "assignment-reminder-cron: 2 runs in a row have failed"
 RECOVERY = "assignment-reminder-cron: has recovered"
 # 5 s of delivery; the rest is the run itself, on a busy machine.
-LONGEST = 5.5
+LONGEST = 8.0
 
 
 def failing_day(stack: LocalStack, day: int) -> None:
@@ -94,7 +94,7 @@ def test_successful_run_with_a_dead_webhook(stack: LocalStack, owner: Connection
     settled = next(run for run in runs(owner) if run["status"] == "success")
     assert ("success", None, str(settled["id"])) == (summary["status"], summary["note"], summary["run_id"])
     # The run is settled before anybody is told.
-    assert summary["duration_ms"] < 3_000
+    assert summary["duration_ms"] < 4_000
     assert "recovery" in [mail.attributes["kind"]["Value"] for mail in stack.aws.published(stack.topic_arn)]
 
 

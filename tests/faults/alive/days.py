@@ -104,9 +104,10 @@ def populate(owner: Connection, day: date = TODAY) -> list[UUID]:
     due = [add_assignment(owner, gap, today=day, assignment_id=UUID(int=gap << 120)) for gap in (10, 11, 20, 45)]
     due += [add_assignment(owner, gap, today=day, assignment_id=UUID(int=gap << 120), org_id=quick) for gap in (3, 6)]
     due.append(add_assignment(owner, None, today=day, assignment_id=UUID(int=0x80 << 120)))
+    # Behind all the others, so that those who are due are in one batch.
     for gap in (0, 1, 7):
-        add_assignment(owner, gap, today=day)
-    add_assignment(owner, 30, today=day, status="closed")
+        add_assignment(owner, gap, today=day, assignment_id=UUID(int=(0x90 + gap) << 120))
+    add_assignment(owner, 30, today=day, assignment_id=UUID(int=0xA0 << 120), status="closed")
     return sorted(due)
 
 

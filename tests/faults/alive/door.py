@@ -1,8 +1,8 @@
 """
 The scheduler's door for these tests: it serves many stacks, and it is impatient.
 
-What production gives seconds, a statement, a lock, gets tenths of one here, so that what hangs is found while a test
-can wait for it. The code that gives up is production's.
+What production gives seconds, a statement, a lock, gets one or a part of one here, so that what hangs is found while a
+test can wait for it. The code that gives up is production's.
 """
 
 from __future__ import annotations

@@ -16,12 +16,12 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import httpx
 
 from tests.alerting import answering, read_request
+from tests.listening import Listening
 
 Fault = Callable[["Call"], None]
 PASSED_ON = ("authorization", "content-type", "x-amz-target", "x-amz-date")
@@ -57,16 +57,16 @@ def all_is_well(call: Call) -> None:
     call.answer(answer.status_code, answer.content, answer.headers["content-type"])
 
 
-class Faulty:
+class Faulty(Listening):
     """The server. `url` is its own; `calls` are those it got, in order."""
 
     def __init__(self, upstream: str) -> None:
+        super().__init__()
         self.calls: list[Call] = []
         self._faults: deque[Fault] = deque()
         self._always: Fault = all_is_well
         self._upstream = upstream
-        self._door = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._door.getsockname()[1]}"
+        self.url = f"http://127.0.0.1:{self.port}"
 
     def next(self, *faults: Fault) -> None:
         """One for each of the next requests."""
@@ -75,22 +75,8 @@ class Faulty:
     def from_now_on(self, fault: Fault) -> None:
         self._always = fault
 
-    def __enter__(self) -> Faulty:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # shutdown, because close alone does not wake the thread in accept().
-        with suppress(OSError):
-            self._door.shutdown(socket.SHUT_RDWR)
-        self._door.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                threading.Thread(target=self._serve, args=[self._door.accept()[0]], daemon=True).start()
+    def met(self, client: socket.socket) -> None:
+        threading.Thread(target=self._serve, args=[client], daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):

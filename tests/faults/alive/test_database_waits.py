@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import psycopg
@@ -48,21 +48,15 @@ def waits(watcher: Connection) -> bool:
 
 def meanwhile(days: Days, act: Callable[[], None]) -> dict[str, object]:
     """A run, and what somebody does as soon as it stands before a lock."""
-    errors: list[Exception] = []
+    with days.stack.connect() as watcher, ThreadPoolExecutor() as pool:
 
-    def watch() -> None:
-        try:
-            with days.stack.connect() as watcher:
-                assert eventually(lambda: waits(watcher))
+        def watch() -> None:
+            assert eventually(lambda: waits(watcher))
             act()
-        except Exception as error:
-            errors.append(error)
 
-    watching = threading.Thread(target=watch)
-    watching.start()
-    summary = days.go()
-    watching.join()
-    assert [] == errors
+        watching = pool.submit(watch)
+        summary = days.go()
+        watching.result()
     return summary
 
 

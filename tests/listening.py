@@ -1,0 +1,38 @@
+"""A port on loopback whose connections are met in a thread, until the `with` block ends."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+
+class Listening:
+    """`port` is bound from the beginning; whoever inherits says in `met` what becomes of a connection."""
+
+    def __init__(self) -> None:
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._door.getsockname()[1]
+
+    def met(self, client: socket.socket) -> None:
+        """Take `client` over, without waiting for it."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # shutdown, because close alone does not wake the thread in accept().
+        with suppress(OSError):
+            self._door.shutdown(socket.SHUT_RDWR)
+        self._door.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                self.met(self._door.accept()[0])
