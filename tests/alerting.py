@@ -7,10 +7,9 @@ import json
 import logging
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -22,6 +21,7 @@ from reminders.alerts.message import Alert
 from reminders.alerts.policy import RunResult
 from reminders.database import Connection
 from reminders.telemetry import logger
+from tests.listening import Listening
 
 MOMENT = datetime(2026, 11, 21, 6, 0, 7, tzinfo=UTC)
 FAILURE = Alert(
@@ -119,26 +119,18 @@ Behaviour = Callable[[socket.socket], None]
 @contextmanager
 def webhook(behave: Behaviour) -> Iterator[str]:
     """The URL of a server that reads a request and then does what `behave` does with the connection."""
-    door = socket.create_server(("127.0.0.1", 0))
+    with _Webhook(behave) as door:
+        yield f"http://127.0.0.1:{door.port}/services/T000/B000/secret"
 
-    def serve() -> None:
-        with suppress(OSError):
-            while True:
-                threading.Thread(target=answer, args=[door.accept()[0]], daemon=True).start()
 
-    def answer(connection: socket.socket) -> None:
-        with connection, suppress(OSError):
-            read_request(connection)
-            behave(connection)
+class _Webhook(Listening):
+    def __init__(self, behave: Behaviour) -> None:
+        super().__init__()
+        self._behave = behave
 
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{door.getsockname()[1]}/services/T000/B000/secret"
-    finally:
-        # shutdown, because close alone does not wake the thread in accept().
-        with suppress(OSError):
-            door.shutdown(socket.SHUT_RDWR)
-        door.close()
+    def answer(self, client: socket.socket) -> None:
+        read_request(client)
+        self._behave(client)
 
 
 def read_request(connection: socket.socket) -> bytes:

@@ -10,14 +10,22 @@ from typing import Self
 
 
 class Listening:
-    """`port` is bound from the beginning; whoever inherits says in `met` what becomes of a connection."""
+    """`port` is bound from the beginning; whoever inherits says in `answer` what becomes of a connection."""
 
     def __init__(self) -> None:
         self._door = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._door.getsockname()[1]
 
     def met(self, client: socket.socket) -> None:
-        """Take `client` over, without waiting for it."""
+        """Take `client` over, without waiting for it: in a thread of its own."""
+        threading.Thread(target=self._answer_and_close, args=[client], daemon=True).start()
+
+    def _answer_and_close(self, client: socket.socket) -> None:
+        with client, suppress(OSError):
+            self.answer(client)
+
+    def answer(self, client: socket.socket) -> None:
+        """Read and write what there is to be read and written."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from ops.bench import contenders, data, run
+from ops.bench import batch, contenders, data, run
 from ops.bench.watch import Watch
 from ops.local.server import Server
 from ops.local.stack import LocalStack
@@ -52,3 +52,8 @@ def test_contenders_do_the_same_work(stack: LocalStack, owner: Connection, way: 
     WAYS[way](stack, owner)
     assert 50 == len(expected)
     assert expected == owner.execute(SENT).fetchall()
+
+
+def test_what_a_batch_is_measured_without() -> None:
+    """The texts that are left out stand in the statement as it is."""
+    assert len(batch.AS_IT_IS) == len(batch.without(batch.HOLD, batch.CONFLICT)) + len(batch.HOLD + batch.CONFLICT)

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,14 +73,10 @@ class Faulty(Listening):
     def from_now_on(self, fault: Fault) -> None:
         self._always = fault
 
-    def met(self, client: socket.socket) -> None:
-        threading.Thread(target=self._serve, args=[client], daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError):
-            call = Call(connection, read_request(connection), self._upstream)
-            self.calls.append(call)
-            (self._faults.popleft() if self._faults else self._always)(call)
+    def answer(self, client: socket.socket) -> None:
+        call = Call(client, read_request(client), self._upstream)
+        self.calls.append(call)
+        (self._faults.popleft() if self._faults else self._always)(call)
 
 
 def answer_with(status: int, body: bytes = b"{}", content_type: str = "application/json") -> Fault:
