@@ -23,7 +23,7 @@ from reminders.text import is_printable, printable
         ("two\r\nlines\tand a tab", "two  lines and a tab"),
     ],
 )
-def test_unsafe_characters(text, shown):
+def test_unsafe_characters(text: str, shown: str) -> None:
     """Every character that a screen would obey, or PostgreSQL refuse, is written as its escape."""
     assert shown == printable(text)
     assert not is_printable(text)
@@ -31,7 +31,7 @@ def test_unsafe_characters(text, shown):
 
 
 @pytest.mark.parametrize("text", ["Blåbærsyltetøy", "نمی‌خواهم", "👩‍👩‍👧", "[/x] <b> & {{7*7}}", ""])
-def test_words_stay_as_they_are(text):
+def test_words_stay_as_they_are(text: str) -> None:
     """Letters of every script, emoji and punctuation are no danger by themselves."""
     assert text == printable(text)
     assert is_printable(text)
