@@ -8,17 +8,29 @@ FIND_PYTHON = for python in $(or $(PYTHON),python3.14 python3.13 python3.12 pyth
 NO_PYTHON = No Python of 3.11 or newer was found: install one (Debian: apt install python3 \
 	python3-venv), or name it: make setup PYTHON=/path/to/python3
 
+NO_VENV = This Python lacks its venv module (Debian: apt install python3-venv), or .venv cannot be written: see above.
+# A user's constraints are moot beside hashes, and pip refuses the two together.
+PIP = PIP_CONSTRAINT=/dev/null PIP_USER=0 .venv/bin/python -m pip install --quiet --disable-pip-version-check
+empty :=
+READY := .venv/ready-in$(subst /,-,$(subst $(empty) $(empty),_,$(CURDIR)))
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint build bench bench-cold lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# The finished venv answers for itself first, in a blink; only then is a Python looked for.
-setup: ## Make .venv with everything in it, at pinned and hashed versions
-	@$(if $(PYTHON),false,$(RUN) -E -S -m ops.bootstrap --check) 2>/dev/null || { $(FIND_PYTHON); \
-	test -n "$$python" || { echo "$(NO_PYTHON)" >&2; exit 1; }; \
-	"$$python" -m ops.bootstrap; }
+setup: $(READY) ## Make .venv with everything in it, at pinned and hashed versions
+
+# Written last, so that a set-up that was cut off starts over; it names the folder, because a moved venv has dead scripts.
+# uv takes a second where pip takes half a minute; pip takes over where uv cannot run, or where only pip knows the mirror.
+$(READY): requirements-setup.lock requirements-dev.lock pyproject.toml
+	@$(FIND_PYTHON); test -n "$$python" || { echo "$(NO_PYTHON)" >&2; exit 1; }; \
+	echo "Setting up .venv ..."; "$$python" -m venv --clear .venv || { echo "$(NO_VENV)" >&2; exit 1; }
+	@$(PIP) --require-hashes -r requirements-setup.lock
+	@.venv/bin/uv pip sync --quiet --require-hashes requirements-dev.lock || $(PIP) --require-hashes -r requirements-dev.lock
+	@$(PIP) --no-index --no-deps --no-build-isolation -e .
+	@touch "$@"
 
 demo: setup ## See six days of the service, start to end, on this machine
 	@$(RUN) -m ops.demo
@@ -48,8 +60,9 @@ ARTIFACTS = cron scheduler watchdog admin postgres-layer tokens-layer
 
 # Universal: one lock for every platform and Python we support. No header or annotation, so that it
 # holds no address and its diff is versions only.
+# Extras stay, because pip in its hash mode asks for them by name.
 LOCK = .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
-	--no-header --quiet --upgrade
+	--no-header --no-strip-extras --quiet --upgrade
 
 lock: setup ## Renew the lock files from pyproject.toml
 	$(LOCK) pyproject.toml -o requirements.lock
