@@ -33,7 +33,7 @@ $(READY): requirements-setup.lock requirements-dev.lock pyproject.toml
 	@touch "$@"
 
 demo: setup ## See six days of the service, start to end, on this machine
-	@$(RUN) -m ops.demo
+	@$(RUN) -m ops.tools.demo
 
 test: setup ## Run all tests
 	@$(RUN) -m pytest -n logical --dist loadfile
@@ -48,13 +48,13 @@ lint: setup ## Check format, style, types, import directions, migrations, templa
 	.venv/bin/actionlint
 
 build: setup ## Build what Lambda runs (ARCHITECTURE=x86_64 for the other one), and validate the template
-	@$(RUN) -m ops.build
+	@$(RUN) -m ops.tools.build
 
 bench: setup ## Measure the numbers that the design promises
-	@$(RUN) -m ops.bench
+	@$(RUN) -m ops.tools.bench
 
 bench-cold: setup ## Measure cold starts of the built artifacts
-	@$(RUN) -m ops.bench_cold
+	@$(RUN) -m ops.tools.bench.cold
 
 ARTIFACTS = cron scheduler watchdog admin postgres-layer tokens-layer
 
@@ -69,8 +69,8 @@ lock: setup ## Renew the lock files from pyproject.toml
 	$(LOCK) pyproject.toml --group dev -o requirements-dev.lock
 	echo uv | $(LOCK) - -o requirements-setup.lock
 	for artifact in $(ARTIFACTS); do $(LOCK) --constraint requirements.lock --group $$artifact \
-		-o ops/build/locks/$$artifact.lock || exit; done
-	for tool in runtime sam picture; do $(LOCK) --group $$tool -o ops/build/locks/$$tool.lock || exit; done
+		-o ops/tools/build/locks/$$artifact.lock || exit; done
+	for tool in runtime sam picture; do $(LOCK) --group $$tool -o ops/tools/build/locks/$$tool.lock || exit; done
 
 clean: ## Remove .venv, builds and caches
 	rm -rf .venv build dist .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from ops.bench import batch, contenders, data, run
-from ops.bench.watch import Watch
+from ops.tools.bench import batch, contenders, data, run
+from ops.tools.bench.watch import Watch
 from ops.local.server import Server
 from ops.local.stack import LocalStack
 from reminders.database import Connection

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ops.build.local import Built, built
-from ops.build.pythons import BuildError
+from ops.tools.build.local import Built, built
+from ops.tools.build.pythons import BuildError
 from ops.local.aws import Aws
 from ops.local.function_url import FunctionUrl
 from ops.local.runtime_api import Runtime

@@ -18,5 +18,5 @@ def command(assignments: int) -> int:
     On a PostgreSQL and an AWS of its own, whatever DATABASE_URL says. Exit code 1 when a promise was not kept.
     """
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    story = [sys.executable, "-m", "ops.demo", "--assignments", str(assignments)]
+    story = [sys.executable, "-m", "ops.tools.demo", "--assignments", str(assignments)]
     return subprocess.run(story, env=environment, check=False).returncode

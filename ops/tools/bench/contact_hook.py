@@ -1,5 +1,5 @@
 """
-What the contact hook costs. `python -m ops.bench.contact_hook` compares ways to build it; `make bench` takes one.
+What the contact hook costs. `python -m ops.tools.bench.contact_hook` compares ways to build it; `make bench` takes one.
 
 Row and statement triggers, on one activity and on 10,000 in one statement, among 100,000 assignments of
 which half have an open notification. Each figure is the median, in milliseconds; every insert is rolled back.
@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 
-from ops.bench import times
+from ops.tools.bench import times
 from ops.local.database import create_database, drop_database, prepared
 from ops.local.seed import seed
 from ops.local.server import MIGRATOR, Server, any_server

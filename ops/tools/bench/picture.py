@@ -2,7 +2,7 @@
 Time against assignments, all contenders, both axes logarithmic: build/bench.json as docs/performance.svg.
 
 matplotlib lives in an environment of its own, for nothing else here needs it:
-`python -m ops.bench --picture` makes both, and runs this file there.
+`python -m ops.tools.bench --picture` makes both, and runs this file there.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import time
 
 from rich.console import Console
 
-from ops.demo.stage import Stage
+from ops.tools.demo.stage import Stage
 
 
 def main() -> int:
@@ -21,7 +21,7 @@ def main() -> int:
     stage = Stage(Console(width=None if sys.stdout.isatty() else 100))
     # Before the first import of the functions, whose logger reads its level then: their lines are not the story.
     os.environ.update({"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"})
-    from ops.demo import story
+    from ops.tools.demo import story
 
     story.tell(stage, options.assignments)
     return stage.curtain(time.monotonic() - began)

@@ -12,7 +12,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from ops.build.artifact import LOCKS, ROOT, install_into
+from ops.tools.build.artifact import LOCKS, ROOT, install_into
 
 
 def environment(name: str) -> Path:

@@ -16,9 +16,9 @@ from typing import Any
 
 import psycopg
 
-from ops.demo import alerts
-from ops.demo.play import Play
-from ops.demo.stage import Stage
+from ops.tools.demo import alerts
+from ops.tools.demo.play import Play
+from ops.tools.demo.stage import Stage
 from ops.local.seed import seed
 from ops.local.stack import LocalStack
 from reminders.runs.lock import LOCK_KEY

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
-from ops.demo.play import Play
+from ops.tools.demo.play import Play
 from ops.local.aws import Published
 from reminders.errors import ReminderError
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 
-from ops.bench import times
+from ops.tools.bench import times
 from ops.local.database import create_database, give_logins, prepared
 from ops.local.server import MIGRATOR, any_server
 from reminders import database

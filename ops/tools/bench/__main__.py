@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--picture", action="store_true", help=f"also draw {PICTURE} of it, by matplotlib")
     options = parser.parse_args()
     os.environ.update({"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"})
-    from ops.bench import contact_hook, ledger, run
+    from ops.tools.bench import contact_hook, ledger, run
 
     console = Console(width=None if sys.stdout.isatty() else 120)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
@@ -60,7 +60,7 @@ def main() -> int:
 
 
 def _draw() -> None:
-    from ops.build.environments import environment
+    from ops.tools.build.environments import environment
 
     python = environment("picture") / "bin" / "python"
     subprocess.run([str(python), str(Path(__file__).with_name("picture.py")), str(RESULTS), str(PICTURE)], check=True)

@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops.build.artifact import ARTIFACTS, FUNCTIONS, LOCKS, PLATFORMS, ROOT, build, install
-from ops.build.pythons import LAMBDA_PYTHON, find_python, lambda_python
+from ops.tools.build.artifact import ARTIFACTS, FUNCTIONS, LOCKS, PLATFORMS, ROOT, build, install
+from ops.tools.build.pythons import LAMBDA_PYTHON, find_python, lambda_python
 from ops.local.runtime_api import Runtime
 
 HOME = ROOT / "build" / "artifacts"

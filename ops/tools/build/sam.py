@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ops.build.artifact import ROOT
-from ops.build.environments import environment
-from ops.build.pythons import BuildError
+from ops.tools.build.artifact import ROOT
+from ops.tools.build.environments import environment
+from ops.tools.build.pythons import BuildError
 
 # Templates are judged for a region; any will do, and none is talked to.
 REGION = "eu-west-2"

@@ -1,5 +1,5 @@
 """
-What a deployment costs a month: `python -m ops.costs --assignments 10000`.
+What a deployment costs a month: `python -m ops.tools.costs --assignments 10000`.
 
 Every line is a quantity times a price. Quantities are the template's (memory, alarms, a watchdog's round every 15
 minutes) and the design's ceilings for time (section 8), so that the truth is below them. Prices are AWS' list prices
@@ -106,7 +106,7 @@ def as_markdown(assignments: list[int]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m ops.costs", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m ops.tools.costs", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--assignments", type=int, nargs="+", default=[10_000, 1_000_000])
     print(as_markdown(parser.parse_args(arguments).assignments))

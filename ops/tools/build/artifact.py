@@ -1,5 +1,5 @@
 """
-One function's or layer's directory, as Lambda will unpack it: `python -m ops.build.artifact NAME DIRECTORY`.
+One function's or layer's directory, as Lambda will unpack it: `python -m ops.tools.build.artifact NAME DIRECTORY`.
 
     hashed lock ─▶ uv, for Lambda's platform ─▶ our code ─▶ prune ─▶ byte code
 
@@ -17,9 +17,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops.build.pythons import LAMBDA_PYTHON, BuildError, lambda_python
+from ops.tools.build.pythons import LAMBDA_PYTHON, BuildError, lambda_python
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 LOCKS = Path(__file__).resolve().parent / "locks"
 FUNCTIONS = ROOT / "functions"
 UV = str(ROOT / ".venv" / "bin" / "uv")
@@ -133,7 +133,7 @@ def _run(command: list[str], **environment: str) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m ops.build.artifact", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m ops.tools.build.artifact", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("name", choices=ARTIFACTS)
     parser.add_argument("directory", type=Path)

@@ -10,16 +10,16 @@ import time
 import zipfile
 from pathlib import Path
 
-from ops.build import sam
-from ops.build.artifact import ARTIFACTS, PLATFORMS, ROOT
-from ops.build.pythons import BuildError, lambda_python
+from ops.tools.build import sam
+from ops.tools.build.artifact import ARTIFACTS, PLATFORMS, ROOT
+from ops.tools.build.pythons import BuildError, lambda_python
 
 BUILT = ROOT / ".aws-sam" / "build"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status 1 and a sentence when something is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m ops.build", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m ops.tools.build", description=__doc__)
     parser.add_argument("--architecture", choices=PLATFORMS, default=os.environ.get("ARCHITECTURE") or "arm64")
     options = parser.parse_args(arguments)
     began = time.monotonic()

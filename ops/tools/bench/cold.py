@@ -32,9 +32,9 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from ops.build.local import FUNCTION_NAMES, Built, built
+from ops.tools.build.local import FUNCTION_NAMES, Built, built
 
-EVENTS = Path(__file__).resolve().parent.parent / "infra" / "events"
+EVENTS = Path(__file__).resolve().parents[3] / "infra" / "events"
 WAYS = ("empty", "built", "plain", "naive")
 ENVIRONMENT = {
     "AWS_REGION": "eu-west-2",
@@ -73,7 +73,7 @@ class Way:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m ops.bench_cold", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m ops.tools.bench.cold", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args(arguments)

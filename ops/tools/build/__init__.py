@@ -1,7 +1,7 @@
 """
 From the sources to what Lambda runs: artifacts, and SAM CLI around them.
 
-    make build ─▶ sam validate --lint ─▶ sam build ─▶ ops/build/Makefile, for each function and layer
+    make build ─▶ sam validate --lint ─▶ sam build ─▶ ops/tools/build/Makefile, for each function and layer
                                                           └─▶ artifact.py: lock ─▶ uv ─▶ prune ─▶ compile
 
 SAM's own pip builder is not used: it downloads wheels for another architecture without looking at their

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from ops.demo.stage import Stage
+from ops.tools.demo.stage import Stage
 from ops.local.stack import LocalStack
 
 

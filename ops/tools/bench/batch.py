@@ -1,5 +1,5 @@
 """
-What one batch of the dispatch costs, and what its promises cost: `python -m ops.bench.batch`.
+What one batch of the dispatch costs, and what its promises cost: `python -m ops.tools.bench.batch`.
 
 Among a million assignments, half of them due: 20 batches of 10,000 as they are, without the hold, without
 ON CONFLICT, without both, and the floor's INSERT of as many rows; in turns, eight times. Then EXPLAIN of one batch.
@@ -15,7 +15,7 @@ from uuid import UUID
 
 import psycopg
 
-from ops.bench import contenders, data
+from ops.tools.bench import contenders, data
 from ops.local.database import create_database, give_logins, prepared
 from ops.local.server import MIGRATOR, any_server
 from reminders.scheduling.service import queries

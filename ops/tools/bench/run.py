@@ -18,7 +18,7 @@ from typing import Any
 
 import psycopg
 
-from ops.bench import contenders, data, watch
+from ops.tools.bench import contenders, data, watch
 from ops.local.stack import LocalStack
 
 Row = dict[str, object]
