@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from ops.tools.build.local import Built, built
-from ops.tools.build.pythons import BuildError
 from ops.local.aws import Aws
 from ops.local.function_url import FunctionUrl
 from ops.local.runtime_api import Runtime
 from ops.local.seed import seed
 from ops.local.server import Server
 from ops.local.stack import LocalStack
+from ops.tools.build.local import Built, built
+from ops.tools.build.pythons import BuildError
 from reminders.database import Connection
 
 FOLDER = Path(__file__).resolve().parent

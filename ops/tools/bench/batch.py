@@ -15,9 +15,9 @@ from uuid import UUID
 
 import psycopg
 
-from ops.tools.bench import contenders, data
 from ops.local.database import create_database, give_logins, prepared
 from ops.local.server import MIGRATOR, any_server
+from ops.tools.bench import contenders, data
 from reminders.scheduling.service import queries
 from reminders.scheduling.work import Shard, following
 

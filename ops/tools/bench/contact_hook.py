@@ -15,10 +15,10 @@ from typing import Any
 
 import psycopg
 
-from ops.tools.bench import times
 from ops.local.database import create_database, drop_database, prepared
 from ops.local.seed import seed
 from ops.local.server import MIGRATOR, Server, any_server
+from ops.tools.bench import times
 from reminders.database import Queries
 
 ASSIGNMENTS = 100_000

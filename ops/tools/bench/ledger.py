@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 
-from ops.tools.bench import times
 from ops.local.database import create_database, give_logins, prepared
 from ops.local.server import MIGRATOR, any_server
+from ops.tools.bench import times
 from reminders import database
 from reminders.alerts.outbox import Outbox
 from reminders.alerts.policy import Policy

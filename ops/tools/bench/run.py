@@ -18,8 +18,8 @@ from typing import Any
 
 import psycopg
 
-from ops.tools.bench import contenders, data, watch
 from ops.local.stack import LocalStack
+from ops.tools.bench import contenders, data, watch
 
 Row = dict[str, object]
 Table = list[Row]

@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ops.local.runtime_api import Runtime
 from ops.tools.build.artifact import ARTIFACTS, FUNCTIONS, LOCKS, PLATFORMS, ROOT, build, install
 from ops.tools.build.pythons import LAMBDA_PYTHON, find_python, lambda_python
-from ops.local.runtime_api import Runtime
 
 HOME = ROOT / "build" / "artifacts"
 MACHINES = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}

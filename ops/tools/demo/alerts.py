@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.text import Text
 
-from ops.tools.demo.play import Play
 from ops.local.aws import Published
+from ops.tools.demo.play import Play
 from reminders.errors import ReminderError
 
 FAULT = "REVOKE EXECUTE ON FUNCTION hold_run FROM reminder_scheduler"

@@ -8,8 +8,8 @@ from typing import Any
 
 import psycopg
 
-from ops.tools.demo.stage import Stage
 from ops.local.stack import LocalStack
+from ops.tools.demo.stage import Stage
 
 
 @dataclass(slots=True)

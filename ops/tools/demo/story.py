@@ -16,11 +16,11 @@ from typing import Any
 
 import psycopg
 
+from ops.local.seed import seed
+from ops.local.stack import LocalStack
 from ops.tools.demo import alerts
 from ops.tools.demo.play import Play
 from ops.tools.demo.stage import Stage
-from ops.local.seed import seed
-from ops.local.stack import LocalStack
 from reminders.runs.lock import LOCK_KEY
 
 LEDGER = """
