@@ -1,1 +1,1 @@
-"""What developers run from the Makefile: build, demo, benchmark, costs. Nothing here is deployed or needed by an operator."""
+"""What developers run from the Makefile: build, demo, benchmark, costs. Nothing here is deployed."""
