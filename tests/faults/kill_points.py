@@ -4,7 +4,7 @@ The cron function in a process that kills itself at a named point.
     stdin    {"point": ..., "event": ..., "environment": {...}}, a line each
     stdout   how the process ended, as a line: -9
 
-Each is a fork of this process, for importing the function anew takes longer than a whole run. SIGKILL: no
+Each is a fork of this process, for importing the function again takes longer than a whole run. SIGKILL: no
 finally block runs, no connection is closed, nothing is flushed. The points are wrapped around the functions in
 the fork only; the code that runs in production knows nothing of them.
 """
@@ -37,19 +37,19 @@ def die() -> NoReturn:
     raise AssertionError("still alive")
 
 
-def before(place: object, name: str) -> None:
-    setattr(place, name, lambda *arguments, **named: die())
+def before(target: object, name: str) -> None:
+    setattr(target, name, lambda *arguments, **named: die())
 
 
-def after(place: object, name: str, query: str | None = None) -> None:
+def after(target: object, name: str, query: str | None = None) -> None:
     """After the call; of a query's, only after that one."""
-    real: Call = getattr(place, name)
+    real: Call = getattr(target, name)
 
     def and_die(*arguments: Any, **named: Any) -> Any:
         answer = real(*arguments, **named)
         return die() if query is None or query in arguments else answer
 
-    setattr(place, name, and_die)
+    setattr(target, name, and_die)
 
 
 def while_posting(share: float) -> None:

@@ -1,4 +1,4 @@
-"""Servers under a keeper of `ops.local`: as another user where we are root, and gone when we are."""
+"""Servers under the keeper of `ops.local`: as another user where we are root, and stopped when this process ends."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ops.local import binaries, cluster, keeper
 PATIENCE = 10.0  # seconds
 
 
-def keep(command: list[str], files: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+def start_supervised(command: list[str], files: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     """
-    Run `command` in a new private directory with these files; give its keeper.
+    Run `command` in a new private directory with these files; return its keeper.
 
-    The command may say {room} for the directory, and so may the files.
+    {room} in the command and in the files stands for the directory.
     """
     user = binaries.unprivileged_user()
     room = binaries.make_room(user)
@@ -35,8 +35,8 @@ def keep(command: list[str], files: Mapping[str, str] | None = None) -> subproce
     return _keeper(order)
 
 
-def release(process: subprocess.Popen[bytes]) -> None:
-    """The keeper ends what it runs, and itself."""
+def stop_supervised(process: subprocess.Popen[bytes]) -> None:
+    """Stop the server; its keeper ends with it."""
     assert process.stdin
     with suppress(OSError):
         process.stdin.close()

@@ -1,12 +1,12 @@
 """
-The functions as processes that can be killed, frozen and thawed: a server that forks one for each order.
+The functions as processes that can be killed, paused and resumed: a server that forks one for each order.
 
     stdin    {"id": 7, "what": "cron", "environment": {...}, "secrets": {...}, ...}, a line each
-    stdout   {"id": 7, "pid": 4711}, then what that process has to say, at last {"id": 7, "code": -9}
+    stdout   {"id": 7, "pid": 4711}, then what that process reports, at last {"id": 7, "code": -9}
 
-Importing a function anew takes longer than a whole run. What differs from production is done in the fork only:
-secrets come with the order, and the limits of a run that is to be frozen are short. Nobody outlives this
-process, nor it its starter.
+Importing a function again takes longer than a whole run. What differs from production is changed in the fork only:
+secrets come with the order, and the limits of a run that will be paused are short. No fork outlives this process,
+and this process does not outlive its starter.
 """
 
 from __future__ import annotations
@@ -41,35 +41,35 @@ LOOK_EVERY = 0.02  # seconds
 SHORT_GRACE = 0.3  # seconds
 SHORT_IDLE = {"idle_in_transaction_session_timeout": "700"}
 
-Say = Callable[..., None]
+Report = Callable[..., None]
 
 
-def cron(say: Say, event: object, seconds: float) -> None:
-    """One run: its summary, or the class of its error. Nobody ends it when its time is over, as Lambda would."""
+def cron(report: Report, event: object, seconds: float) -> None:
+    """One run: its summary, or the class of its error. It is not stopped when its time is over, as Lambda would."""
     try:
-        say(answer=handlers.cron.handler(event, LocalContext("cron", seconds)))
+        report(answer=handlers.cron.handler(event, LocalContext("cron", seconds)))
     except Exception as error:
-        say(raised=type(error).__name__)
+        report(raised=type(error).__name__)
 
 
-def rounds(say: Say, events: list[object]) -> None:
-    """Runs one after the other; the event "watchdog" is a round of his."""
+def invocations(report: Report, events: list[object]) -> None:
+    """Invocations one after the other; the event "watchdog" invokes the watchdog."""
     for event in events:
         if event == "watchdog":
-            say(answer=handlers.watchdog.handler({}, LocalContext("watchdog", 60)))
+            report(answer=handlers.watchdog.handler({}, LocalContext("watchdog", 60)))
         else:
-            cron(say, event, 60)
+            cron(report, event, 60)
 
 
-def scheduler(say: Say, port: int) -> NoReturn:
+def scheduler(report: Report, port: int) -> NoReturn:
     """The scheduler behind its URL, until it is killed."""
-    with FunctionUrl(handlers.scheduler.handler, port=port) as door:
-        say(url=door.url)
+    with FunctionUrl(handlers.scheduler.handler, port=port) as endpoint:
+        report(url=endpoint.url)
         while True:
             signal.pause()
 
 
-WHAT: dict[str, Callable[..., None]] = {"cron": cron, "rounds": rounds, "scheduler": scheduler}
+WHAT: dict[str, Callable[..., None]] = {"cron": cron, "invocations": invocations, "scheduler": scheduler}
 
 
 class PlainSecrets:
@@ -91,10 +91,10 @@ def shorten() -> None:
     redefine(ReminderSchedulerService, _limits=lambda *given: limits(*given) | SHORT_IDLE)
 
 
-def redefine(place: object, **names: object) -> None:
-    """Other meanings for `names`, in this process."""
+def redefine(target: object, **names: object) -> None:
+    """Replace attributes of `target`, in this process."""
     for name, meaning in names.items():
-        setattr(place, name, meaning)
+        setattr(target, name, meaning)
 
 
 def warm_up() -> None:
@@ -107,7 +107,7 @@ def warm_up() -> None:
 
 def main() -> None:
     warm_up()
-    living: dict[int, int] = {}
+    running: dict[int, int] = {}
     try:
         while True:
             readable, _, _ = select.select([0], [], [], LOOK_EVERY)
@@ -116,10 +116,10 @@ def main() -> None:
                 if not line:
                     return
                 order = json.loads(line)
-                living[_fork(order)] = order["id"]
-            _bury(living)
+                running[_fork(order)] = order["id"]
+            _report_exits(running)
     finally:
-        for pid in living:
+        for pid in running:
             os.kill(pid, signal.SIGKILL)
 
 
@@ -137,12 +137,12 @@ def _line() -> bytes:
 def _fork(order: dict[str, Any]) -> int:
     pid = os.fork()
     if pid == 0:
-        _live(**order)
-    _say(id=order["id"], pid=pid)
+        _run_order(**order)
+    _report(id=order["id"], pid=pid)
     return pid
 
 
-def _live(
+def _run_order(
     id: int, what: str, environment: dict[str, str], secrets: dict[str, str], short: bool, **arguments: Any
 ) -> NoReturn:
     try:
@@ -151,7 +151,7 @@ def _live(
         redefine(Secrets, _source=lambda _: PlainSecrets(secrets))
         if short:
             shorten()
-        WHAT[what](lambda **words: _say(id=id, **words), **arguments)
+        WHAT[what](lambda **words: _report(id=id, **words), **arguments)
         os._exit(0)
     except BaseException:
         sys.excepthook(*sys.exc_info())
@@ -163,19 +163,19 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _bury(living: dict[int, int]) -> None:
-    while living:
+def _report_exits(running: dict[int, int]) -> None:
+    while running:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
             return
-        _say(id=living.pop(pid), code=os.waitstatus_to_exitcode(status))
+        _report(id=running.pop(pid), code=os.waitstatus_to_exitcode(status))
 
 
 # What the functions print is a log; the real standard output is ours.
 _answers = os.dup(1)
 
 
-def _say(**words: object) -> None:
+def _report(**words: object) -> None:
     """One write, so that lines of several processes do not mix."""
     os.write(_answers, json.dumps(words).encode() + b"\n")
 

@@ -1,12 +1,12 @@
 """
-The steps of a run, and a gate that holds one of them.
+The steps of a run, and a barrier that holds one of them.
 
-A step is a statement, or the connecting: "scheduler: dispatch_batch 2" is the second of its name on a
-connection of that application name. Held, PostgreSQL has done it and the function does not know yet.
+A step is a statement, or the making of a connection: "scheduler: dispatch_batch 2" is the second of its name on a
+connection of that application name. While a step is held, PostgreSQL has done it and the function does not know yet.
 
-    gate.close_at("ledger: open_run")
-    gate.reached.wait(5)                # strike now
-    gate.open()
+    barrier.hold_at("ledger: open_run")
+    barrier.reached.wait(5)                # make the fault now
+    barrier.release()
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ def name_of(statement: str) -> str:
     return NAMES.get(_shape(statement), statement)
 
 
-class Gate:
-    """Hears of every statement that was answered (see `tests.proxy.Wire`), in all connections of one run."""
+class StatementBarrier:
+    """Sees every statement that was answered (see `tests.proxy.Wire`), in all connections of one run."""
 
     def __init__(self) -> None:
-        self._noting = threading.Lock()
+        self._recording = threading.Lock()
         self._seen: Counter[str] = Counter()
         self._go = threading.Event()
         self._step: str | None = None
@@ -53,28 +53,28 @@ class Gate:
         self.steps: list[str] = []
         self.reached = threading.Event()
 
-    def close_at(self, step: str | None) -> None:
-        """Hold whoever comes to `step` from now on, counting anew; None: nobody."""
-        self.open()
-        with self._noting:
+    def hold_at(self, step: str | None) -> None:
+        """Hold the connection that reaches `step` from now on, counting from zero; None holds none."""
+        self.release()
+        with self._recording:
             self._seen.clear()
             self._go, self.reached, self.steps = threading.Event(), threading.Event(), []
             self._step, self._answer_is_lost = step, False
 
-    def open(self, *, answer_is_lost: bool = False) -> None:
-        """Let it go; or cut its connection, so that nobody ever hears the answer."""
+    def release(self, *, answer_is_lost: bool = False) -> None:
+        """Pass the answer on; or cut the connection, so that the function never receives it."""
         self._answer_is_lost = answer_is_lost
         self._go.set()
 
     def move_to(self, step: str) -> None:
-        """Let it go as far as `step`."""
-        with self._noting:
+        """Release it until it reaches `step`."""
+        with self._recording:
             go, self._go, self.reached, self._step = self._go, threading.Event(), threading.Event(), step
         go.set()
 
     def answered(self, connection: str, statement: str) -> bool:
-        """Whether the answer may be passed on; returns when it is time to."""
-        step = self._noted(connection.removeprefix("reminders-"), statement)
+        """Wait while the step is held; return whether the answer may be passed on."""
+        step = self._record(connection.removeprefix("reminders-"), statement)
         if step != self._step:
             return True
         go = self._go
@@ -82,8 +82,8 @@ class Gate:
         go.wait(PATIENCE)
         return not self._answer_is_lost
 
-    def _noted(self, connection: str, statement: str) -> str:
-        with self._noting:
+    def _record(self, connection: str, statement: str) -> str:
+        with self._recording:
             name = f"{connection}: {name_of(statement)}"
             self._seen[name] += 1
             step = name if self._seen[name] == 1 else f"{name} {self._seen[name]}"

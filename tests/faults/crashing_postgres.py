@@ -16,7 +16,7 @@ import psycopg
 
 from ops.local import cluster
 from ops.local.postgres import Postgres
-from tests.faults.kept import keep, release
+from tests.faults.supervisor import start_supervised, stop_supervised
 from tests.ops.helpers import eventually
 
 
@@ -32,7 +32,7 @@ class CrashingPostgres(Postgres):
         command = shlex.split((data / "postmaster.opts").read_text())
         _crash(data / "postmaster.pid")
         self._release()
-        self._again = keep(command)
+        self._again = start_supervised(command)
         assert eventually(lambda: cluster.ready(data.parent))
 
     def stop(self) -> None:
@@ -41,7 +41,7 @@ class CrashingPostgres(Postgres):
 
     def _release(self) -> None:
         if self._again is not None:
-            release(self._again)
+            stop_supervised(self._again)
             self._again = None
 
 

@@ -1,13 +1,13 @@
 """
-A lane: all that one run needs, so that several can be struck at the same time.
+Everything that one run with a fault needs: functions as processes, a database, a Slack.
 
-    cron ──▶ wire ─┬─ the gate hears ─▶ (PgBouncer ─▶) PostgreSQL, a database of the lane's own
-      └▶ scheduler ┴─▶ wire                Slack: a stand-in that keeps what it was told
+    cron ──▶ wire ─┬─ the barrier sees ─▶ (PgBouncer ─▶) PostgreSQL, a database of its own
+      └▶ scheduler ┴─▶ wire               Slack: a stand-in that keeps what it was sent
 
-The run that is struck goes by way of the gate. Who comes afterwards goes around it, and has a scheduler of his own.
+The run under test connects through the barrier. Later invocations bypass it, and call a scheduler of their own.
 
-Each run finds the same: two ticks have failed and were alerted, so that a further failure is told as a repeat
-and a success as a recovery; three assignments, two of them due, in two batches.
+Each run starts from the same state: two scheduled times have failed and were alerted, so that a further failure is
+reported as a repeat and a success as a recovery; three assignments, two of them due, in two batches.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from ops.local.server import MIGRATOR, Server
 from ops.local.slack import Slack
 from reminders.runs.lock import LOCK_KEY
 from tests.factories import add_assignment, add_run, runs
-from tests.faults.forks import PATIENCE, Fork, Forks, Place
-from tests.faults.gate import Gate
-from tests.faults.pooler import PgBouncer
-from tests.faults.restarted import CrashingPostgres
+from tests.faults.crashing_postgres import CrashingPostgres
+from tests.faults.pgbouncer import PgBouncer
+from tests.faults.processes import PATIENCE, Deployment, Process, Processes
+from tests.faults.statement_barrier import StatementBarrier
 from tests.integration.test_lock import HELD
 from tests.ops.helpers import eventually
 from tests.proxy import Wire
@@ -49,32 +49,34 @@ def event(tick: datetime, attempt: int = 1) -> dict[str, str]:
 TODAY, AGAIN, TOMORROW = event(TICK), event(TICK, 2), event(TICK + timedelta(days=1))
 
 
-class Lane:
-    """Made by `lane`. `pooler`: what the functions reach the server through, or None."""
+class FaultEnvironment:
+    """Made by `fault_environment`. `pooler`: what the functions reach the server through, or None."""
 
-    def __init__(self, server: Server, pooler: PgBouncer | None, database: str, forks: Forks, stack: ExitStack) -> None:
-        self.gate = Gate()
+    def __init__(
+        self, server: Server, pooler: PgBouncer | None, database: str, processes: Processes, stack: ExitStack
+    ) -> None:
+        self.barrier = StatementBarrier()
         self.server, self.pooler = server, pooler
-        self._database, self._forks, self._stack = database, forks, stack
+        self._database, self._processes, self._stack = database, processes, stack
         self.slack = stack.enter_context(Slack())
         others = {"scheduler-token": "token", "slack-webhook": self.slack.webhook}
-        around = {secret: self._dsn(role) for secret, role in ROLES.items()}
-        self._wires = [stack.enter_context(Wire(dsn, self.gate.answered)) for dsn in around.values()]
-        self._around = around | others
-        self._gated = dict(zip(around, [wire.dsn for wire in self._wires], strict=True)) | others
-        self._healthy = self._start_scheduler(self._around)
-        self._scheduler: Fork | None = None
+        direct = {secret: self._dsn(role) for secret, role in ROLES.items()}
+        self._wires = [stack.enter_context(Wire(dsn, self.barrier.answered)) for dsn in direct.values()]
+        self._bypassing = direct | others
+        self._observed = dict(zip(direct, [wire.dsn for wire in self._wires], strict=True)) | others
+        self._healthy = self._start_scheduler(self._bypassing)
+        self._scheduler: Process | None = None
         self.connect()
 
     def connect(self) -> None:
-        """The tables' owner and the superuser, never through the pooler; anew after the server was restarted."""
+        """Connect as the tables' owner and as the superuser, not through the pooler; also after a restart."""
         self.owner, self.superuser = (
             self._stack.enter_context(psycopg.connect(self.server.dsn(user, self._database), autocommit=True))
             for user in (MIGRATOR, self.server.superuser)
         )
 
     def restart_server(self) -> None:
-        """It crashes and comes back."""
+        """Crash PostgreSQL and let it recover."""
         assert isinstance(self.server, CrashingPostgres)
         self.server.restart()
         self.connect()
@@ -83,10 +85,10 @@ class Lane:
         dsn = self.server.dsn(role, self._database)
         return self.pooler.through(dsn) if self.pooler else dsn
 
-    def begin(self) -> None:
-        """As it was before the first run; a call of the run before may still be going on."""
+    def reset(self) -> None:
+        """Restore the state before the first run; wait for calls of the previous case first."""
         assert self.is_quiet("reminders-scheduler", "reminders-lock", "reminders-ledger", "reminders-outbox")
-        self.gate.close_at(None)
+        self.barrier.hold_at(None)
         self.slack.posted.clear()
         self.owner.execute("; ".join(f"DELETE FROM {table}" for table in TABLES).encode())
         for days in (2, 1):
@@ -99,46 +101,47 @@ class Lane:
         """An open assignment, its last contact `gap` days before today's tick."""
         add_assignment(self.owner, gap, today=TICK.date(), assignment_id=assignment_id)
 
-    def cron(self, *, seconds: float = 60.0, short: bool = False) -> Fork:
-        """Begin today's run, by way of the gate."""
-        place = self._cron(self.scheduler(short=short), self._gated)
-        return self._forks.start("cron", place, event=TODAY, seconds=seconds, short=short)
+    def cron(self, *, seconds: float = 60.0, short: bool = False) -> Process:
+        """Start today's run, through the barrier."""
+        deployment = self._cron(self.scheduler(short=short), self._observed)
+        return self._processes.start("cron", deployment, event=TODAY, seconds=seconds, short=short)
 
-    def rounds(self, *events: object) -> Fork:
-        """Begin several, one after the other, around the gate; wait for `ended`."""
-        return self._forks.start("rounds", self._cron(self._healthy, self._around), events=events)
+    def invocations(self, *events: object) -> Process:
+        """Start several invocations, one after the other, bypassing the barrier; wait for `ended`."""
+        return self._processes.start("invocations", self._cron(self._healthy, self._bypassing), events=events)
 
-    def scheduler(self, *, short: bool = False) -> Fork:
-        """That of the run by way of the gate; a new one where there is none."""
+    def scheduler(self, *, short: bool = False) -> Process:
+        """The scheduler behind the barrier; started when there is none."""
         if self._scheduler is None:
-            self._scheduler = self._start_scheduler(self._gated, short=short)
+            self._scheduler = self._start_scheduler(self._observed, short=short)
         return self._scheduler
 
-    def revive_scheduler(self) -> None:
-        """A new process at the URL of the one that was killed, as another environment of a Lambda."""
+    def replace_scheduler(self) -> None:
+        """Start a new process at the URL of the one that was killed, as Lambda starts another environment."""
         assert self._scheduler
         port = int(self._scheduler.url.result(PATIENCE).rpartition(":")[2])
-        self._scheduler = self._start_scheduler(self._gated, port)
+        self._scheduler = self._start_scheduler(self._observed, port)
 
-    def end_scheduler(self) -> None:
-        """Nobody is there any more."""
+    def kill_scheduler(self) -> None:
+        """Kill the scheduler behind the barrier; nothing listens at its URL then."""
         if self._scheduler is not None:
             self._scheduler.kill()
             self._scheduler = None
 
-    def end(self) -> None:
-        self.end_scheduler()
+    def close(self) -> None:
+        """Kill both schedulers."""
+        self.kill_scheduler()
         self._healthy.kill()
 
-    def _start_scheduler(self, secrets: dict[str, str], port: int = 0, *, short: bool = False) -> Fork:
-        place = Place(self._environment("scheduler-database"), secrets)
-        scheduler = self._forks.start("scheduler", place, port=port, short=short)
+    def _start_scheduler(self, secrets: dict[str, str], port: int = 0, *, short: bool = False) -> Process:
+        deployment = Deployment(self._environment("scheduler-database"), secrets)
+        scheduler = self._processes.start("scheduler", deployment, port=port, short=short)
         scheduler.url.result(PATIENCE)
         return scheduler
 
-    def _cron(self, scheduler: Fork, secrets: dict[str, str]) -> Place:
+    def _cron(self, scheduler: Process, secrets: dict[str, str]) -> Deployment:
         url = {"REMINDER_FUNCTION_URL": scheduler.url.result(PATIENCE)}
-        return Place(self._environment("cron-database") | url, secrets)
+        return Deployment(self._environment("cron-database") | url, secrets)
 
     def _environment(self, database_secret: str) -> dict[str, str]:
         return {
@@ -152,11 +155,11 @@ class Lane:
         }
 
     def lock_is_free(self, within: float) -> bool:
-        """Whether it is, or comes to be."""
+        """Whether it is free now, or becomes free within so many seconds."""
         return eventually(lambda: (LOCK_KEY,) not in self.owner.execute(HELD).fetchall(), within)
 
     def is_quiet(self, *names: str) -> bool:
-        """Whether the functions' connections with these application names are gone, or come to be."""
+        """Whether no function has a connection with one of these application names any more, within 5 s."""
 
         def gone() -> bool:
             return not any(name in wire.open for wire in self._wires for name in names)
@@ -164,7 +167,7 @@ class Lane:
         return eventually(gone, 5)
 
     def ledger(self) -> list[tuple[str, int]]:
-        """Every run's status and count, oldest first; an abandoned one says so."""
+        """Every run's status and failure count, oldest first; "abandoned" for a failed run that was rescued."""
         return [(_status(run), run["consecutive_failure_count"]) for run in runs(self.owner)]
 
     def dispatched(self) -> list[tuple[UUID, str]]:
@@ -172,8 +175,8 @@ class Lane:
         query = "SELECT assignment_id, kind FROM notifications ORDER BY assignment_id, kind DESC"
         return self.owner.execute(query).fetchall()
 
-    def dispatched_by_the_dead(self) -> int:
-        """How many notifications a run made after its row was settled."""
+    def dispatched_after_settling(self) -> int:
+        """How many notifications a run inserted after its row was settled."""
         query = (
             "SELECT FROM notifications n JOIN cron_execution_logs r ON r.id = n.run_id AND n.created_at > completed_at"
         )
@@ -190,17 +193,19 @@ def _status(run: dict[str, Any]) -> str:
 
 
 def due(gaps: Mapping[UUID, int] = GAPS) -> list[tuple[UUID, str]]:
-    """What must have been dispatched, by the rule alone: 10 days, 20 days, both inclusive."""
+    """What must have been dispatched, by the thresholds alone: 10 days, 20 days, both inclusive."""
     thresholds = {"reminder": 10, "escalation": 20}
     return [(a, kind) for a, gap in gaps.items() for kind, days in thresholds.items() if gap >= days]
 
 
 @contextmanager
-def lane(server: Server, pooler: PgBouncer | None, template: str, forks: Forks) -> Iterator[Lane]:
-    """A lane on a database of its own."""
-    name = create_database(server, f"lane_{uuid.uuid4().hex[:12]}", template)
+def fault_environment(
+    server: Server, pooler: PgBouncer | None, template: str, processes: Processes
+) -> Iterator[FaultEnvironment]:
+    """A FaultEnvironment on a database of its own."""
+    name = create_database(server, f"faults_{uuid.uuid4().hex[:12]}", template)
     with ExitStack() as stack:
         stack.callback(drop_database, server, name)
-        made = Lane(server, pooler, name, forks, stack)
-        stack.callback(made.end)
+        made = FaultEnvironment(server, pooler, name, processes, stack)
+        stack.callback(made.close)
         yield made

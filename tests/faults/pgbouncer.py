@@ -18,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 from ops.local import cluster
 from ops.local.database import LOGIN_ROLES
 from ops.local.server import Server
-from tests.faults.kept import PATIENCE, keep, release
+from tests.faults.supervisor import PATIENCE, start_supervised, stop_supervised
 from tests.ops.helpers import eventually
 
 
@@ -42,7 +42,7 @@ class PgBouncer:
 
     def restart(self) -> None:
         """At once, whatever its clients are doing."""
-        release(self._keeper)
+        stop_supervised(self._keeper)
         self._start()
 
     def __enter__(self) -> PgBouncer:
@@ -52,13 +52,13 @@ class PgBouncer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        release(self._keeper)
+        stop_supervised(self._keeper)
 
     def _start(self) -> None:
         program = installed()
         assert program
         files = {"pgbouncer.ini": self._settings(), "users": self._users()}
-        self._keeper = keep([program, "{room}/pgbouncer.ini"], files)
+        self._keeper = start_supervised([program, "{room}/pgbouncer.ini"], files)
         assert eventually(self._listens, PATIENCE)
 
     def _listens(self) -> bool:

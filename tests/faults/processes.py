@@ -1,8 +1,8 @@
 """
-The starter's side of `forked.py`: processes to strike at, by handle.
+The client of `process_server.py`: each process as a handle, to kill, pause and resume.
 
-    with Forks() as forks:
-        run = forks.start("cron", place, event=..., seconds=60)
+    with Processes() as processes:
+        run = processes.start("cron", deployment, event=..., seconds=60)
         run.kill()
         run.ended.result(5)                        # -9
 """
@@ -30,7 +30,7 @@ PATIENCE = 30.0  # seconds; the functions' first import may take a few on a busy
 
 
 @dataclass(slots=True)
-class Place:
+class Deployment:
     """Where a function runs: its environment and its secrets."""
 
     environment: dict[str, str]
@@ -38,65 +38,65 @@ class Place:
 
 
 @dataclass(slots=True)
-class Fork:
-    """A process. `said` are its words so far; it has ended when `ended` has its exit code, negative for a signal."""
+class Process:
+    """A process. `reports`: what it reported so far. `ended`: its exit code, negative for a signal."""
 
-    begun: Future[int] = field(default_factory=Future)
+    started: Future[int] = field(default_factory=Future)
     url: Future[str] = field(default_factory=Future)
     ended: Future[int] = field(default_factory=Future)
-    said: list[dict[str, Any]] = field(default_factory=list)
+    reports: list[dict[str, Any]] = field(default_factory=list)
 
     def kill(self) -> None:
-        """SIGKILL, also for one that is frozen; and wait for its end."""
+        """SIGKILL, also for a paused one; wait for its end."""
         self._signal(signal.SIGKILL)
         self.ended.result(PATIENCE)
 
-    def freeze(self) -> None:
-        """SIGSTOP; and wait until it stands, for the kernel takes its time with many threads."""
+    def pause(self) -> None:
+        """SIGSTOP; wait until it has stopped, because the kernel needs some time for many threads."""
         self._signal(signal.SIGSTOP)
-        process = psutil.Process(self.begun.result())
+        process = psutil.Process(self.started.result())
         assert eventually(lambda: process.status() == psutil.STATUS_STOPPED)
 
-    def thaw(self) -> None:
+    def resume(self) -> None:
         """SIGCONT."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: int) -> None:
         if not self.ended.done():
             with suppress(ProcessLookupError):
-                os.kill(self.begun.result(PATIENCE), number)
+                os.kill(self.started.result(PATIENCE), number)
 
-    def hears(self, words: dict[str, Any]) -> None:
-        if "pid" in words:
-            self.begun.set_result(words["pid"])
-        elif "url" in words:
-            self.url.set_result(words["url"])
-        elif "code" in words:
-            self.ended.set_result(words["code"])
+    def receive(self, report: dict[str, Any]) -> None:
+        if "pid" in report:
+            self.started.set_result(report["pid"])
+        elif "url" in report:
+            self.url.set_result(report["url"])
+        elif "code" in report:
+            self.ended.set_result(report["code"])
         else:
-            self.said.append(words)
+            self.reports.append(report)
 
 
-class Forks:
+class Processes:
     """The server's process. Use it in a `with`; may be used by many threads."""
 
     def __init__(self) -> None:
-        self._forks: dict[int, Fork] = {}
+        self._processes: dict[int, Process] = {}
         self._ids = count()
         self._ordering = threading.Lock()
 
-    def start(self, what: str, place: Place, *, short: bool = False, **arguments: object) -> Fork:
-        """Fork `what` (a key of `forked.WHAT`); `short`: see `forked.shorten`."""
-        order = {"what": what, "environment": place.environment, "secrets": place.secrets, "short": short}
+    def start(self, what: str, deployment: Deployment, *, short: bool = False, **arguments: object) -> Process:
+        """Process `what` (a key of `forked.WHAT`); `short`: see `forked.shorten`."""
+        order = {"what": what, "environment": deployment.environment, "secrets": deployment.secrets, "short": short}
         with self._ordering:
-            number, fork = next(self._ids), Fork()
-            self._forks[number] = fork
+            number, fork = next(self._ids), Process()
+            self._processes[number] = fork
             print(json.dumps({"id": number, **order, **arguments}), file=self._orders, flush=True)
         return fork
 
-    def __enter__(self) -> Forks:
+    def __enter__(self) -> Processes:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.forked"],
+            [sys.executable, "-m", "tests.faults.process_server"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if os.environ.get("REMINDERS_SHOW_LOGS") else subprocess.DEVNULL,
@@ -115,5 +115,5 @@ class Forks:
 
     def _listen(self) -> None:
         for line in self._answers:
-            words = json.loads(line)
-            self._forks[words.pop("id")].hears(words)
+            report = json.loads(line)
+            self._processes[report.pop("id")].receive(report)
