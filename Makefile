@@ -15,7 +15,7 @@ empty :=
 READY := .venv/ready-in$(subst /,-,$(subst $(empty) $(empty),_,$(CURDIR)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint build bench bench-cold lock clean
+.PHONY: help setup demo test test-all lint build bench bench-cold lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,8 +35,12 @@ $(READY): requirements-setup.lock requirements-dev.lock pyproject.toml
 demo: setup ## See six days of the service, start to end, on this machine
 	@$(RUN) -m ops.tools.demo
 
-test: setup ## Run all tests
-	@$(RUN) -m pytest -n logical --dist loadfile
+test: setup ## Run the tests, one case for each outcome of a fault
+	@$(RUN) -m pytest -n logical --dist loadfile -m "not matrix"
+
+# The cases of the matrix mostly wait for leases and retries, so there are more workers than cores.
+test-all: test ## Run the tests, then every fault at every step
+	@$(RUN) -m pytest -n 8 -m matrix
 
 lint: setup ## Check format, style, types, import directions, migrations, template and workflows
 	$(RUN) -m ruff format --check .
