@@ -29,7 +29,7 @@ startup.check(CronSettings.read, AlertSettings.read)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
-    Do what `event` asks for (design, section 5).
+    Do what `event` asks for.
 
     The answer has run_id, status, note, assignments_evaluated, reminders_dispatched, assignments_failed and
     duration_ms; a dry run's has would_notify as well. Raise `EventError` for an event that is not known.

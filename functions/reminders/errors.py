@@ -2,7 +2,7 @@
 What can go wrong, as sentences.
 
 Every error that this project raises on purpose is a `ReminderError`. Its text is written by us, so it may
-stand in the ledger, in an alert and in a log: no row values, no names, no DSNs (design, section 5).
+stand in the ledger, in an alert and in a log: no row values, no names, no DSNs (docs/architecture.md#no-personal-data).
 Anything else is a surprise; of a surprise only the class name is told (`safe_message`).
 """
 
@@ -66,11 +66,11 @@ class DateRefused(ReminderError):
 
 
 class TickDone(ReminderError):
-    """A scheduled run of this tick has succeeded; another one has nothing to do (design, rule 6)."""
+    """A scheduled run of this tick has succeeded; another one has nothing to do (docs/architecture.md#one-tick)."""
 
 
 class RunSettledElsewhere(ReminderError):
-    """Another process declared this run over; nothing more may be dispatched for it (design, rule 5)."""
+    """Another process declared this run over; nothing more may be dispatched for it (docs/architecture.md#abandoned)."""
 
 
 class DeadlineExceeded(ReminderError):

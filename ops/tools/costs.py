@@ -2,7 +2,7 @@
 What a deployment costs a month: `python -m ops.tools.costs --assignments 10000`.
 
 Every line is a quantity times a price. Quantities are the template's (memory, alarms, a watchdog's round every 15
-minutes) and the design's ceilings for time (section 8), so that the truth is below them. Prices are AWS' list prices
+minutes) and the ceilings for time in docs/performance.md, so that the truth is below them. Prices are AWS' list prices
 for London (eu-west-2) as they were known when this was written, in US dollars, without tax and without any free
 tier: compare them with AWS' own calculator before a cent matters. What Supabase costs is not in it.
 """
@@ -38,7 +38,7 @@ ADMIN_GB = 1.0
 WATCHDOG_METRICS = 3
 RUN_METRICS = 6
 
-# The design's ceilings, and what was measured where it has none.
+# The ceilings, and what was measured where it has none.
 COLD_START_SECONDS = 2.0
 RUN_SECONDS_AT_LEAST = 1.0
 RUN_SECONDS_A_MILLION = 20.0

@@ -1,5 +1,5 @@
 """
-The ledger under any sequence of good and bad nights, against a model of design rules 5 to 7.
+The ledger under any sequence of good and bad nights, against a model of the rules in docs/architecture.md.
 
 lifecycle.run on real PostgreSQL, with a scheduler that does what the step says. The model knows nothing of
 SQL: it keeps a list of (tick, trigger, status, count) and says what the next row must be.

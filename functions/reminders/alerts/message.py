@@ -1,7 +1,7 @@
 """
 What an alert says: its payload, as it lies in the outbox, and its words, the same for every channel.
 
-Ids, counts, times and safe messages only; no personal data (design, section 5).
+Ids, counts, times and safe messages only; no personal data (docs/architecture.md#no-personal-data).
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ ORDER BY started_at
 -- name: settle_run
 -- One UPDATE by primary key; `status = 'running'` makes it happen once, whoever comes second.
 -- A failure counts one more than the last settled run, unless it is a retry of a scheduled tick that has
--- failed already in this row of failures: one tick is not many failures (design, rules 6 and 7).
+-- failed already in this row of failures: one tick is not many failures (docs/architecture.md#one-tick).
 -- An abandoned run has no duration: nobody knows when it ended.
 WITH before AS (
     SELECT

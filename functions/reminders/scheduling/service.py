@@ -5,7 +5,7 @@ The ReminderSchedulerService, next to the database.
                         └─ the run is no longer 'running': stop, for good
 
 A batch that fails is split in halves until the row that made it fail stands alone. That row is set aside
-and counted, the rest goes through (design, rule 10).
+and counted, the rest goes through (docs/architecture.md#halving).
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The benchmark: the numbers that the design promises, measured side by side in one run."""
+"""The benchmark: the numbers that docs/performance.md promises, measured side by side in one run."""

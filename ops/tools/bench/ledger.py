@@ -1,4 +1,4 @@
-"""Lock, ledger insert, settling, newest rows: on a ledger of a million rows, against the design's section 8."""
+"""Lock, ledger insert, settling, newest rows: on a ledger of a million rows, beside their limits."""
 
 from __future__ import annotations
 

@@ -292,7 +292,7 @@ def test_deliverer_that_is_frozen(
 
 
 def test_outbox_that_cannot_be_read(outbox: Outbox, runner: Connection) -> None:
-    """Delivering raises nothing (design, rule 12): a lost connection is logged."""
+    """Delivering raises nothing: a lost connection is logged."""
     runner.close()
     with captured_log() as log:
         outbox.deliver(runner)

@@ -112,7 +112,7 @@ def call(service: FakeService, http: httpx.Client) -> Iterator[Call]:
 
 
 def test_request_on_the_wire(service: FakeService, call: Call) -> None:
-    """Path, token and body are what the design says."""
+    """Path, token and body are what the service accepts."""
     assert Progress(7, 3, 1, None) == call()
     ((path, headers, body),) = service.requests
     assert ("/runs", "Bearer s3cret") == (path, headers["authorization"])
