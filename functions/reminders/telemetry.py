@@ -14,12 +14,20 @@ import warnings
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from reminders.text import ascii_json
+
 # Powertools' own variables: two deployments in one account must not count into the same metric, or one
 # that works would hide one that does not.
 SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME") or "assignment-reminders"
 NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or "AssignmentReminders"
 
-logger = Logger(service=SERVICE)
+
+def _log_line(line: object) -> str:
+    """ASCII: a reader's terminal acts on no character of it, and no viewer breaks the line in two."""
+    return ascii_json(line, default=str, separators=(",", ":"))
+
+
+logger = Logger(service=SERVICE, json_serializer=_log_line)
 metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 
 # httpx logs every request's URL at INFO, and a webhook's URL is a secret; botocore logs every answer at DEBUG,

@@ -76,4 +76,4 @@ def _raised(log: str) -> str:
         told = json.loads(log.splitlines()[-1])
         return f"{told['errorType']}: {told['errorMessage']}"
     except (IndexError, ValueError, KeyError, TypeError):
-        return "the function ended without a word"
+        return "the function exited without an error message"

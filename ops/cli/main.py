@@ -17,7 +17,7 @@ import click
 
 from ops.cli import errors
 from ops.cli.errors import CliError
-from ops.cli.output import err
+from ops.cli.output import err, styled
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Learn": ("demo", "local"),
@@ -32,7 +32,7 @@ Operate the assignment reminders: the daily job that reminds mentors, and its le
 \b
 First steps, on this machine and without an account:
   reminders local up               a whole stack with generated data, until Ctrl-C
-  reminders status                 (in a second terminal) how it is
+  reminders status                 (in a second terminal) is it healthy?
   reminders run                    the day's run, now
   reminders logs                   what it did
 
@@ -117,16 +117,10 @@ def run() -> None:
 
 
 def _say(error: CliError) -> int:
-    err().print(f"[red]{_escaped(str(error))}[/]", soft_wrap=True)
+    err().print(styled(str(error), "red"), soft_wrap=True)
     if error.hint:
-        err().print(_escaped(error.hint), soft_wrap=True)
+        err().print(error.hint, soft_wrap=True)
     return error.code
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
 
 
 def _help_of(error: click.UsageError) -> str:

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import FrameType
 
 import click
-from rich.markup import escape
 
 from ops.cli import local_state, output
 from ops.cli.errors import DONE, UNREACHABLE, CliError
@@ -101,14 +100,16 @@ class _Ended:
 
 def _greet(state: local_state.LocalState, assignments: int) -> None:
     console = output.out()
-    console.print(f"[bold]The local stack is up[/], with {assignments:,} assignments in 6 organisations.\n")
+    console.print(output.styled("The local stack is up", "bold"), f"with {assignments:,} assignments in 6 organisations.")
+    console.print()
     console.print(output.pairs(state.addresses.items()))
-    console.print("\nIn another terminal: reminders status | run | logs | plan | doctor | local psql")
+    console.print()
+    console.print("In another terminal: reminders status | run | logs | plan | doctor | local psql")
     console.print("Ctrl-C ends it all. Alerts appear here:")
 
 
 def _tell_alert(channel: str, text: str) -> None:
-    output.out().print(f"{datetime.now():%H:%M:%S} {channel}: {escape(text)}", soft_wrap=True)
+    output.out().print(f"{datetime.now():%H:%M:%S} {channel}: {text}", soft_wrap=True)
 
 
 def _psql() -> str:

@@ -6,7 +6,6 @@ import time
 from dataclasses import asdict
 
 import click
-from rich.text import Text
 
 from ops.cli import ledger, options, output
 from ops.cli.targets import Target
@@ -21,7 +20,7 @@ COLUMNS = [
     "status",
     "seen",
     "sent",
-    "set aside",
+    "not processed",
     "ms",
     "failures",
     "note or error",
@@ -78,7 +77,7 @@ def _row(run: Run) -> list[object]:
         run.started_at,
         f"{run.scheduled_for:%m-%d %H:%M}",
         run.trigger_source,
-        Text(run.status, style=COLOURS[run.status]),
+        output.styled(run.status, COLOURS[run.status]),
         run.assignments_evaluated,
         run.reminders_dispatched,
         run.assignments_failed,

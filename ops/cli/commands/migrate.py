@@ -58,4 +58,4 @@ def _apply(target: Target, yes: bool) -> None:
         said = migrate(url)
     for line in said.splitlines():
         if line.strip():
-            output.err().print(f"  {line}", soft_wrap=True, markup=False)
+            output.err().print(f"  {line}", soft_wrap=True)

@@ -62,9 +62,9 @@ def _tell(summary: dict[str, Any], as_json: bool) -> None:
         return
     console = output.out()
     note = f" ({summary['note']})" if summary["note"] else ""
-    console.print(f"[bold]{summary['status']}[/]{note}")
+    console.print(output.styled(summary["status"], "bold"), note, sep="")
     names = ("run_id", "assignments_evaluated", "reminders_dispatched", "assignments_failed", "duration_ms")
-    console.print(output.pairs([(name.replace("_", " "), output.cell(summary[name])) for name in names]))
+    console.print(output.pairs([(name.replace("_", " "), summary[name]) for name in names]))
     planned = summary.get("would_notify")
     if planned:
         columns = ("kind", "gap_days", "assignment_id", "recipient_id")

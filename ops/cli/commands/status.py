@@ -1,4 +1,4 @@
-"""`reminders status`: how it is, in one look and in one exit code."""
+"""`reminders status`: is the service healthy? In one look and in one exit code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ops.cli.targets import Target
 @options.as_json
 def command(target: Target, as_json: bool) -> int:
     """
-    How it is: last success, next tick, lock, alerts.
+    Is the service healthy? Last success, next tick, lock, alerts.
 
     Problems come with what to do about them. The exit code is for monitors: 0 healthy, 1 something is wrong, 3 the
     database cannot be reached.
@@ -81,13 +81,16 @@ def _facts_as_json(facts: Facts) -> dict[str, Any]:
 
 def _show(target: Target, facts: Facts, found: list[health.Finding]) -> None:
     console = output.out()
-    mark = "[green]healthy[/]" if health.is_healthy(found) else "[bold red]not healthy[/]"
-    console.print(f"[bold]{target.title}[/]: {mark}\n")
+    healthy = health.is_healthy(found)
+    mark = output.styled("healthy" if healthy else "not healthy", "green" if healthy else "bold red")
+    console.print(output.styled(f"{target.title}:", "bold"), mark)
+    console.print()
     console.print(output.pairs(_lines(facts)), soft_wrap=True)
     for finding in found:
         sign, colour = ("✗", "red") if finding.level == "problem" else ("•", "yellow")
-        console.print(f"\n[{colour}]{sign}[/] {finding.what}", soft_wrap=True)
-        console.print(f"  [dim]do:[/] {finding.fix}", soft_wrap=True)
+        console.print()
+        console.print(output.styled(sign, colour), finding.what, soft_wrap=True)
+        console.print(" ", output.styled("do:", "dim"), finding.fix, soft_wrap=True)
 
 
 def _lines(facts: Facts) -> list[tuple[str, str]]:

@@ -71,7 +71,7 @@ def app_tables(it: Examination) -> Iterator[Finding]:
             if actual not in kinds:
                 wrong = True
                 what = f"{table}.{column} is {actual or 'missing'}, we rely on {' or '.join(kinds)}"
-                yield problem(what, "Add or change it by a migration of the app's; ours assume it.")
+                yield problem(what, "Add or change it by a migration of the app's; our migrations need this column with this type.")
     if not wrong:
         yield ok("all columns we rely on are there")
 
@@ -125,4 +125,4 @@ def statement_timeouts(it: Examination) -> Iterator[Finding]:
         )
     if not harmful:
         others = ", ".join(f"{role}: {text}" for role, text in rows)
-        yield ok(f"nothing cuts a run short{f' ({others})' if others else ''}")
+        yield ok(f"no setting is harmful{f' ({others})' if others else ''}")

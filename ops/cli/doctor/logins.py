@@ -52,7 +52,7 @@ def scheduler_token(it: Examination) -> Iterator[Finding]:
     elif min(map(len, tokens)) < SHORTEST_TOKEN:
         yield problem(f"shorter than {SHORTEST_TOKEN} characters", "`openssl rand -base64 48`, into the secret.")
     else:
-        yield ok("one long token for both ends")
+        yield ok("cron and scheduler share one token, long enough")
 
 
 def alert_channels(it: Examination) -> Iterator[Finding]:
@@ -60,7 +60,7 @@ def alert_channels(it: Examination) -> Iterator[Finding]:
     topic, slack = environment.get("ALERT_TOPIC_ARN"), environment.get("SLACK_WEBHOOK_SECRET")
     if not topic and not slack:
         yield problem(
-            "none is configured, so nobody is told of a failure", "Set ALERT_TOPIC_ARN or SLACK_WEBHOOK_SECRET."
+            "none is configured, so no failure is reported", "Set ALERT_TOPIC_ARN or SLACK_WEBHOOK_SECRET."
         )
     if slack:
         parts = urlsplit(it.secret(slack))
@@ -123,4 +123,4 @@ def _as_it_is(connection: Connection, role: str, found: dict[str, Any]) -> Itera
     tls = "with TLS" if connection.pgconn.ssl_in_use else "without TLS, on loopback"
     if not connection.pgconn.ssl_in_use and found.get("host", "") not in LOOPBACK:
         yield problem("the connection has no TLS", "Use sslmode=require, or verify-full.")
-    yield ok(f"connects {through}, {tls}, port {found.get('port') or 5432}, prepares nothing")
+    yield ok(f"connects {through}, {tls}, port {found.get('port') or 5432}, uses no prepared statements")
