@@ -29,7 +29,7 @@ def printable(text: str) -> str:
 
 
 def ascii_json(value: object, **options: Any) -> str:
-    """`value` as JSON in printable ASCII; `options` are those of `json.dumps`. DEL is ASCII that JSON leaves as it is."""
+    """`value` as JSON in printable ASCII; `options` are those of `json.dumps`, which leaves DEL as it is."""
     return json.dumps(value, **options).replace("\x7f", "\\u007f")
 
 

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
+from ops.cli.output import err, styled
 from ops.cli.targets import Asked, Target, choose
 
 P = ParamSpec("P")
@@ -21,16 +22,20 @@ yes = click.option("--yes", is_flag=True, help="Do not ask; for scripts.")
 def with_target(command: Callable[..., R]) -> Callable[..., R]:
     """Adds the options that choose a target; the command gets `target` instead of them."""
 
-    @click.option("--stack", metavar="NAME", help="A deployed stack [env REMINDERS_STACK]; else the local one.")
-    @click.option("--database", metavar="URI", help="Its database, as the operator [env DATABASE_URL].")
+    @click.option("--stack", metavar="NAME", help="A deployed stack [env REMINDERS_STACK].")
+    @click.option("--local", is_flag=True, help="The stack of `reminders local up`.")
+    @click.option(
+        "--database", "--database-url", metavar="URI", help="The database, as the operator [env DATABASE_URL]."
+    )
     @click.option(
         "--database-secret",
         metavar="NAME",
         help="The same from Secrets Manager [env REMINDERS_DATABASE_SECRET].",
     )
     @functools.wraps(command)
-    def chosen(*, stack: str | None, database: str | None, database_secret: str | None, **rest: Any) -> R:
-        target: Target = choose(Asked(stack, database, database_secret))
+    def chosen(*, stack: str | None, local: bool, database: str | None, database_secret: str | None, **rest: Any) -> R:
+        target: Target = choose(Asked(stack, database, database_secret, local))
+        err().print(styled(f"Target: {target.title} ({target.chosen_by}).", "dim"), soft_wrap=True)
         return command(target=target, **rest)
 
     return chosen

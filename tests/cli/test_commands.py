@@ -50,7 +50,7 @@ def test_status_of_a_healthy_stack(operated: Operated) -> None:
         "undelivered_alerts",
     } <= told.keys()
     shown = operated.run("status")
-    assert (0, "") == (shown.returncode, shown.stderr)
+    assert (0, "Target: local stack (it is running).\n") == (shown.returncode, shown.stderr)
     assert "local stack: healthy" in shown.stdout
 
 

@@ -103,7 +103,7 @@ def test_a_lock_without_a_run(site: Site, as_role: AsRole) -> None:
 def test_a_tick_that_nobody_ran(site: Site) -> None:
     """Two days without a success, and the schedule enabled all the time."""
     succeeded(site, "2 days")
-    facts = _at(gather(site.target), gather(site.target).overview.now + timedelta(days=1))
+    facts = _at(gather(site.target), gather(site.target).overview.now + timedelta(days=2))
     assert ["late"] == [finding.name for finding in health.findings(facts)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -26,7 +27,7 @@ def command() -> None:
     The whole stack on this machine: PostgreSQL, AWS, the functions.
 
     No account, no Docker, no root; nothing of it is left at the end. While it runs, every other command works on it
-    unless --stack names a deployed one.
+    unless --stack or DATABASE_URL names something else.
     """
 
 
@@ -54,15 +55,15 @@ def up(assignments: int, days: int) -> int:
 @command.command("down")
 def down() -> int:
     """End a local stack that runs in another terminal."""
-    state = local_state.read()
-    if state is None:
+    pid = local_state.running_pid()
+    if pid is None:
         output.out().print("No local stack is running.")
         return DONE
-    os.kill(state.pid, signal.SIGTERM)
+    os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while local_state.read() is not None:
+    while local_state.running_pid() is not None:
         if time.monotonic() > deadline:
-            raise CliError(f"Process {state.pid} was told to end and has not.")
+            raise CliError(f"Process {pid} was told to end and has not.")
         time.sleep(0.1)
     output.out().print("Ended.")
     return DONE
@@ -76,12 +77,26 @@ def psql(arguments: tuple[str, ...]) -> int:
 
     To be another role there: SET ROLE cron_runner.
     """
+    # By environment: arguments can be read by every local user.
+    environment = {**os.environ, **_libpq(_running().database_url)}
+    return subprocess.run([_psql(), *arguments], env=environment, check=False).returncode
+
+
+@command.command("env")
+def env() -> None:
+    """
+    Print DATABASE_URL of its database for a shell: eval "$(reminders local env)".
+
+    With it, whatever is written for a deployed stack with `psql "$DATABASE_URL"` works on the local one.
+    """
+    click.echo(f"export DATABASE_URL={shlex.quote(_running().database_url)}")
+
+
+def _running() -> local_state.LocalState:
     state = local_state.read()
     if state is None:
         raise CliError("No local stack is running.", "Start one with `reminders local up`.", UNREACHABLE)
-    # By environment: arguments can be read by every local user.
-    environment = {**os.environ, **_libpq(state.database_url)}
-    return subprocess.run([_psql(), *arguments], env=environment, check=False).returncode
+    return state
 
 
 class _Ended:
@@ -100,7 +115,9 @@ class _Ended:
 
 def _greet(state: local_state.LocalState, assignments: int) -> None:
     console = output.out()
-    console.print(output.styled("The local stack is up", "bold"), f"with {assignments:,} assignments in 6 organisations.")
+    console.print(
+        output.styled("The local stack is up", "bold"), f"with {assignments:,} assignments in 6 organisations."
+    )
     console.print()
     console.print(output.pairs(state.addresses.items()))
     console.print()

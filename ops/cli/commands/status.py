@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -11,6 +12,8 @@ from ops.cli import health, ledger, options, output, schedules
 from ops.cli.errors import DONE, UNHEALTHY, CliError, of_aws
 from ops.cli.health import Facts
 from ops.cli.targets import Target
+
+Answer = TypeVar("Answer")
 
 
 @click.command("status")
@@ -20,8 +23,8 @@ def command(target: Target, as_json: bool) -> int:
     """
     Is the service healthy? Last success, next tick, lock, alerts.
 
-    Problems come with what to do about them. The exit code is for monitors: 0 healthy, 1 something is wrong, 3 the
-    database cannot be reached.
+    Invocations that failed and left no row in the ledger are counted as well. Problems come with what to do about them.
+    The exit code is for monitors: 0 healthy, 1 something is wrong, 3 the database cannot be reached as the operator.
     """
     facts = gather(target)
     found = health.findings(facts)
@@ -43,20 +46,24 @@ def gather(target: Target) -> Facts:
         holder = ledger.holder(connection)
         if holder is None and running:
             running = ledger.running(connection)
-    schedule, unasked = ask_schedule(target)
-    return Facts(overview, running, holder, schedule, unasked)
+        since = overview.last_success_at or overview.now - health.LONGEST_PAUSE
+        failures, failures_unasked = ask(lambda: target.failures(since))
+        failed_rows = ledger.failed_since(connection, since)
+    schedule, unasked = ask(lambda: schedules.read(target))
+    why = unasked and f"The schedule was not read. {unasked}"
+    return Facts(overview, running, holder, schedule, why, failures, failures_unasked, failed_rows)
 
 
-def ask_schedule(target: Target) -> tuple[schedules.Schedule | None, str | None]:
-    """The schedule, or why it is not known."""
+def ask(question: Callable[[], Answer]) -> tuple[Answer | None, str | None]:
+    """What AWS answers, or why it is not known."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        return schedules.read(target), None
+        return question(), None
     except (BotoCoreError, ClientError) as error:
-        return None, f"The schedule was not read. {of_aws(error)}"
+        return None, str(of_aws(error))
     except CliError as error:
-        return None, f"The schedule was not read. {error}"
+        return None, str(error)
 
 
 def found_as_json(found: list[health.Finding]) -> list[dict[str, Any]]:
@@ -76,6 +83,8 @@ def _facts_as_json(facts: Facts) -> dict[str, Any]:
         "running": [asdict(run) for run in facts.running],
         "lock": facts.holder and asdict(facts.holder),
         "undelivered_alerts": seen.undelivered,
+        "failed_invocations": facts.failures and facts.failures.count,
+        "failed_invocations_recorded": facts.failed_rows,
     }
 
 

@@ -71,7 +71,10 @@ def app_tables(it: Examination) -> Iterator[Finding]:
             if actual not in kinds:
                 wrong = True
                 what = f"{table}.{column} is {actual or 'missing'}, we rely on {' or '.join(kinds)}"
-                yield problem(what, "Add or change it by a migration of the app's; our migrations need this column with this type.")
+                yield problem(
+                    what,
+                    "Add or change it by a migration of the app's: ours need this column with this type.",
+                )
     if not wrong:
         yield ok("all columns we rely on are there")
 

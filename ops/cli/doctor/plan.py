@@ -44,14 +44,14 @@ def examine(target: Target) -> Iterator[tuple[Check, list[Finding]]]:
 
 
 def _connect(it: Examination, stack: ExitStack) -> Finding | None:
-    from reminders.errors import ReminderError
+    from reminders.errors import DatabaseUnavailable, ReminderError
 
     try:
         it.connection = stack.enter_context(it.target.connect())
+    except DatabaseUnavailable as error:
+        return problem(str(error), error.hint or "Is the project paused? Supabase's dashboard shows it.")
     except ReminderError as error:
-        return problem(
-            str(error), "Is it paused in Supabase's dashboard? Else compare DATABASE_URL with its Connect page."
-        )
+        return problem(str(error), "Compare DATABASE_URL with Supabase's Connect page.")
     except CliError as error:
         return problem(str(error), error.hint)
     except Exception as error:
@@ -87,4 +87,6 @@ def _of(error: Exception) -> Finding:
         return problem(ours.describe(error), "Are the migrations applied? `reminders migrate --check`.")
     if isinstance(error, ReminderError):
         return problem(str(error), "Are the migrations applied? `reminders migrate --check`.")
-    raise error
+    return problem(
+        f"unexpected {type(error).__name__}", "This is a defect of the check itself; the others still count."
+    )
