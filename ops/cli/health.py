@@ -38,7 +38,7 @@ class Facts:
     holder: Holder | None = None
     schedule: Schedule | None = None
     unasked: str | None = None
-    failures: Failures | None = Failures()
+    failures: Failures | None = field(default_factory=Failures)
     failures_unasked: str | None = None
     failed_rows: int = 0
 

@@ -119,6 +119,9 @@ class Target(ABC):
 
         from reminders import database
 
+        # libpq sends it when it connects, and so it overrules what ALTER DATABASE or ALTER ROLE ... SET says: psycopg
+        # reads no other style.
+        os.environ["PGDATESTYLE"] = "ISO"
         with closing(database.connect(self.database_url(), name="reminders-cli")) as connection:
             yield connection
 

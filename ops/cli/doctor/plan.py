@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from ops.cli.doctor import cloud, database, logins, rights
+from ops.cli.doctor import cloud, database, logins, rights, role_settings, shapes
 from ops.cli.doctor.examination import Check, Examination, Finding, Skipped, problem
 from ops.cli.errors import CliError, of_aws
 from ops.cli.targets import Target
@@ -17,10 +17,11 @@ CHECKS = (
     Check("clock skew", database.clock_skew),
     Check("migrations", database.migrations),
     Check("app's tables", database.app_tables),
+    Check("shapes", shapes.compare),
     Check("roles", rights.roles),
     Check("grants", rights.grants),
     Check("row level security", rights.row_level_security),
-    Check("statement timeouts", database.statement_timeouts),
+    Check("statement timeouts", role_settings.role_settings),
     *(Check(f"login of {role}", logins.login_of(role)) for role in OUR_ROLES),
     Check("scheduler token", logins.scheduler_token),
     Check("alert channels", logins.alert_channels),
