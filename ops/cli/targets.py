@@ -120,8 +120,8 @@ class Target(ABC):
         from reminders import database
 
         # libpq sends it when it connects, and so it overrules what ALTER DATABASE or ALTER ROLE ... SET says: psycopg
-        # reads no other style.
-        os.environ["PGDATESTYLE"] = "ISO"
+        # reads no other style. Exactly this one, for dbmate sees it too, and its driver takes no other.
+        os.environ["PGDATESTYLE"] = "ISO, MDY"
         with closing(database.connect(self.database_url(), name="reminders-cli")) as connection:
             yield connection
 

@@ -161,6 +161,41 @@ def test_roles_prints_sql_that_gives_the_login_and_no_password(operated: Operate
         assert ("cron_runner",) == connection.execute("SELECT current_user::text").fetchone()
 
 
+def test_roles_by_psql_on_the_local_stack(operated: Operated) -> None:
+    """As the runbook has it for production: DATABASE_URL of the local stack, and the SQL through psql."""
+    script = 'eval "$(reminders local env)"; reminders roles --from-secrets | psql -v ON_ERROR_STOP=1 "$DATABASE_URL"'
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        env=operated.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (0, 3) == (done.returncode, done.stdout.count("ALTER ROLE")), done.stderr
+
+
+def test_the_log_of_the_scheduler_is_kept(operated: Operated) -> None:
+    """Of an assignment without a coordinator the id stands there, and `reminders logs --functions` shows it."""
+    with psycopg.connect(
+        json.loads((operated.state / "local.json").read_text())["database_url"], autocommit=True
+    ) as owner:
+        row = owner.execute(
+            "INSERT INTO public.assignments (org_id, peer_mentor_id, assigned_at)"
+            " VALUES (gen_random_uuid(), gen_random_uuid(), now() - interval '90 days') RETURNING id::text"
+        ).fetchone()
+        assert row
+        try:
+            operated.json("run")
+            told = operated.say("logs", "--functions", "--json").out
+            finding = operated.json("status")["findings"][0]
+        finally:
+            owner.execute("DELETE FROM public.assignments WHERE id = %s", row)
+            operated.json("run")
+    assert row[0] in told
+    assert ("note", "not_processed") == (finding["level"], finding["name"])
+    assert "could not process 1 assignment." in finding["what"]
+
+
 def test_doctor_finds_nothing_on_a_healthy_stack(operated: Operated) -> None:
     """Every check answers, and none complains."""
     told = operated.json("doctor")
