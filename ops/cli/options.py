@@ -20,7 +20,17 @@ yes = click.option("--yes", is_flag=True, help="Do not ask; for scripts.")
 
 
 def with_target(command: Callable[..., R]) -> Callable[..., R]:
-    """Adds the options that choose a target; the command gets `target` instead of them."""
+    """Adds the options that choose a target; the command gets `target` instead of them, and its name is printed."""
+
+    @functools.wraps(command)
+    def chosen(*, target: Callable[[], Target], **rest: Any) -> R:
+        return command(target=target(), **rest)
+
+    return with_target_if_needed(chosen)
+
+
+def with_target_if_needed(command: Callable[..., R]) -> Callable[..., R]:
+    """The same for a command that can do without: its `target` is chosen and printed when it is called."""
 
     @click.option("--stack", metavar="NAME", help="A deployed stack [env REMINDERS_STACK].")
     @click.option("--local", is_flag=True, help="The stack of `reminders local up`.")
@@ -33,12 +43,15 @@ def with_target(command: Callable[..., R]) -> Callable[..., R]:
         help="The same from Secrets Manager [env REMINDERS_DATABASE_SECRET].",
     )
     @functools.wraps(command)
-    def chosen(*, stack: str | None, local: bool, database: str | None, database_secret: str | None, **rest: Any) -> R:
-        target: Target = choose(Asked(stack, database, database_secret, local))
-        err().print(styled(f"Target: {target.title} ({target.chosen_by}).", "dim"), soft_wrap=True)
+    def asking(*, stack: str | None, local: bool, database: str | None, database_secret: str | None, **rest: Any) -> R:
+        def target() -> Target:
+            found = choose(Asked(stack, database, database_secret, local))
+            err().print(styled(f"Target: {found.title} ({found.chosen_by}).", "dim"), soft_wrap=True)
+            return found
+
         return command(target=target, **rest)
 
-    return chosen
+    return asking
 
 
 class Day(click.ParamType[date]):

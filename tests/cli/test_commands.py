@@ -161,6 +161,16 @@ def test_roles_prints_sql_that_gives_the_login_and_no_password(operated: Operate
         assert ("cron_runner",) == connection.execute("SELECT current_user::text").fetchone()
 
 
+def test_roles_of_a_password_from_standard_input(operated: Operated) -> None:
+    """As docs/deploy.md makes the logins: no stack is needed, and the password is not in what is printed."""
+    script = "echo a-long-enough-password | reminders roles --role cron_runner --stdin"
+    environment = {**operated.environment, "REMINDERS_STATE_DIR": "/nowhere"}
+    done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert (0, "") == (done.returncode, done.stderr)
+    assert done.stdout.startswith("ALTER ROLE cron_runner LOGIN PASSWORD 'SCRAM-SHA-256$4096:")
+    assert "a-long-enough-password" not in done.stdout
+
+
 def test_roles_by_psql_on_the_local_stack(operated: Operated) -> None:
     """As the runbook has it for production: DATABASE_URL of the local stack, and the SQL through psql."""
     script = 'eval "$(reminders local env)"; reminders roles --from-secrets | psql -v ON_ERROR_STOP=1 "$DATABASE_URL"'
