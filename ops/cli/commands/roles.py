@@ -38,9 +38,7 @@ def command(target: Callable[[], Target], role: tuple[str, ...], from_secrets: b
     if from_stdin and (from_secrets or len(chosen) != 1):
         raise CliError("--stdin gives one password.", "Name one --role, and leave out --from-secrets.", WRONG_USE)
     if not (from_secrets or from_stdin) and not sys.stdin.isatty():
-        raise CliError(
-            "Passwords are asked for, and there is no terminal.", "Say --from-secrets or --stdin.", WRONG_USE
-        )
+        raise CliError("Passwords are asked for; there is no terminal.", "Say --from-secrets or --stdin.", WRONG_USE)
     secrets = target() if from_secrets else None
     for name in chosen:
         if secrets:
