@@ -6,6 +6,7 @@ One logger for all rooms, so that the `run_id` that a run appends stands on ever
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import traceback
@@ -13,8 +14,6 @@ import warnings
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-
-from reminders.text import ascii_json
 
 # Powertools' own variables: two deployments in one account must not count into the same metric, or one
 # that works would hide one that does not.
@@ -24,7 +23,7 @@ NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or "AssignmentReminde
 
 def _log_line(line: object) -> str:
     """ASCII: a reader's terminal acts on no character of it, and no viewer breaks the line in two."""
-    return ascii_json(line, default=str, separators=(",", ":"))
+    return json.dumps(line, default=str, separators=(",", ":"))
 
 
 logger = Logger(service=SERVICE, json_serializer=_log_line)

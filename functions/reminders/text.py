@@ -8,9 +8,7 @@ bidirectional overrides. Text is made printable where it enters, and once more w
 
 from __future__ import annotations
 
-import json
 import unicodedata
-from typing import Any
 
 # Unicode, "General Category": control, format, surrogate, line separator, paragraph separator.
 _UNSAFE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -26,11 +24,6 @@ def is_printable(text: str) -> bool:
 def printable(text: str) -> str:
     """`text` on one line: line breaks and tabs as spaces, every other unsafe character as its escape (`\\x1b`)."""
     return "".join(_escaped(character) if _is_unsafe(character) else character for character in text)
-
-
-def ascii_json(value: object, **options: Any) -> str:
-    """`value` as JSON in printable ASCII; `options` are those of `json.dumps`, which leaves DEL as it is."""
-    return json.dumps(value, **options).replace("\x7f", "\\u007f")
 
 
 def _is_unsafe(character: str) -> bool:

@@ -7,6 +7,7 @@ colour, no spinner, and no question: what would be asked is refused, with the op
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.cli.errors import NOT_CONFIRMED, CliError
-from reminders.text import ascii_json, printable
+from reminders.text import printable
 
 WIDTH_WITHOUT_TERMINAL = 120
 
@@ -55,7 +56,7 @@ def styled(text: str, style: str) -> Text:
 
 def show_json(value: object) -> None:
     """One JSON value in ASCII: indented for eyes, on one line for a pipe. Times are ISO 8601 in UTC."""
-    click.echo(ascii_json(value, default=_plain, indent=2 if sys.stdout.isatty() else None))
+    click.echo(json.dumps(value, default=_plain, indent=2 if sys.stdout.isatty() else None))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:

@@ -7,12 +7,12 @@ JSON and `kind` there for filter policies.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from reminders.alerts.channels import ChannelError
 from reminders.alerts.message import Alert
-from reminders.text import ascii_json
 
 # Amazon SNS API Reference, "Publish": ASCII, no line breaks, fewer than 100 characters.
 SUBJECT_LIMIT = 99
@@ -52,7 +52,7 @@ class SnsChannel:
                 MessageAttributes={
                     "kind": _string(alert.kind),
                     "job_name": _string(alert.job_name),
-                    "payload": _string(ascii_json(alert.payload())),
+                    "payload": _string(json.dumps(alert.payload())),
                 },
             )
         except Exception as error:
