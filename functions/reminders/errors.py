@@ -46,7 +46,15 @@ class DatabaseError(ReminderError):
 
 
 class DatabaseUnavailable(DatabaseError):
-    """No connection, or the connection is gone. A retry may help."""
+    """
+    No connection, or the connection is gone. A retry may help.
+
+    `hint` says what an operator can do about it, where that is known.
+    """
+
+    def __init__(self, message: str, sqlstate: str | None = None, hint: str = "") -> None:
+        super().__init__(message, sqlstate)
+        self.hint = hint
 
 
 class IdentityError(ReminderError):

@@ -41,6 +41,11 @@ SELECT id, started_at, scheduled_for FROM cron_execution_logs
 WHERE status = 'running' AND job_name = %(job_name)s
 ORDER BY started_at
 
+-- name: failed_since
+-- A failed invocation has such a row, unless it could not reach the ledger.
+SELECT count(*) FROM public.cron_execution_logs
+WHERE job_name = %(job_name)s AND status IN ('failed', 'running') AND started_at >= %(since)s
+
 -- name: lock_holder
 -- The key as two halves, as pg_locks shows it; objsubid 1 says that it is one bigint.
 -- since and client are hidden from a role that may not see the holder's statistics.

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reminders.alerts.policy import Kind
+from reminders.text import printable
 
 RUNBOOK = "docs/operations/cron-reminder-runbook.md"
 
@@ -46,8 +47,8 @@ class Alert:
     def headline(self) -> str:
         """One line, no more than some 100 characters."""
         if self.kind == "failure" and not self.consecutive_failure_count:
-            return f"{self.job_name}: a run could not even begin"
-        return f"{self.job_name}: {_HEADLINES[self.kind].format(**asdict(self))}"
+            return printable(f"{self.job_name}: a run could not even begin")
+        return printable(f"{self.job_name}: {_HEADLINES[self.kind].format(**asdict(self))}")
 
     @property
     def last_success(self) -> str:
@@ -55,7 +56,7 @@ class Alert:
         return f"Last successful run: {_readable(self.last_success_at) or 'none on record'}"
 
     def details(self) -> list[tuple[str, str]]:
-        """Label and value of what is known, in reading order."""
+        """Label and printable value of what is known, in reading order."""
         told = [
             ("Error", self.error_message),
             ("Consecutive failures", str(self.consecutive_failure_count) if self.consecutive_failure_count else None),
@@ -64,7 +65,7 @@ class Alert:
             ("Schedule", self.schedule),
             ("Run", self.run_id),
         ]
-        return [(label, value) for label, value in told if value]
+        return [(label, printable(value)) for label, value in told if value]
 
     def text(self) -> str:
         """The whole message as plain text."""

@@ -26,7 +26,7 @@ BATCH = PLAN_LIMIT // 2
 @options.as_json
 def command(target: Target, as_of: date | None, as_json: bool) -> None:
     """
-    Who would be notified on a day: counts an organisation.
+    Who would be notified on a day: counts per organisation.
 
     Asks the database with the scheduler's own statement, in transactions that cannot write.
     """
@@ -71,4 +71,4 @@ def _tell(day: date, evaluated: int, failed: int, rows: list[tuple[UUID, int, in
     if rows:
         console.print(output.table(["organisation", "reminders", "escalations"], rows))
     if failed:
-        console.print(f"{failed:,} have nobody to be told (a coordinator is missing).")
+        console.print(f"{failed:,} have no recipient (a coordinator is missing).")
