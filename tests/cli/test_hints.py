@@ -16,7 +16,7 @@ from ops.cli.main import main
 from ops.local.server import Server, admin
 from reminders import database as database_module
 from reminders import unreachable
-from tests.faults.pooler import PgBouncer, installed
+from tests.faults.pgbouncer import PgBouncer, installed
 
 PASSWORD = "hunter2"
 
