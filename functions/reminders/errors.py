@@ -78,7 +78,7 @@ class TickDone(ReminderError):
 
 
 class RunSettledElsewhere(ReminderError):
-    """Another process declared this run over; nothing more may be dispatched for it (docs/architecture.md#abandoned)."""
+    """Another process settled this run: it may dispatch nothing more (docs/architecture.md#abandoned)."""
 
 
 class DeadlineExceeded(ReminderError):
