@@ -20,6 +20,7 @@ from ops.local.stack import LocalStack, scheduler_process
 from reminders.database import Connection
 from reminders.runs.lock import RunLock
 from tests.conftest import AsRole
+from tests.factories import TODAY as DAY
 from tests.ops.helpers import eventually
 
 EVENTS = Path(__file__).resolve().parent.parent.parent / "infra" / "events"
@@ -27,8 +28,8 @@ InvokeProcess = Callable[..., subprocess.Popen[str]]
 
 
 def recorded(name: str) -> Any:
-    """An event of infra/events."""
-    return json.loads((EVENTS / f"{name}.json").read_text())
+    """An event of infra/events, as if it had been recorded on `DAY`: a run for last year is refused."""
+    return json.loads((EVENTS / f"{name}.json").read_text().replace("2025-11-21", DAY.isoformat()))
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ JOB = "assignment-reminder-cron: "
 HEADLINES = {
     "repeat": f"{JOB}still failing, 3 runs in a row",
     "recovery": f"{JOB}has recovered",
-    "direct": f"{JOB}a run could not even begin",
+    "direct": f"{JOB}a failure that the ledger does not record",
 }
 KILLED = "killed"
 

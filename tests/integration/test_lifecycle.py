@@ -247,7 +247,7 @@ def test_day_that_has_not_begun(owner: Connection, deps: RunDeps, scheduler: Fak
     """Refused before the lock, without a row."""
     ahead = datetime.now(UTC) + timedelta(days=2)
     for request in (RunRequest("schedule", "e", ahead), RunRequest("manual", as_of=ahead.date())):
-        with pytest.raises(EventError, match="has not begun"):
+        with pytest.raises(EventError, match="is in the future"):
             lifecycle.run(request, deps)
     assert (0, []) == (count(owner, "cron_execution_logs"), scheduler.calls)
 

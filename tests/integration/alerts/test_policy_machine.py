@@ -11,7 +11,7 @@ import queue
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import psycopg
@@ -39,8 +39,9 @@ from reminders.runs.ledger import Ledger, Outcome
 from reminders.scheduling.work import Totals
 from tests.alerting import FakeChannel, alerts, time_passes
 from tests.conftest import connect_as
+from tests.factories import TICK
 
-FIRST_TICK = datetime(2026, 11, 1, 6, tzinfo=UTC)
+FIRST_TICK = TICK - timedelta(days=2)
 
 
 class Place:
@@ -93,7 +94,7 @@ class Machine(RuleBasedStateMachine):
     @rule(succeeds=st.booleans(), delivers=st.booleans())
     def run_of_the_next_tick(self, succeeds: bool, delivers: bool) -> None:
         """`delivers` False: the process is killed between settling and sending."""
-        self.tick += timedelta(days=1)
+        self.tick += timedelta(minutes=1)
         self.run(self.tick, succeeds, delivers)
 
     @rule(succeeds=st.booleans())
@@ -112,7 +113,7 @@ class Machine(RuleBasedStateMachine):
     @rule(retries=st.booleans())
     def run_that_is_killed_before_it_settles(self, retries: bool) -> None:
         if not retries or self.tick in self.done_ticks:
-            self.tick += timedelta(days=1)
+            self.tick += timedelta(minutes=1)
         self.rescue()
         self.abandoned.append((self.open(self.tick), self.tick))
 

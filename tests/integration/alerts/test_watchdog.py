@@ -452,7 +452,7 @@ def test_settings_of_the_rules(make_watchdog: MakeWatchdog, owner: Connection) -
     """Overrun and retention are as the settings say."""
     deps = make_watchdog()
     running(owner, 3)
-    add_run(owner, "failed", started_at=ago(days=31))
-    strict = replace(deps, rules=replace(deps.rules, overrun=2 * MINUTE, retention_days=30))
+    add_run(owner, "failed", started_at=ago(days=91))
+    strict = replace(deps, rules=replace(deps.rules, overrun=2 * MINUTE, retention_days=90))
     summary = watch(strict)
     assert (1, 1) == (summary.overruns, summary.pruned)
