@@ -20,9 +20,10 @@ from ops.local.stack import LocalStack, scheduler_process
 from reminders.database import Connection
 from reminders.runs.lock import RunLock
 from tests.conftest import AsRole
-from tests.factories import TODAY as DAY
+from tests.factories import TODAY
 from tests.ops.helpers import eventually
 
+DAY = TODAY
 EVENTS = Path(__file__).resolve().parent.parent.parent / "infra" / "events"
 InvokeProcess = Callable[..., subprocess.Popen[str]]
 

@@ -25,7 +25,7 @@ from tests.conftest import AsRole
 from tests.factories import TICK, count, runs
 from tests.integration.conftest import make_ledger
 
-SCHEDULED = RunRequest("schedule", "e-1", TICK - timedelta(days=365))
+SCHEDULED = RunRequest("schedule", "e-1", TICK - timedelta(days=1))
 MANUAL = RunRequest("manual")
 
 
@@ -89,7 +89,7 @@ def test_success(owner: Connection, deps: RunDeps, scheduler: FakeScheduler) -> 
         summary.reminders_dispatched,
         summary.assignments_failed,
     )
-    assert {(run["id"], TICK.date() - timedelta(days=365), False)} == {
+    assert {(run["id"], TICK.date() - timedelta(days=1), False)} == {
         (work.run_id, work.as_of, work.dry_run) for work in scheduler.calls
     }
 
@@ -241,6 +241,26 @@ def test_lock_is_held_by_another(owner: Connection, deps: RunDeps, scheduler: Fa
         summary = lifecycle.run(SCHEDULED, deps)
     assert ("skipped", "advisory_lock_held", None) == (summary.status, summary.note, summary.duration_ms)
     assert (["skipped"], []) == (statuses(owner), scheduler.calls)
+
+
+@pytest.mark.parametrize(
+    ("sent", "failed", "outcome"),
+    [(0, 300, "failed"), (150, 150, "failed"), (151, 149, "success"), (0, 0, "success")],
+)
+def test_assignments_that_failed_by_an_error(
+    owner: Connection, ledger: Ledger, deps: RunDeps, sent: int, failed: int, outcome: str
+) -> None:
+    """When half or more of what was due failed by errors, so has the run: with the count and the first reason."""
+    reason = "UniqueViolation 23505: notifications" if failed else None
+    progress = Progress(300, sent, failed, assignments_without_recipient=300, first_error=reason)
+    broken = replace(deps, shards=Fanout(lambda work, deadline: progress, 1))
+    with pytest.raises(AssignmentsFailed) if outcome == "failed" else nullcontext():
+        lifecycle.run(MANUAL, broken)
+    (run,) = runs(owner)
+    told = f"{failed} of 300 assignments that were due failed: {reason}" if outcome == "failed" else None
+    assert (outcome, told, failed, 300) == tuple(
+        run[name] for name in ("status", "error_message", "assignments_failed", "assignments_without_recipient")
+    )
 
 
 def test_day_that_has_not_begun(owner: Connection, deps: RunDeps, scheduler: FakeScheduler) -> None:

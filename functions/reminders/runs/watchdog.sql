@@ -9,6 +9,7 @@ FROM run_lock_holder()
 
 -- name: tick_rows
 -- What became of the runs that EventBridge started for a scheduled time: how many rows, and how many of them skipped.
+-- A success does not count: this is asked when no success can be believed to be this time's.
 SELECT
     count(*) AS rows,
     count(*) FILTER (WHERE status = 'skipped') AS skipped
@@ -18,6 +19,7 @@ WHERE
     AND scheduled_for < %(tick)s + interval '1 minute'
     AND job_name = %(job_name)s
     AND trigger_source = 'schedule'
+    AND status <> 'success'
 
 -- name: failure_is_reported
 -- Whether an alert about failing runs was written after `since`.
