@@ -55,7 +55,8 @@ def test_row_that_says_what_is_not_its_to_say(runner: Connection, owner: Connect
 
 
 @pytest.mark.parametrize(
-    ("status", "completed"), [("skipped", "now()"), ("success", "now() + interval '1 day'"), ("success", "'2020-01-01'")]
+    ("status", "completed"),
+    [("skipped", "now()"), ("success", "now() + interval '1 day'"), ("success", "'2020-01-01'")],
 )
 def test_result_that_says_when_it_likes(runner: Connection, status: str, completed: str) -> None:
     """A run is settled as success or failure, now."""

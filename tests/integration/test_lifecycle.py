@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from ops.local.server import Server, admin
 from reminders.alerts.outbox import Outbox
 from reminders.database import Connection
-from reminders.errors import DeadlineExceeded, EventError, RunSettledElsewhere, SchedulerError
+from reminders.errors import AssignmentsFailed, DeadlineExceeded, EventError, RunSettledElsewhere, SchedulerError
 from reminders.runs import lifecycle
 from reminders.runs.events import RunRequest
 from reminders.runs.ledger import Ledger
