@@ -190,7 +190,7 @@ def test_no_coordinator_until_there_is_one(owner: Connection, make_service: Make
 
     def day(n: int) -> tuple[int, int]:
         progress = make_service().work(Work(add_run(owner), TODAY + timedelta(days=n), ALL), budget=5)
-        return progress.reminders_dispatched, progress.assignments_failed
+        return progress.reminders_dispatched, progress.assignments_without_recipient
 
     assert [(1, 1), (0, 1), (0, 1)] == [day(0), day(1), day(2)]
     owner.execute("UPDATE assignments SET coordinator_id = %s WHERE id = %s", [COORDINATOR, lonely])

@@ -8,7 +8,6 @@ from functools import cache
 
 from handlers.wiring.common import connect, secrets
 from reminders.alerts.channels import Channel
-from reminders.alerts.message import Origin
 from reminders.alerts.outbox import Outbox
 from reminders.alerts.policy import Policy
 from reminders.alerts.slack import SlackChannel
@@ -36,12 +35,11 @@ def working_channels() -> list[Channel]:
 
 
 def _channels(settings: AlertSettings) -> list[Channel]:
-    origin = Origin(settings.stack, settings.runbook_url)
     channels: list[Channel] = []
     if settings.topic_arn:
-        channels.append(SnsChannel(_sns_client, settings.topic_arn, origin))
+        channels.append(SnsChannel(_sns_client, settings.topic_arn))
     if name := settings.slack_webhook_secret:
-        channels.append(SlackChannel(lambda: secrets().get(name), lambda old: secrets().newer(name, than=old), origin))
+        channels.append(SlackChannel(lambda: secrets().get(name), lambda old: secrets().newer(name, than=old)))
     return channels
 
 

@@ -93,7 +93,7 @@ class Progress:
     next_cursor: UUID | None = None
     would_notify: tuple[Planned, ...] = ()
     assignments_without_recipient: int = 0
-    first_error: str | None = None
+    first_error: str | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True)
