@@ -20,6 +20,7 @@ import pytest
 import handlers.admin
 import handlers.scheduler
 from handlers import cron, unrecorded, watchdog
+from handlers.wiring.alerts import working_channels
 from reminders.alerts.channels import Channel
 from reminders.alerts.message import Alert
 from reminders.errors import ReminderError
@@ -109,11 +110,11 @@ def outcome(error: BaseException, text: str | None) -> str:
 def outcomes(kind: type[BaseException], reported: list[str], patched: pytest.MonkeyPatch) -> tuple[str, str, str]:
     """What the three columns say of one class, tried on the handlers."""
     error, answers = instance(kind), []
-    for module, build, event in ((cron, "run_deps", {}), (watchdog, "watchdog_deps", {})):
+    for module, build in ((cron, "run_deps"), (watchdog, "watchdog_deps")):
         reported.clear()
         patched.setattr(module, build, lambda context: Raising(error))
         with pytest.raises(kind):
-            module.handler(event, CONTEXT)
+            module.handler({}, CONTEXT)
         told = outcome(error, reported[0] if reported else None)
         answers.append(told if told == NOTHING else f"straight to the channels: {told}")
     recorded = outcome(error, Outcome.of_error(error, Totals()).error_message)
@@ -156,5 +157,5 @@ def test_channel_that_cannot_be_built(monkeypatch: pytest.MonkeyPatch, broken: s
     monkeypatch.setenv("SLACK_WEBHOOK_SECRET", "slack")
     monkeypatch.setenv(broken, "not\na name")
     names = {"ALERT_TOPIC_ARN": "sns", "SLACK_WEBHOOK_SECRET": "slack"}
-    built = {channel.name for channel in unrecorded.working_channels()}
+    built = {channel.name for channel in working_channels()}
     assert {name for setting, name in names.items() if setting != broken} <= built

@@ -45,7 +45,7 @@ def insert(connection: Connection, **columns: Any) -> None:
         {"consecutive_failure_count": 1_000},
         {"assignments_evaluated": 1},
     ],
-    ids=lambda columns: "-".join(columns),
+    ids="-".join,
 )
 def test_row_that_says_what_is_not_its_to_say(runner: Connection, owner: Connection, columns: dict[str, Any]) -> None:
     """A row stands for a scheduled time of now, and is 'running' or 'skipped'; all else is the database's."""
