@@ -12,13 +12,7 @@ MESSAGE_LIMIT = 1_000
 
 
 class ReminderError(Exception):
-    """
-    An error whose text is safe to show to an operator.
-
-    `recorded` says that the ledger tells of it, and with it the outbox if it alerts.
-    """
-
-    recorded = False
+    """An error whose text is safe to show to an operator."""
 
 
 class SettingsError(ReminderError):
@@ -79,6 +73,10 @@ class TickDone(ReminderError):
 
 class RunSettledElsewhere(ReminderError):
     """Another process settled this run: it may dispatch nothing more (docs/architecture.md#abandoned)."""
+
+
+class AssignmentsFailed(ReminderError):
+    """Half or more of the assignments that were due failed by an error. The next run tries them again."""
 
 
 class DeadlineExceeded(ReminderError):

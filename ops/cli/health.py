@@ -125,7 +125,8 @@ def _processes(facts: Facts) -> list[Finding]:
             )
     held = facts.holder
     if held and not facts.running and held.since and now - held.since > timedelta(minutes=1):
-        what = f"The run lock is held for {span(now - held.since)} by pid {held.pid}, and no run is going."
+        who = f"pid {held.pid}, role {held.role}, {held.application_name}"
+        what = f"The run lock is held for {span(now - held.since)} by {who}, and no run is going."
         found.append(Finding("problem", "stuck_lock", what, "`reminders unlock`."))
     return found
 

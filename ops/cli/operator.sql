@@ -48,10 +48,11 @@ WHERE job_name = %(job_name)s AND status IN ('failed', 'running') AND started_at
 
 -- name: lock_holder
 -- The key as two halves, as pg_locks shows it; objsubid 1 says that it is one bigint.
+-- A lock of a session, not of a transaction, is no run of ours; then its connection's begin is shown.
 -- since and client are hidden from a role that may not see the holder's statistics.
 SELECT
     l.pid,
-    a.xact_start AS since,
+    coalesce(a.xact_start, a.backend_start) AS since,
     a.client_addr::text AS client,
     a.application_name,
     a.usename::text AS role

@@ -15,7 +15,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +25,7 @@ from ops.local.database import create_database, drop_database
 from ops.local.server import MIGRATOR, Server
 from ops.local.slack import Slack
 from reminders.runs.lock import LOCK_KEY
-from tests.factories import add_assignment, add_run, runs
+from tests.factories import TICK, add_assignment, add_run, runs
 from tests.faults.crashing_postgres import CrashingPostgres
 from tests.faults.pgbouncer import PgBouncer
 from tests.faults.processes import PATIENCE, Deployment, Process, Processes
@@ -34,7 +34,6 @@ from tests.integration.test_lock import HELD
 from tests.ops.helpers import eventually
 from tests.proxy import Wire
 
-TICK = datetime(2025, 11, 21, 6, tzinfo=UTC)
 GAPS = {UUID(int=1 << 120): 25, UUID(int=2 << 120): 3, UUID(int=3 << 120): 12}  # days, by assignment
 BATCH_SIZE = 2
 TABLES = ("notifications", "cron_alert_deliveries", "cron_alerts", "cron_execution_logs", "assignments")

@@ -22,8 +22,8 @@ BEFORE = [("failed", 1), ("failed", 2)]
 JOB = "assignment-reminder-cron: "
 HEADLINES = {
     "repeat": f"{JOB}still failing, 3 runs in a row",
-    "recovery": f"{JOB}has recovered",
-    "direct": f"{JOB}a run could not even begin",
+    "recovery": f"{JOB}has recovered after 2 failed runs",
+    "direct": f"{JOB}a failure that the ledger does not record",
 }
 KILLED = "killed"
 

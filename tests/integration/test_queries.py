@@ -37,6 +37,8 @@ VALUES: dict[str, Any] = {
     "as_of": TODAY,
     "assignments_evaluated": 1,
     "assignments_failed": 1,
+    "assignments_without_recipient": 1,
+    "since": None,
     "assignment_id": UUID(int=1),
     "at_most": 10,
     "before": UUID(int=1),

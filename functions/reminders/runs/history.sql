@@ -12,6 +12,7 @@ SELECT
     assignments_evaluated,
     reminders_dispatched,
     assignments_failed,
+    assignments_without_recipient,
     status,
     http_status,
     error_message,

@@ -12,7 +12,8 @@ RETURNING id, started_at
 -- name: open_run
 -- Committed before the work begins, so that a run that dies leaves its row behind.
 -- EventBridge delivers at least once: a scheduled tick that succeeded is done, and gives no row. Asked in the
--- same statement, so that no run that was held up in between can begin it anew.
+-- same statement, so that no run that was held up in between can begin it anew. A success that was opened before
+-- its scheduled time is not believed: it was not this tick's run, whatever it says.
 INSERT INTO cron_execution_logs (job_name, trigger_source, event_id, scheduled_for, status)
 SELECT %(job_name)s, %(trigger_source)s, %(event_id)s, %(scheduled_for)s, 'running'
 WHERE
@@ -24,6 +25,7 @@ WHERE
             AND job_name = %(job_name)s
             AND trigger_source = 'schedule'
             AND status = 'success'
+            AND started_at >= %(scheduled_for)s::timestamptz - interval '5 minutes'
     )
 RETURNING id, started_at
 
@@ -45,7 +47,8 @@ ORDER BY started_at
 -- An abandoned run has no duration: nobody knows when it ended.
 WITH before AS (
     SELECT
-        coalesce(last.consecutive_failure_count, 0) AS failures,
+        -- One below the largest integer: a row that says more must not keep later ones from being settled.
+        least(coalesce(last.consecutive_failure_count, 0), 2147483646) AS failures,
         success.started_at AS success_started_at,
         success.completed_at AS success_at
     FROM (VALUES (1)) AS always (here)
@@ -78,6 +81,7 @@ SET
     assignments_evaluated = %(assignments_evaluated)s,
     reminders_dispatched = %(reminders_dispatched)s,
     assignments_failed = %(assignments_failed)s,
+    assignments_without_recipient = %(assignments_without_recipient)s,
     http_status = %(http_status)s,
     error_message = %(error_message)s,
     consecutive_failure_count = CASE

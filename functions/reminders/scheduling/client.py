@@ -22,6 +22,7 @@ import stamina
 from reminders.errors import DeadlineExceeded, RunSettledElsewhere, SchedulerError, safe_message
 from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import LARGEST_COUNT, Planned, Progress, Work
+from reminders.text import printable
 
 # One call's work. Shorter calls lose less when an answer is lost; longer ones save round trips.
 CALL_BUDGET_SECONDS = 60.0
@@ -32,6 +33,7 @@ ATTEMPTS = 4
 # Lambda could not take the call, or its function died: nothing says that the next call dies too.
 RETRYABLE_STATUS = {502, 503, 504}
 PROBLEM = "application/problem+json"
+LONGEST_REASON = 500
 
 
 class Scheduler(Protocol):
@@ -194,6 +196,9 @@ def _progress(response: httpx.Response, work: Work) -> Progress:
             assignments_evaluated=_count(answer["assignments_evaluated"]),
             reminders_dispatched=_count(answer["reminders_dispatched"]),
             assignments_failed=_count(answer["assignments_failed"]),
+            # A service of an older version has neither key.
+            assignments_without_recipient=_count(answer.get("assignments_without_recipient", 0)),
+            first_error=_reason(answer.get("first_error")),
             next_cursor=_cursor(answer["next_cursor"], work),
             would_notify=tuple(_planned(row) for row in answer.get("would_notify", ())),
         )
@@ -209,6 +214,11 @@ def _count(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_COUNT:
         raise ValueError("not a count")
     return value
+
+
+def _reason(value: str | None) -> str | None:
+    """The first assignment's error, as safe as a problem document's text."""
+    return value and _PERSONAL.sub("[removed]", printable(value))[:LONGEST_REASON]
 
 
 def _cursor(value: str | None, work: Work) -> UUID | None:

@@ -87,7 +87,7 @@ SELECT
     (SELECT count(*) FROM inserted) AS inserted,
     (SELECT count(*) FROM due WHERE done) AS confirmed,
     (SELECT b.id FROM batch AS b ORDER BY b.id DESC LIMIT 1) AS last_id,
-    ARRAY(SELECT d.id FROM due AS d WHERE d.recipient_id IS NULL ORDER BY d.id) AS failed,
+    ARRAY(SELECT d.id FROM due AS d WHERE d.recipient_id IS NULL ORDER BY d.id) AS without_recipient,
     -- Worked out on the rare day only that something was not inserted.
     CASE
         WHEN
@@ -110,7 +110,7 @@ SELECT
     (SELECT count(*) FROM batch) AS evaluated,
     (SELECT count(*) FROM due WHERE recipient_id IS NOT NULL) AS inserted,
     (SELECT b.id FROM batch AS b ORDER BY b.id DESC LIMIT 1) AS last_id,
-    ARRAY(SELECT d.id FROM due AS d WHERE d.recipient_id IS NULL ORDER BY d.id) AS failed,
+    ARRAY(SELECT d.id FROM due AS d WHERE d.recipient_id IS NULL ORDER BY d.id) AS without_recipient,
     (
         SELECT coalesce(jsonb_agg(to_jsonb(p)), '[]') FROM (
             SELECT

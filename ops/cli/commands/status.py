@@ -133,4 +133,5 @@ def _next_line(schedule: schedules.Schedule | None, facts: Facts) -> str:
 
 def holder_line(held: ledger.Holder, facts: Facts) -> str:
     since = output.ago(held.since, facts.overview.now) if held.since else "a time that you may not see"
-    return f"held by pid {held.pid} since {since}, client {held.client or 'unknown'}, {held.application_name}"
+    who = f"pid {held.pid}, role {held.role or 'unknown'}"
+    return f"held by {who} since {since}, client {held.client or 'unknown'}, {held.application_name}"
