@@ -1,14 +1,14 @@
 -- name: write_alert
 -- The unique dedupe_key makes two that notice the same thing write it once; the loser plans no delivery.
 WITH written AS (
-    INSERT INTO cron_alerts (kind, dedupe_key, run_id, payload)
+    INSERT INTO public.cron_alerts (kind, dedupe_key, run_id, payload)
     VALUES (%(kind)s, %(dedupe_key)s, %(run_id)s, %(payload)s)
     ON CONFLICT (dedupe_key) DO NOTHING
     RETURNING id
 ),
 
 planned AS (
-    INSERT INTO cron_alert_deliveries (alert_id, channel)
+    INSERT INTO public.cron_alert_deliveries (alert_id, channel)
     SELECT w.id, unnest(%(channels)s::text []) FROM written AS w
 )
 
@@ -16,7 +16,7 @@ SELECT count(*) > 0 AS is_new FROM written
 
 -- name: waiting_channels
 -- Asked after every run; the partial index is empty on a good day.
-SELECT DISTINCT channel FROM cron_alert_deliveries
+SELECT DISTINCT channel FROM public.cron_alert_deliveries
 WHERE delivered_at IS NULL AND next_attempt_at <= now() AND channel = ANY(%(channels)s)
 
 -- name: claim_delivery
@@ -26,26 +26,26 @@ SELECT
     d.alert_id,
     d.attempts,
     a.payload
-FROM cron_alert_deliveries AS d
-INNER JOIN cron_alerts AS a ON a.id = d.alert_id
+FROM public.cron_alert_deliveries AS d
+INNER JOIN public.cron_alerts AS a ON a.id = d.alert_id
 WHERE d.channel = %(channel)s AND d.delivered_at IS NULL AND d.next_attempt_at <= now()
 ORDER BY a.created_at
 LIMIT 1
 FOR UPDATE OF d SKIP LOCKED
 
 -- name: mark_delivered
-UPDATE cron_alert_deliveries
+UPDATE public.cron_alert_deliveries
 SET delivered_at = clock_timestamp(), attempts = attempts + 1, last_error = NULL
 WHERE alert_id = %(alert_id)s AND channel = %(channel)s
 
 -- name: mark_failed
-UPDATE cron_alert_deliveries
+UPDATE public.cron_alert_deliveries
 SET attempts = attempts + 1, next_attempt_at = clock_timestamp() + %(pause)s, last_error = %(error)s
 WHERE alert_id = %(alert_id)s AND channel = %(channel)s
 
 -- name: failing_since
 -- The first failure after the last success: the beginning of the outage.
-SELECT min(started_at) FROM cron_execution_logs
+SELECT min(started_at) FROM public.cron_execution_logs
 WHERE
     job_name = %(job_name)s
     AND status = 'failed'

@@ -13,7 +13,7 @@ SELECT EXISTS (
 -- name: tick_has_a_row
 -- Whatever became of the run: a row says that EventBridge and Lambda did their part.
 SELECT EXISTS (
-    SELECT FROM cron_execution_logs
+    SELECT FROM public.cron_execution_logs
     WHERE
         scheduled_for >= %(tick)s
         AND scheduled_for < %(tick)s + interval '1 minute'
@@ -26,13 +26,13 @@ SELECT EXISTS (
 SELECT
     clock_timestamp() AS now,
     (
-        SELECT scheduled_for FROM cron_execution_logs
+        SELECT scheduled_for FROM public.cron_execution_logs
         WHERE trigger_source = 'schedule' AND job_name = %(job_name)s
         ORDER BY scheduled_for DESC
         LIMIT 1
     ) AS last_tick,
     (
-        SELECT completed_at FROM cron_execution_logs
+        SELECT completed_at FROM public.cron_execution_logs
         WHERE status = 'success' AND job_name = %(job_name)s
         ORDER BY started_at DESC
         LIMIT 1
@@ -40,4 +40,4 @@ SELECT
 
 -- name: prune_runs
 -- The function alone may delete; it spares running rows and the newest success.
-SELECT prune_runs(%(days)s, %(at_most)s)
+SELECT public.prune_runs(%(days)s, %(at_most)s)
