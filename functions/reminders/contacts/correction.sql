@@ -1,14 +1,12 @@
 -- name: assignment
--- Row level security shows an admin the organisations that the claims name; asked for here once more, because
--- the same person may see other assignments as their mentor. The database says what today is.
+-- The function answers an admin only, for the organisations of the claims. They are compared once more, because this
+-- must hold on a table with other policies, too. The database says what today is.
 SELECT
     a.last_contact_date,
-    (a.assigned_at AT TIME ZONE 'UTC')::date AS began,
-    (clock_timestamp() AT TIME ZONE 'UTC')::date AS today
-FROM public.assignments AS a
-WHERE
-    a.id = %(assignment_id)s
-    AND (%(org_ids)s::uuid [] IS NULL OR a.org_id = ANY(%(org_ids)s::uuid []))
+    a.began,
+    a.today
+FROM reminder_admin.assignment(%(assignment_id)s) AS a
+WHERE %(org_ids)s::uuid [] IS NULL OR a.org_id = ANY(%(org_ids)s::uuid [])
 
 -- name: latest
 -- Who set the date that stands.
