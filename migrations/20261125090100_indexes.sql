@@ -87,7 +87,7 @@ BEGIN
                         wanted.definition
                     ),
                     HINT = format(
-                        'DROP INDEX CONCURRENTLY public.%I; %s; (with CONCURRENTLY on a table in use), then migrate again',
+                        'DROP INDEX public.%I; %s; and migrate again. On a table in use, say CONCURRENTLY in both.',
                         wanted.name, wanted.definition
                     );
         END IF;
