@@ -100,7 +100,9 @@ def lay_traps(superuser: Connection, connection: Connection, actor: str) -> None
 
 
 def _used(superuser: Connection) -> tuple[list[str], list[str]]:
-    bodies = superuser.execute(sql.SQL("SELECT pg_get_functiondef(p.oid) FROM pg_proc AS p WHERE {}").format(sql.SQL(OURS)))
+    bodies = superuser.execute(
+        sql.SQL("SELECT pg_get_functiondef(p.oid) FROM pg_proc AS p WHERE {}").format(sql.SQL(OURS))
+    )
     text = re.sub(r"--.*", "", "\n".join(row[0] for row in bodies))
     return sorted(set(re.findall(r"[a-z_][a-z0-9_]*", text))), sorted(set(re.findall(r"[-+*/<>=~!@#%^&|`?]+", text)))
 
@@ -118,9 +120,12 @@ def _traps(superuser: Connection, words: list[str], signs: list[str]) -> Iterato
         WHERE p.proname = ANY(%s) AND p.prokind IN ('f', 'a') AND p.pronamespace::regnamespace::text IN ('pg_catalog', 'public')
     """
     for name, arguments in superuser.execute(functions.encode(), [words]).fetchall():
-        yield "function", (
-            f'CREATE FUNCTION pg_temp."{name}"({arguments}) RETURNS pg_catalog.bool LANGUAGE plpgsql '
-            "AS $$ BEGIN RETURN pg_temp.trap(); END $$"
+        yield (
+            "function",
+            (
+                f'CREATE FUNCTION pg_temp."{name}"({arguments}) RETURNS pg_catalog.bool LANGUAGE plpgsql '
+                "AS $$ BEGIN RETURN pg_temp.trap(); END $$"
+            ),
         )
     operators = """
         SELECT DISTINCT o.oprname, 'pg_catalog.' || l.typname, 'pg_catalog.' || r.typname
@@ -128,11 +133,16 @@ def _traps(superuser: Connection, words: list[str], signs: list[str]) -> Iterato
         WHERE o.oprname = ANY(%s) AND l.typname = ANY(%s) AND r.typname = ANY(%s) AND l.typtype = 'b' AND r.typtype = 'b'
     """
     known = words + short
-    for number, (sign, left, right) in enumerate(superuser.execute(operators.encode(), [signs, known, known]).fetchall()):
-        yield "operator", (
-            f"CREATE FUNCTION pg_temp.operator_{number}({left}, {right}) RETURNS pg_catalog.bool LANGUAGE plpgsql "
-            "AS $$ BEGIN RETURN pg_temp.trap(); END $$; "
-            f"CREATE OPERATOR pg_temp.{sign} (LEFTARG = {left}, RIGHTARG = {right}, FUNCTION = pg_temp.operator_{number})"
+    for number, (sign, left, right) in enumerate(
+        superuser.execute(operators.encode(), [signs, known, known]).fetchall()
+    ):
+        yield (
+            "operator",
+            (
+                f"CREATE FUNCTION pg_temp.operator_{number}({left}, {right}) RETURNS pg_catalog.bool LANGUAGE plpgsql "
+                "AS $$ BEGIN RETURN pg_temp.trap(); END $$; "
+                f"CREATE OPERATOR pg_temp.{sign} (LEFTARG = {left}, RIGHTARG = {right}, FUNCTION = pg_temp.operator_{number})"
+            ),
         )
 
 

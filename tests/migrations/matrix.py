@@ -116,7 +116,11 @@ def _on_function(connection: Connection, role: str, name: str) -> dict[str, Any]
     arguments = sql.SQL(", ").join(sql.SQL(f"NULL::{kind}") for kind in types[0][0])
     call = sql.SQL("SELECT {}({})").format(sql.Identifier(schema, plain), arguments)
     with _as(connection, role):
-        return {"EXECUTE": True} if _may(connection, call, denied=rf"^permission denied for (function {plain}|schema {schema})$") else {}
+        return (
+            {"EXECUTE": True}
+            if _may(connection, call, denied=rf"^permission denied for (function {plain}|schema {schema})$")
+            else {}
+        )
 
 
 def _columns(connection: Connection, name: str) -> list[tuple[str, str]]:

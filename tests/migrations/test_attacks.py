@@ -37,7 +37,9 @@ def tables(connection: Connection) -> list[str]:
 def contents(superuser: Connection) -> dict[str, object]:
     """Each table as one value that changes with any of its rows, and the catalog's own tables that decide on rights."""
     ours = {name: f"public.{name}" for name in tables(superuser)}
-    catalog = {name: f"pg_catalog.{name}" for name in ("pg_authid", "pg_auth_members", "pg_policy", "pg_proc", "pg_trigger")}
+    catalog = {
+        name: f"pg_catalog.{name}" for name in ("pg_authid", "pg_auth_members", "pg_policy", "pg_proc", "pg_trigger")
+    }
     every = "SELECT md5(coalesce(string_agg(t::text, '' ORDER BY t::text), '')) FROM {} AS t"
     found = {}
     for name, full in (ours | catalog).items():
@@ -50,8 +52,12 @@ def contents(superuser: Connection) -> dict[str, object]:
 def may_change(role: str) -> set[str]:
     """The tables that the matrix lets `role` change, by itself or by a function."""
     rights = {name: its.get(role, {}) for name, its in expected().items()}
-    written = {name.partition(".")[2] for name, verbs in rights.items() if name.startswith("tables.") and verbs.keys() & WRITES}
-    by_function = [BY_FUNCTION.get(name.partition(".")[2], set()) for name, verbs in rights.items() if "EXECUTE" in verbs]
+    written = {
+        name.partition(".")[2] for name, verbs in rights.items() if name.startswith("tables.") and verbs.keys() & WRITES
+    }
+    by_function = [
+        BY_FUNCTION.get(name.partition(".")[2], set()) for name, verbs in rights.items() if "EXECUTE" in verbs
+    ]
     return written.union(*by_function)
 
 
@@ -74,7 +80,12 @@ def test_no_row_changes_that_the_matrix_keeps_from_the_role(
             ).fetchall()
             for (column,) in columns:
                 attempt(connection, sql.SQL("UPDATE {} SET {} = DEFAULT").format(table, sql.Identifier(column)))
-            for verb in ("INSERT INTO {} DEFAULT VALUES", "DELETE FROM {}", "TRUNCATE {} CASCADE", "DROP TABLE {} CASCADE"):
+            for verb in (
+                "INSERT INTO {} DEFAULT VALUES",
+                "DELETE FROM {}",
+                "TRUNCATE {} CASCADE",
+                "DROP TABLE {} CASCADE",
+            ):
                 attempt(connection, sql.SQL(verb).format(table))
             for change in ("DISABLE ROW LEVEL SECURITY", "DISABLE TRIGGER ALL", f"OWNER TO {role}"):
                 attempt(connection, sql.SQL("ALTER TABLE {} ").format(table) + sql.SQL(change))
@@ -151,7 +162,7 @@ REMAINS = {
     ),
     "be an admin": (
         "contact_admin_api",
-        "SELECT set_config('request.jwt.claims', '{\"app_metadata\": {\"role\": \"admin\"}}', true);"
+        'SELECT set_config(\'request.jwt.claims\', \'{"app_metadata": {"role": "admin"}}\', true);'
         "SET LOCAL ROLE authenticated; SELECT 1 / count(*) FROM public.assignments",
     ),
 }

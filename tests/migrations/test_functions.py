@@ -55,9 +55,7 @@ def watched(server: Server, filled: Connection, database: str) -> Iterator[Conne
 
 
 @pytest.mark.parametrize("actor", attacks.ACTORS)
-def test_nothing_of_the_callers_runs_as_another(
-    server: Server, database: str, watched: Connection, actor: str
-) -> None:
+def test_nothing_of_the_callers_runs_as_another(server: Server, database: str, watched: Connection, actor: str) -> None:
     """A temporary domain, view, function or operator of any name that our functions use never runs as their owner."""
     ran: list[str] = []
     with connect_as(server, database, actor) as connection:
@@ -70,7 +68,9 @@ def test_nothing_of_the_callers_runs_as_another(
                 connection.execute(call)
         for its_claims, statement in FIRES:
             with suppress(psycopg.Error), connection.transaction(force_rollback=True):
-                connection.execute("SELECT pg_catalog.set_config('request.jwt.claims', %s, true)", [json.dumps(its_claims)])
+                connection.execute(
+                    "SELECT pg_catalog.set_config('request.jwt.claims', %s, true)", [json.dumps(its_claims)]
+                )
                 connection.execute(statement.encode())
         connection.execute("SELECT pg_catalog.pg_stat_force_next_flush()")
     assert [] == [text for text in ran if text.startswith(attacks.TRAP) and not text.endswith(f" {actor}")]

@@ -11,26 +11,9 @@ from ops.local.server import Server
 from ops.schema import OUR_ROLES
 from reminders.database import Connection
 from tests.conftest import AsRole
+from tests.database_settings import HOSTILE
 from tests.migrations.test_shapes import migrate_again
 
-# Values that hurt, one for each setting that ALTER DATABASE may change and that we pin.
-HOSTILE = {
-    "search_path": "pg_catalog",
-    "DateStyle": "'SQL, DMY'",
-    "IntervalStyle": "'iso_8601'",
-    "TimeZone": "'Pacific/Kiritimati'",
-    "client_encoding": "'LATIN1'",
-    "standard_conforming_strings": "off",
-    "row_security": "off",
-    "exit_on_error": "on",
-    "default_transaction_isolation": "'serializable'",
-    "default_transaction_deferrable": "on",
-    "statement_timeout": "'1ms'",
-    "lock_timeout": "'1ms'",
-    "idle_in_transaction_session_timeout": "'1ms'",
-    "idle_session_timeout": "'1ms'",
-    "transaction_timeout": "'1ms'",
-}
 LARGEST_SHARDS = 64
 LONGEST_LEASE = "15 minutes 10 seconds"
 
@@ -95,7 +78,9 @@ def test_limits_leave_room(owner: Connection) -> None:
 
 def test_one_login_cannot_take_all_connections(server: Server, database: str, superuser: Connection) -> None:
     """A login that opens as many connections as it can leaves room for the other roles."""
-    (limit,) = superuser.execute("SELECT rolconnlimit FROM pg_roles WHERE rolname = 'contact_admin_api'").fetchone() or (0,)
+    (limit,) = superuser.execute(
+        "SELECT rolconnlimit FROM pg_roles WHERE rolname = 'contact_admin_api'"
+    ).fetchone() or (0,)
     with ExitStack() as stack:
         for _ in range(limit):
             stack.enter_context(psycopg.connect(server.dsn("contact_admin_api", database)))

@@ -22,8 +22,7 @@ WRONG_INDEXES = {
     "ON notifications (assignment_id, lower(kind), contact_anchor)",
     "on another table": "CREATE TABLE other (LIKE notifications); "
     f"CREATE UNIQUE INDEX notifications_once_per_gap ON other {PEOPLE}",
-    "deferrable": "ALTER TABLE notifications ADD CONSTRAINT notifications_once_per_gap "
-    f"UNIQUE {PEOPLE} DEFERRABLE",
+    "deferrable": f"ALTER TABLE notifications ADD CONSTRAINT notifications_once_per_gap UNIQUE {PEOPLE} DEFERRABLE",
     "no index at all": "CREATE TABLE notifications_once_per_gap ()",
     "open assignments: not partial": "CREATE INDEX assignments_open_idx ON assignments (id)",
     "open assignments: of another column": "CREATE INDEX assignments_open_idx ON assignments (org_id) "
