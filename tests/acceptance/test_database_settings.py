@@ -37,7 +37,8 @@ def test_contact_that_a_client_logs(server: Server, database: str, owner: Connec
     with psycopg.connect(server.dsn(MIGRATOR, database), autocommit=True) as connection, as_user(connection, MENTOR):
         connection.execute(
             """
-            INSERT INTO public.activities (assignment_id, activity_type, recorded_date, registered_by, registration_path)
+            INSERT INTO public.activities
+                (assignment_id, activity_type, recorded_date, registered_by, registration_path)
             VALUES (%s, 'meeting', %s::text::date, %s, 'direct')
             """,
             [pair, (day - timedelta(days=1)).isoformat(), MENTOR],

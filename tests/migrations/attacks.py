@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import LiteralString, cast
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -22,6 +22,7 @@ ACTORS = ("cron_runner", "reminder_scheduler", "contact_admin_api", "authenticat
 # Functions p that are ours: in the tests' databases nobody else makes any in these schemas.
 OURS: LiteralString = "p.pronamespace::regnamespace::text ~ '^(public|reminder_.*)$'"
 TRAP = "trap ran as"
+BODY = "AS $$ BEGIN RETURN pg_temp.trap(); END $$"
 # Of each type, what to call functions with, beside NULL.
 VALUES = {
     "uuid": ("'00000000-0000-0000-0000-0000000000a1'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'"),
@@ -57,9 +58,8 @@ def calls(superuser: Connection) -> Iterator[sql.Composed]:
 
 
 def _literal(text: str) -> sql.SQL:
-    # Types as PostgreSQL prints them, pg_catalog's own; with the schema, so that no trap is run by the caller itself.
     value, _, kind = text.rpartition("::")
-    return sql.SQL(cast(LiteralString, f"CAST({value} AS {kind})"))
+    return sql.SQL(f"CAST({value} AS {kind})")
 
 
 def may_call(superuser: Connection, role: str) -> set[str]:
@@ -81,7 +81,7 @@ def called(superuser: Connection) -> set[str]:
 def _names(superuser: Connection, condition: LiteralString, *values: str) -> set[str]:
     query = sql.SQL("SELECT p.oid::regprocedure::text FROM pg_proc AS p WHERE {} AND {}")
     rows = superuser.execute(query.format(sql.SQL(OURS), sql.SQL(condition)), values or None).fetchall()
-    return {str(row[0]) for row in rows}
+    return {row[0] for row in rows}
 
 
 def lay_traps(superuser: Connection, connection: Connection, actor: str) -> None:
@@ -108,7 +108,10 @@ def _used(superuser: Connection) -> tuple[list[str], list[str]]:
 
 
 def _traps(superuser: Connection, words: list[str], signs: list[str]) -> Iterator[tuple[str, str]]:
-    types = "SELECT typname FROM pg_type WHERE typnamespace = 'pg_catalog'::regnamespace AND typtype = 'b' AND typname = ANY(%s)"
+    types = """
+        SELECT typname FROM pg_type
+        WHERE typnamespace = 'pg_catalog'::regnamespace AND typtype = 'b' AND typname = ANY(%s)
+    """
     short = ["bool", "int4", "int8", "timestamptz", "regclass"]
     for (name,) in superuser.execute(types.encode(), [words + short]).fetchall():
         yield "type", f'CREATE DOMAIN pg_temp."{name}" AS pg_catalog."{name}" CHECK (pg_temp.trap())'
@@ -117,7 +120,8 @@ def _traps(superuser: Connection, words: list[str], signs: list[str]) -> Iterato
         yield "relation", f'CREATE TEMP VIEW "{name}" AS SELECT (NULL::public."{name}").* WHERE pg_temp.trap()'
     functions = """
         SELECT DISTINCT p.proname, pg_get_function_identity_arguments(p.oid) FROM pg_proc AS p
-        WHERE p.proname = ANY(%s) AND p.prokind IN ('f', 'a') AND p.pronamespace::regnamespace::text IN ('pg_catalog', 'public')
+        WHERE p.proname = ANY(%s) AND p.prokind IN ('f', 'a')
+            AND p.pronamespace::regnamespace::text IN ('pg_catalog', 'public')
     """
     for name, arguments in superuser.execute(functions.encode(), [words]).fetchall():
         yield (
@@ -130,19 +134,18 @@ def _traps(superuser: Connection, words: list[str], signs: list[str]) -> Iterato
     operators = """
         SELECT DISTINCT o.oprname, 'pg_catalog.' || l.typname, 'pg_catalog.' || r.typname
         FROM pg_operator AS o JOIN pg_type AS l ON l.oid = o.oprleft JOIN pg_type AS r ON r.oid = o.oprright
-        WHERE o.oprname = ANY(%s) AND l.typname = ANY(%s) AND r.typname = ANY(%s) AND l.typtype = 'b' AND r.typtype = 'b'
+        WHERE o.oprname = ANY(%s) AND l.typname = ANY(%s) AND r.typname = ANY(%s)
+            AND l.typtype = 'b' AND r.typtype = 'b'
     """
     known = words + short
-    for number, (sign, left, right) in enumerate(
-        superuser.execute(operators.encode(), [signs, known, known]).fetchall()
-    ):
+    found = superuser.execute(operators.encode(), [signs, known, known]).fetchall()
+    found = superuser.execute(operators.encode(), [signs, known, known]).fetchall()
+    for number, (sign, left, right) in enumerate(found):
+        function = f"pg_temp.operator_{number}"
+        make = f"CREATE FUNCTION {function}({left}, {right}) RETURNS pg_catalog.bool LANGUAGE plpgsql {BODY}"
         yield (
             "operator",
-            (
-                f"CREATE FUNCTION pg_temp.operator_{number}({left}, {right}) RETURNS pg_catalog.bool LANGUAGE plpgsql "
-                "AS $$ BEGIN RETURN pg_temp.trap(); END $$; "
-                f"CREATE OPERATOR pg_temp.{sign} (LEFTARG = {left}, RIGHTARG = {right}, FUNCTION = pg_temp.operator_{number})"
-            ),
+            f"{make}; CREATE OPERATOR pg_temp.{sign} (LEFTARG = {left}, RIGHTARG = {right}, FUNCTION = {function})",
         )
 
 

@@ -61,7 +61,7 @@ def may_change(role: str) -> set[str]:
     return written.union(*by_function)
 
 
-def attempt(connection: Connection, statement: sql.Composable) -> None:
+def attempt(connection: Connection, statement: sql.Composed) -> None:
     with suppress(psycopg.Error):
         connection.execute(statement)
 

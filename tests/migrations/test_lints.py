@@ -28,7 +28,8 @@ FAULTS = {
     "auth_users_exposed": "CREATE TABLE IF NOT EXISTS auth.users (id uuid); CREATE VIEW x AS SELECT id FROM auth.users",
     "materialized_view_or_foreign_table_in_api": "CREATE MATERIALIZED VIEW x AS SELECT 1",
     "function_search_path_mutable": "CREATE FUNCTION x() RETURNS int LANGUAGE sql AS 'SELECT 1'",
-    "security_definer_function_executable": "CREATE FUNCTION x() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
+    "security_definer_function_executable": "CREATE FUNCTION x() RETURNS int LANGUAGE sql "
+    "SECURITY DEFINER AS 'SELECT 1'",
     "duplicate_index": "CREATE INDEX x ON assignments (peer_mentor_id)",
     "unindexed_foreign_keys": "CREATE TABLE x (id uuid REFERENCES assignments)",
     "unsupported_reg_types": "CREATE TABLE x (id regproc)",

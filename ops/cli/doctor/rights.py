@@ -108,8 +108,7 @@ def _actual(it: Examination, kind: str, name: str, role: str) -> dict[str, Any]:
         SELECT bool_or(has_function_privilege(%s, oid, 'EXECUTE')) FROM pg_proc
         WHERE pronamespace = to_regnamespace(%s) AND proname = %s
         """
-        schema, plain = f"public.{name}".split(".")[-2:]
-        return {"EXECUTE": True} if it.rows(query, who, schema, plain)[0][0] else {}
+        return {"EXECUTE": True} if it.rows(query, who, *f"public.{name}".split(".")[-2:])[0][0] else {}
     full = f"public.{name}"
     if kind == "sequences":
         query = "SELECT v FROM unnest(%s::text[]) AS v WHERE has_sequence_privilege(%s, to_regclass(%s)::oid, v)"
