@@ -17,7 +17,7 @@
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';
 
-CREATE FUNCTION pg_temp.set_up_role(
+CREATE OR REPLACE FUNCTION pg_temp.set_up_role(
     role_name text, connections integer, statement_timeout text, idle_in_transaction_timeout text
 ) RETURNS void
 LANGUAGE plpgsql
@@ -84,7 +84,5 @@ BEGIN
     END LOOP;
 END
 $$;
-
-DROP FUNCTION pg_temp.set_up_role(text, integer, text, text);
 
 -- migrate:down
