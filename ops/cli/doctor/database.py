@@ -117,7 +117,11 @@ def statement_timeouts(it: Examination) -> Iterator[Finding]:
             )
         """
     )
-    harmful = [(role, text) for role, text in rows if text.startswith(("transaction_timeout=", "role=", "default_tra"))]
+    harmful = [
+        (role, text)
+        for role, text in rows
+        if text.startswith(("transaction_timeout=", "role=", "default_tra")) and text != "transaction_timeout=0"
+    ]
     for role, text in harmful:
         name = text.partition("=")[0]
         yield problem(
