@@ -40,21 +40,22 @@ VALUES = {
 }
 
 
-def calls(superuser: Connection) -> Iterator[sql.Composed]:
-    """Every function of ours that can be called by SELECT, with each choice of arguments."""
+def calls(superuser: Connection) -> Iterator[tuple[str, sql.Composed]]:
+    """Every function of ours that can be called by SELECT, with each choice of arguments: its name and the call."""
     rows = superuser.execute(
         sql.SQL("""
-        SELECT p.pronamespace::regnamespace::text, p.proname, ARRAY(
+        SELECT p.oid::regprocedure::text, p.pronamespace::regnamespace::text, p.proname, ARRAY(
             SELECT format_type(t, NULL) FROM unnest(p.proargtypes::oid []) WITH ORDINALITY AS u (t, n) ORDER BY n
         )
         FROM pg_proc AS p WHERE {} AND p.prorettype <> 'trigger'::regtype
         """).format(sql.SQL(OURS))
     ).fetchall()
-    for schema, name, types in rows:
+    for full_name, schema, name, types in rows:
         for choice in range(3):
             values = [(*VALUES.get(kind, ()), "NULL", "NULL", "NULL")[choice] for kind in types]
             arguments = [_literal(f"{value}::{kind}") for value, kind in zip(values, types, strict=True)]
-            yield sql.SQL("SELECT * FROM {}({})").format(sql.Identifier(schema, name), sql.SQL(", ").join(arguments))
+            call = sql.SQL("SELECT * FROM {}({})")
+            yield full_name, call.format(sql.Identifier(schema, name), sql.SQL(", ").join(arguments))
 
 
 def _literal(text: str) -> sql.SQL:
@@ -64,24 +65,28 @@ def _literal(text: str) -> sql.SQL:
 
 def may_call(superuser: Connection, role: str) -> set[str]:
     """The definer functions, triggers left out, that `role` may execute by name."""
-    return _names(
-        superuser,
-        "p.prosecdef AND p.prorettype <> 'trigger'::regtype AND has_function_privilege(%s, p.oid, 'EXECUTE')"
-        " AND has_schema_privilege(%s, p.pronamespace, 'USAGE')",
-        role,
-        role,
+    query = sql.SQL(
+        "SELECT p.oid::regprocedure::text FROM pg_proc AS p WHERE {} AND p.prosecdef"
+        " AND p.prorettype <> 'trigger'::regtype AND has_function_privilege(%s, p.oid, 'EXECUTE')"
+        " AND has_schema_privilege(%s, p.pronamespace, 'USAGE')"
     )
+    return {row[0] for row in superuser.execute(query.format(sql.SQL(OURS)), [role, role]).fetchall()}
 
 
-def called(superuser: Connection) -> set[str]:
-    """The functions that were called since the database was made, as PostgreSQL counted."""
-    return _names(superuser, "pg_stat_get_function_calls(p.oid) > 0")
-
-
-def _names(superuser: Connection, condition: LiteralString, *values: str) -> set[str]:
-    query = sql.SQL("SELECT p.oid::regprocedure::text FROM pg_proc AS p WHERE {} AND {}")
-    rows = superuser.execute(query.format(sql.SQL(OURS), sql.SQL(condition)), values or None).fetchall()
-    return {row[0] for row in rows}
+def call_all(superuser: Connection, connection: Connection) -> set[str]:
+    """Call every function as the caller of `connection`; return those that began, whether or not they then refused."""
+    began = set()
+    for name, call in calls(superuser):
+        try:
+            connection.execute(call)
+        except (psycopg.errors.UndefinedFunction, psycopg.errors.SyntaxError, psycopg.errors.DataError) as error:
+            if error.diag.context is None:
+                continue
+        except psycopg.Error as error:
+            if (error.diag.message_primary or "").startswith("permission denied for function"):
+                continue
+        began.add(name)
+    return began
 
 
 def lay_traps(superuser: Connection, connection: Connection, actor: str) -> None:
