@@ -11,33 +11,33 @@ SELECT
     settled.error_message AS last_error,
     coalesce(settled.consecutive_failure_count, 0) AS consecutive_failures,
     (
-        SELECT max(log.scheduled_for) FROM cron_execution_logs AS log
+        SELECT max(log.scheduled_for) FROM public.cron_execution_logs AS log
         WHERE log.job_name = %(job_name)s AND log.trigger_source = 'schedule'
     ) AS last_tick,
-    (SELECT count(*) FROM cron_alert_deliveries WHERE delivered_at IS NULL) AS undelivered,
+    (SELECT count(*) FROM public.cron_alert_deliveries WHERE delivered_at IS NULL) AS undelivered,
     (
         SELECT min(a.created_at)
-        FROM cron_alert_deliveries AS d
-        INNER JOIN cron_alerts AS a ON a.id = d.alert_id
+        FROM public.cron_alert_deliveries AS d
+        INNER JOIN public.cron_alerts AS a ON a.id = d.alert_id
         WHERE d.delivered_at IS NULL
     ) AS undelivered_since,
-    (SELECT max(last_error) FROM cron_alert_deliveries WHERE delivered_at IS NULL) AS undelivered_error
+    (SELECT max(last_error) FROM public.cron_alert_deliveries WHERE delivered_at IS NULL) AS undelivered_error
 FROM (VALUES (1)) AS always (here)
 LEFT JOIN LATERAL (
-    SELECT * FROM cron_execution_logs AS log
+    SELECT * FROM public.cron_execution_logs AS log
     WHERE log.job_name = %(job_name)s AND log.status = 'success'
     ORDER BY log.started_at DESC
     LIMIT 1
 ) AS success ON true
 LEFT JOIN LATERAL (
-    SELECT * FROM cron_execution_logs AS log
+    SELECT * FROM public.cron_execution_logs AS log
     WHERE log.job_name = %(job_name)s AND log.status IN ('success', 'failed')
     ORDER BY log.started_at DESC
     LIMIT 1
 ) AS settled ON true
 
 -- name: running
-SELECT id, started_at, scheduled_for FROM cron_execution_logs
+SELECT id, started_at, scheduled_for FROM public.cron_execution_logs
 WHERE status = 'running' AND job_name = %(job_name)s
 ORDER BY started_at
 
@@ -76,7 +76,7 @@ SELECT
     coalesce(sum(reminders_dispatched), 0) AS dispatched,
     coalesce(max(assignments_evaluated), 0) AS evaluated,
     max(duration_ms) AS duration_ms
-FROM cron_execution_logs
+FROM public.cron_execution_logs
 WHERE job_name = %(job_name)s AND scheduled_for >= %(since)s
 GROUP BY 1
 ORDER BY 1

@@ -1,7 +1,7 @@
 -- name: write_alert
 -- The function computes the key from the run or the scheduled time, so that two that notice the same thing write it
 -- once, and nobody can take the key of an alert to come.
-SELECT write_alert(%(kind)s, %(run_id)s::uuid, %(tick)s::timestamptz, %(payload)s, %(channels)s::text []) AS is_new
+SELECT public.write_alert(%(kind)s, %(run_id)s::uuid, %(tick)s::timestamptz, %(payload)s, %(channels)s::text []) AS is_new
 
 -- fragment: first_waiting
 -- The channel's oldest alert that is not delivered. It has to go first, so its pause is the channel's: a recovery
@@ -10,8 +10,8 @@ SELECT write_alert(%(kind)s, %(run_id)s::uuid, %(tick)s::timestamptz, %(payload)
 SELECT
     first_d.alert_id,
     first_d.next_attempt_at
-FROM cron_alert_deliveries AS first_d
-INNER JOIN cron_alerts AS first_a ON first_a.id = first_d.alert_id
+FROM public.cron_alert_deliveries AS first_d
+INNER JOIN public.cron_alerts AS first_a ON first_a.id = first_d.alert_id
 WHERE
     first_d.channel = c.channel
     AND first_d.delivered_at IS NULL
@@ -23,7 +23,7 @@ LIMIT 1
 -- Asked after every run; the partial index is empty on a good day.
 SELECT c.channel
 FROM (
-    SELECT DISTINCT w.channel FROM cron_alert_deliveries AS w
+    SELECT DISTINCT w.channel FROM public.cron_alert_deliveries AS w
     WHERE w.delivered_at IS NULL AND w.channel = ANY(%(channels)s)
 ) AS c
 CROSS JOIN LATERAL (
@@ -47,11 +47,11 @@ FROM (VALUES (%(channel)s::text)) AS c (channel)
 CROSS JOIN LATERAL (
 -- include: first_waiting
 ) AS first_waiting
-INNER JOIN cron_alert_deliveries AS d ON d.alert_id = first_waiting.alert_id AND d.channel = c.channel
+INNER JOIN public.cron_alert_deliveries AS d ON d.alert_id = first_waiting.alert_id AND d.channel = c.channel
 CROSS JOIN LATERAL (
     SELECT a.*
-    FROM cron_alerts AS a
-    INNER JOIN cron_alert_deliveries AS own ON own.alert_id = a.id
+    FROM public.cron_alerts AS a
+    INNER JOIN public.cron_alert_deliveries AS own ON own.alert_id = a.id
     WHERE
         own.channel = c.channel
         AND own.delivered_at IS NULL
@@ -59,8 +59,8 @@ CROSS JOIN LATERAL (
         AND NOT (
             a.kind IN ('failure', 'repeat')
             AND EXISTS (
-                SELECT FROM cron_alerts AS recovery
-                INNER JOIN cron_alert_deliveries AS later ON later.alert_id = recovery.id
+                SELECT FROM public.cron_alerts AS recovery
+                INNER JOIN public.cron_alert_deliveries AS later ON later.alert_id = recovery.id
                 WHERE
                     recovery.kind = 'recovery'
                     AND recovery.created_at > a.created_at
@@ -76,9 +76,9 @@ FOR UPDATE OF d SKIP LOCKED
 
 -- name: mark_delivered
 -- With a recovery, also the failures before it that it told of.
-UPDATE cron_alert_deliveries AS d
+UPDATE public.cron_alert_deliveries AS d
 SET delivered_at = clock_timestamp(), attempts = d.attempts + 1, last_error = NULL
-FROM cron_alerts AS a, cron_alerts AS sent
+FROM public.cron_alerts AS a, public.cron_alerts AS sent
 WHERE
     d.alert_id = a.id
     AND sent.id = %(alert_id)s
@@ -90,13 +90,13 @@ WHERE
     )
 
 -- name: mark_failed
-UPDATE cron_alert_deliveries
+UPDATE public.cron_alert_deliveries
 SET attempts = attempts + 1, next_attempt_at = clock_timestamp() + %(pause)s, last_error = %(error)s
 WHERE alert_id = %(alert_id)s AND channel = %(channel)s
 
 -- name: failing_since
 -- The first failure after the last success: the beginning of the outage.
-SELECT min(started_at) FROM cron_execution_logs
+SELECT min(started_at) FROM public.cron_execution_logs
 WHERE
     job_name = %(job_name)s
     AND status = 'failed'

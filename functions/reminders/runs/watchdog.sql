@@ -5,7 +5,7 @@ SELECT
     role,
     application_name,
     since
-FROM run_lock_holder()
+FROM public.run_lock_holder()
 
 -- name: tick_rows
 -- What became of the runs that EventBridge started for a scheduled time: how many rows, and how many of them skipped.
@@ -13,7 +13,7 @@ FROM run_lock_holder()
 SELECT
     count(*) AS rows,
     count(*) FILTER (WHERE status = 'skipped') AS skipped
-FROM cron_execution_logs
+FROM public.cron_execution_logs
 WHERE
     scheduled_for >= %(tick)s
     AND scheduled_for < %(tick)s + interval '1 minute'
@@ -24,7 +24,7 @@ WHERE
 -- name: failure_is_reported
 -- Whether an alert about failing runs was written after `since`.
 SELECT EXISTS (
-    SELECT FROM cron_alerts
+    SELECT FROM public.cron_alerts
     WHERE kind IN ('failure', 'repeat') AND created_at > coalesce(%(since)s::timestamptz, '-infinity')
 )
 
@@ -34,13 +34,13 @@ SELECT EXISTS (
 SELECT
     clock_timestamp() AS now,
     (
-        SELECT scheduled_for FROM cron_execution_logs
+        SELECT scheduled_for FROM public.cron_execution_logs
         WHERE trigger_source = 'schedule' AND job_name = %(job_name)s AND scheduled_for <= clock_timestamp()
         ORDER BY scheduled_for DESC
         LIMIT 1
     ) AS last_tick,
     (
-        SELECT scheduled_for FROM cron_execution_logs
+        SELECT scheduled_for FROM public.cron_execution_logs
         WHERE
             status = 'success'
             AND job_name = %(job_name)s
@@ -58,7 +58,7 @@ LEFT JOIN LATERAL (
         log.started_at,
         log.completed_at,
         log.scheduled_for
-    FROM cron_execution_logs AS log
+    FROM public.cron_execution_logs AS log
     WHERE log.status = 'success' AND log.job_name = %(job_name)s AND log.started_at <= clock_timestamp()
     ORDER BY log.started_at DESC
     LIMIT 1
@@ -66,4 +66,4 @@ LEFT JOIN LATERAL (
 
 -- name: prune_runs
 -- The function alone may delete; it spares running rows and the newest success.
-SELECT prune_runs(%(days)s, %(at_most)s)
+SELECT public.prune_runs(%(days)s, %(at_most)s)

@@ -113,7 +113,8 @@ def row_level_security(it: Examination) -> Iterator[Finding]:
 
 def _named(kind: str, name: str) -> str:
     """As GRANT and REVOKE want it."""
-    return {"functions": "FUNCTION ", "sequences": "SEQUENCE "}.get(kind, "") + f"public.{name}"
+    full = name if "." in name else f"public.{name}"
+    return {"functions": "FUNCTION ", "sequences": "SEQUENCE "}.get(kind, "") + full
 
 
 def _differences(name: str, role: str, wanted: dict[str, Any], found: dict[str, Any]) -> Iterator[Finding]:
@@ -139,9 +140,9 @@ def _actual(it: Examination, kind: str, name: str, role: str) -> dict[str, Any]:
     if kind == "functions":
         query = """
         SELECT bool_or(has_function_privilege(%s, oid, 'EXECUTE')) FROM pg_proc
-        WHERE pronamespace = 'public'::regnamespace AND proname = %s
+        WHERE pronamespace = to_regnamespace(%s) AND proname = %s
         """
-        return {"EXECUTE": True} if it.rows(query, who, name)[0][0] else {}
+        return {"EXECUTE": True} if it.rows(query, who, *f"public.{name}".split(".")[-2:])[0][0] else {}
     full = f"public.{name}"
     if kind == "sequences":
         query = "SELECT v FROM unnest(%s::text[]) AS v WHERE has_sequence_privilege(%s, to_regclass(%s)::oid, v)"
