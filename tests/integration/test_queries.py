@@ -69,7 +69,6 @@ VALUES: dict[str, Any] = {
     "reminders_dispatched": 1,
     "run_id": UUID(int=1),
     "scheduled_for": TICK,
-    "since": TICK,
     "size": 10,
     "status": "failed",
     "tick": TICK,
