@@ -1,6 +1,7 @@
 -- name: shapes
--- What the migrations made, by what it is and not only by its name. One row an object of schema public: kind, the table
--- that it belongs to (empty for a function), name, shape, and whether only our own roles are concerned.
+-- What the migrations made, by what it is and not only by its name. One row an object of schema public, and a function of
+-- reminder_...: kind, the table that it belongs to (empty for a function), name (outside of public with its schema),
+-- shape, and whether only our own roles are concerned.
 -- Text of expressions depends on search_path: the caller sets it to pg_catalog first.
 SELECT
     'index' AS kind,
@@ -56,7 +57,7 @@ UNION ALL
 SELECT
     'function',
     '',
-    p.proname::text,
+    concat_ws('.', nullif(n.nspname, 'public'), p.proname),
     concat_ws(
         '; ',
         l.lanname,
@@ -69,7 +70,8 @@ SELECT
     true
 FROM pg_proc AS p
 INNER JOIN pg_language AS l ON l.oid = p.prolang
+INNER JOIN pg_namespace AS n ON n.oid = p.pronamespace
 -- The owner of the ledger is who ran the migrations.
 LEFT JOIN pg_class AS t ON t.oid = to_regclass('public.cron_execution_logs')
-WHERE p.pronamespace = 'public'::regnamespace AND p.prokind = 'f'
+WHERE (n.nspname = 'public' OR n.nspname ~ '^reminder_') AND p.prokind = 'f'
 ORDER BY 1, 2, 3, 4

@@ -20,6 +20,7 @@ OURS = {
     "cron_alert_deliveries",
     "contact_date_corrections",
     "contact_activity_types",
+    "admin_changes",
 }
 APP_TABLES = tomllib.loads(Path(__file__).with_name("app_tables.toml").read_text())
 
