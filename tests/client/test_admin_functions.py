@@ -31,12 +31,12 @@ def set_coordinator(connection: Connection, **more: Any) -> dict[str, Any]:
 
 
 def test_missing_coordinator_is_set(filled: Connection, as_role: AsRole) -> None:
-    """The assignment counted as failed in every run; in the next one its coordinator is alerted."""
+    """The assignment counted as without a recipient; in the next one its coordinator is alerted."""
     filled.execute("UPDATE assignments SET last_contact_date = '2026-10-01' WHERE id = %s", [UNCOORDINATED])
     scheduler = as_role("reminder_scheduler")
-    assert 1 == run(filled, scheduler, TODAY).assignments_failed
+    assert 1 == run(filled, scheduler, TODAY).assignments_without_recipient
     set_coordinator(filled, assignment_id=UNCOORDINATED, coordinator_id=COORDINATOR)
-    assert 0 == run(filled, scheduler, TODAY).assignments_failed
+    assert 0 == run(filled, scheduler, TODAY).assignments_without_recipient
     alerted = "SELECT recipient_id FROM notifications WHERE assignment_id = %s AND kind = 'escalation'"
     assert COORDINATOR == one(filled, alerted, UNCOORDINATED)
 
