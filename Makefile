@@ -43,7 +43,7 @@ test-all: test ## Run the tests, then every fault at every step
 	@$(RUN) -m pytest -n 8 -m matrix
 
 test-sam: setup ## Build for this machine and test `sam local invoke` (needs Docker, or podman and root)
-	@$(RUN) -m ops.tools.build --architecture native
+	@$(MAKE) --no-print-directory build ARCHITECTURE=native
 	@$(RUN) -m pytest -m containers tests/containers
 
 lint: setup ## Check format, style, types, import directions, migrations, template and workflows
