@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import boto3
 import pytest
 
 from reminders.runs.lifecycle import RESERVE_SECONDS
@@ -21,7 +22,8 @@ READS: dict[str, list[Callable[[Mapping[str, str]], object]]] = {
     "WatchdogFunction": [WatchdogSettings.read, AlertSettings.read],
     "AdminFunction": [AdminSettings.read],
 }
-POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
+# What libraries read.
+LIBRARIES = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "AWS_ENDPOINT_URL"}
 # What CloudFormation makes of references that have no default.
 MADE = {
     "SchedulerFunctionUrl": "https://abc.lambda-url.eu-west-2.on.aws/",
@@ -53,12 +55,12 @@ class Recorder(Mapping[str, str]):
 def test_environment_is_what_settings_read(function: str, template: Json) -> None:
     """Every variable that settings.py reads is set, and no other; and with the defaults it can be read."""
     environment = environment_of(template, function)
-    recorder = Recorder({name: value for name, value in environment.items() if name not in POWERTOOLS})
+    recorder = Recorder({name: value for name, value in environment.items() if name not in LIBRARIES})
 
     for read in READS[function]:
         read(recorder)
 
-    assert recorder.asked | POWERTOOLS == set(environment)
+    assert recorder.asked | LIBRARIES == set(environment)
 
 
 @pytest.mark.parametrize("function", READS)
@@ -69,6 +71,15 @@ def test_defaults_are_those_of_the_code(function: str, template: Json) -> None:
     bare = {name: value for name, value in environment.items() if name not in numbers}
 
     assert [read(bare) for read in READS[function]] == [read(environment) for read in READS[function]]
+
+
+@pytest.mark.parametrize("service", ["secretsmanager", "sns", "scheduler"])
+def test_endpoint_is_that_of_aws(service: str, template: Json, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS_ENDPOINT_URL is declared for `sam local invoke`; empty, as it is deployed, it changes nothing."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", environment_of(template, "CronFunction")["AWS_ENDPOINT_URL"])
+    make: Any = boto3.Session("key", "secret", region_name="eu-west-2").client
+
+    assert f"https://{service}.eu-west-2.amazonaws.com" == make(service).meta.endpoint_url
 
 
 @pytest.mark.parametrize("function", READS)
