@@ -41,7 +41,7 @@ def test_mentor_who_was_deleted(days: Days, owner: Connection, mentors: list[UUI
     gone = [mentors[n] for n in deleted]
     owner.execute("DELETE FROM people WHERE id = ANY (%s)", [gone])
     assert len(gone) == days.go()["assignments_failed"]
-    row = days.fail(AssignmentsFailed, "of what was due failed: ForeignKeyViolation 23503")
+    row = days.fail(AssignmentsFailed, "that were due failed: ForeignKeyViolation 23503")
     assert row and len(gone) == row["assignments_failed"]
     owner.execute("INSERT INTO people SELECT unnest(%s::uuid [])", [gone])
     days.end_well()
