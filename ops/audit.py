@@ -5,8 +5,8 @@ Known vulnerabilities in the locked versions: `make audit`.
     1   advisories name at least one of them
     3   could not look: the advisory service did not answer for each of them
 
-pip-audit alone cannot be relied on for the difference: it exits with 1 for a finding and for a network that is away, and
-with 0 when a service knows none of the packages. So its JSON is read, and each pin must have been answered for.
+pip-audit alone does not tell these apart: it exits with 1 for a finding and for a network that is away, and with 0 when
+a service knows none of the packages. So its JSON is read, and each pin must have been answered for.
 """
 
 from __future__ import annotations
@@ -93,7 +93,16 @@ def _asked(group: Sequence[str]) -> list[dict[str, Any]]:
         requirements.write("\n".join(group) + "\n")
         requirements.flush()
         # OSV, because a mirror of PyPI may not have PyPI's advisories.
-        options = "--disable-pip --no-deps --vulnerability-service osv --format json --progress-spinner off".split()
+        options = [
+            "--disable-pip",
+            "--no-deps",
+            "--vulnerability-service",
+            "osv",
+            "--format",
+            "json",
+            "--progress-spinner",
+            "off",
+        ]
         done = subprocess.run(
             [str(_pip_audit()), "--requirement", requirements.name, *options],
             capture_output=True,

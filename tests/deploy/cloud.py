@@ -1,10 +1,10 @@
 """
 The stack as CloudFormation would leave it, made in moto from the transformed template.
 
-moto's CloudFormation makes functions, layers, roles, log groups, queue, topic and dashboard. It has no notion of
-the types in `BY_API`; those are made by the services' own API from the same properties, so that botocore checks these, and
-what the template asks of them is resolved by moto against the rest of the stack. Nobody plays these parts: CloudFormation's
-own checks of properties, the alarms' evaluation, a schedule's invocation, a Function URL's authorization.
+moto's CloudFormation makes functions, layers, roles, log groups, queue, topic and dashboard. It does not know the types
+in `BY_API`; those are made by the services' own API from the same properties, so botocore checks them, and moto resolves
+their references against the rest of the stack. Not tested here: CloudFormation's own checks of properties and its
+transforms, the evaluation of alarms, the invocation by a schedule, the authorization of a Function URL.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _with_known(value: Json, urls: Mapping[str, str]) -> Json:
 
 
 def _resource_map(prefix: str) -> Any:
-    """moto's map of the stack whose name begins so: what its references come to. A nested stack has a made-up ending."""
+    """moto's map of a stack: what its references come to. A nested stack has `prefix` and a made-up ending."""
     from moto.cloudformation.models import cloudformation_backends
 
     stacks = cloudformation_backends[ACCOUNT][REGION].stacks.values()
@@ -174,7 +174,7 @@ def unresolved(value: Json, path: str = "") -> Iterator[str]:
     """Where something in `value` is still a reference, or a pattern of one."""
     if isinstance(value, dict):
         for key, part in value.items():
-            if key in {"Ref", "Condition"} and isinstance(part, str) or key.startswith("Fn::"):
+            if (key in {"Ref", "Condition"} and isinstance(part, str)) or key.startswith("Fn::"):
                 yield path
             yield from unresolved(part, f"{path}/{key}")
     elif isinstance(value, list):

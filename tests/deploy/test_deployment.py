@@ -15,7 +15,7 @@ from tests.deploy.cloud import BY_API, NESTED, STACK, unresolved
 from tests.deploy.conftest import EVENTS, HANDLERS, RUNBOOK_URL, Deployed, Outcome, Sample
 from tests.deploy.policies import action_and_resource, allowing, listed
 
-# What a role allows although the function's code never asks for it: who does, and why the function's role must allow it.
+# What a role allows although our code never asks for it: who does, and why the function's role must allow it.
 NOT_BY_OUR_CODE = {
     "logs:CreateLogStream": "Lambda writes the log as the function",
     "logs:PutLogEvents": "Lambda writes the log as the function",
@@ -208,7 +208,11 @@ def test_a_policy_is_no_more_than_the_matcher_reads(function: str, deployed: Dep
 @pytest.mark.parametrize(
     ("action", "resource", "expected"),
     [
-        ("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:r:1:secret:a-AbC123", ["secretsmanager:GetSecretValue"]),
+        (
+            "secretsmanager:GetSecretValue",
+            "arn:aws:secretsmanager:r:1:secret:a-AbC123",
+            ["secretsmanager:GetSecretValue"],
+        ),
         ("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:r:1:secret:a-longer-AbC123", []),
         ("secretsmanager:PutSecretValue", "arn:aws:secretsmanager:r:1:secret:a-AbC123", []),
     ],

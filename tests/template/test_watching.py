@@ -56,7 +56,9 @@ def test_our_own_metrics_exist(name: str, alarms: Json) -> None:
 
 def test_every_function_has_an_alarm_for_throttles(alarms: Json, resources: Json) -> None:
     """A throttled invocation never reaches our code: without Lambda's own metric it would go unnoticed."""
-    named = {it["Properties"]["FunctionName"]["Fn::Sub"] for it in resources.values() if it["Type"].endswith("Function")}
+    named = {
+        it["Properties"]["FunctionName"]["Fn::Sub"] for it in resources.values() if it["Type"].endswith("Function")
+    }
     watched = {
         alarm["Dimensions"][0]["Value"]["Fn::Sub"]
         for alarm in alarms.values()

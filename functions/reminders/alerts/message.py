@@ -19,7 +19,7 @@ RUNBOOK = "docs/operations/cron-reminder-runbook.md"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The deployment that an alert comes from. It is not part of the payload: a deployment sends its own alerts only."""
+    """The deployment that sends an alert. Not in the payload: a deployment sends its own alerts only."""
 
     stack: str | None = None
     runbook_url: str | None = None
