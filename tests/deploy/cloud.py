@@ -1,8 +1,8 @@
 """
 The stack as CloudFormation would leave it, made in moto from the transformed template.
 
-moto's CloudFormation makes functions, layers, roles, log groups, queue, topic and dashboard. It does not know the types
-in `BY_API`; those are made by the services' own API from the same properties, so botocore checks them, and moto resolves
+moto's CloudFormation makes functions, layers, roles, log groups, queue, topic and dashboard. It does not know the
+types in `BY_API`; those are made by the services' own API from the same properties, so botocore checks them, and moto resolves
 their references against the rest of the stack. Not tested here: CloudFormation's own checks of properties and its
 transforms, the evaluation of alarms, the invocation by a schedule, the authorization of a Function URL.
 """
@@ -18,8 +18,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ops.build.sam import transformed
 from ops.local.aws import ACCOUNT, REGION, Aws
+from ops.tools.build.sam import transformed
 
 STACK = "reminders-staging"
 Json = Any

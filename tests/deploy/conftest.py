@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-from ops.build.artifact import ROOT
-from ops.build.pythons import BuildError
-from ops.build.sam import sam
 from ops.local.aws import Aws
 from ops.local.database import give_logins
 from ops.local.server import Server
 from ops.local.slack import Slack
 from ops.local.stack import scheduler_process
+from ops.tools.build.artifact import ROOT
+from ops.tools.build.pythons import BuildError
+from ops.tools.build.sam import sam
 from tests import tokens
 from tests.deploy.cloud import Cloud, deploy
 

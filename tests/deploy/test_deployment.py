@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ops.build.sam import transformed
+from ops.tools.build.sam import transformed
 from reminders.runs.events import RunRequest, parse_event
 from tests import tokens
 from tests.deploy.cloud import BY_API, NESTED, STACK, unresolved

@@ -9,7 +9,7 @@ import tomllib
 
 import pytest
 
-from ops.build.sam import sam
+from ops.tools.build.sam import sam
 from tests.docs.blocks import ROOT, Block, blocks_of
 
 PAGE = ROOT / "docs" / "deploy.md"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ops import audit
+from ops.tools import audit
 
 Service = Callable[[str], None]
 

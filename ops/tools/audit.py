@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ops.build.artifact import LOCKS, ROOT
-from ops.build.environments import environment
-from ops.build.pythons import BuildError
+from ops.tools.build.artifact import LOCKS, ROOT
+from ops.tools.build.environments import environment
+from ops.tools.build.pythons import BuildError
 
 CLEAN, FOUND, COULD_NOT_LOOK = 0, 1, 3
 # Every lock of the project: a new one is audited without being named here.
@@ -93,7 +93,8 @@ def _asked(group: Sequence[str]) -> list[dict[str, Any]]:
         requirements.write("\n".join(group) + "\n")
         requirements.flush()
         # OSV, because a mirror of PyPI may not have PyPI's advisories.
-        options = [
+        options = ["--disable-pip", "--no-deps", "--progress-spinner", "off"]
+        options += ["--vulnerability-service", "osv", "--format", "json"]
             "--disable-pip",
             "--no-deps",
             "--vulnerability-service",
