@@ -95,15 +95,6 @@ def _asked(group: Sequence[str]) -> list[dict[str, Any]]:
         # OSV, because a mirror of PyPI may not have PyPI's advisories.
         options = ["--disable-pip", "--no-deps", "--progress-spinner", "off"]
         options += ["--vulnerability-service", "osv", "--format", "json"]
-            "--disable-pip",
-            "--no-deps",
-            "--vulnerability-service",
-            "osv",
-            "--format",
-            "json",
-            "--progress-spinner",
-            "off",
-        ]
         done = subprocess.run(
             [str(_pip_audit()), "--requirement", requirements.name, *options],
             capture_output=True,

@@ -1,10 +1,10 @@
 """
 The stack as CloudFormation would leave it, made in moto from the transformed template.
 
-moto's CloudFormation makes functions, layers, roles, log groups, queue, topic and dashboard. It does not know the
-types in `BY_API`; those are made by the services' own API from the same properties, so botocore checks them, and moto resolves
-their references against the rest of the stack. Not tested here: CloudFormation's own checks of properties and its
-transforms, the evaluation of alarms, the invocation by a schedule, the authorization of a Function URL.
+moto's CloudFormation makes functions, layers, roles, log groups, queue, topic and dashboard. It does not know the types
+in `BY_API`. Those are made by the services' own API from the same properties: botocore checks them, and moto resolves
+their references. Not tested here: CloudFormation's own checks of properties and its transforms, the evaluation of
+alarms, the invocation by a schedule, the authorization of a Function URL.
 """
 
 from __future__ import annotations

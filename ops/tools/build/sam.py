@@ -40,7 +40,7 @@ def call(*arguments: str, **environment: str) -> str:
 def transformed(template: str) -> dict[str, Any]:
     """What CloudFormation gets for `template`, a path in the project."""
     python = sam().parent / "python"
-    command = [str(python), str(ROOT / "ops" / "build" / "transform.py"), str(ROOT / template)]
+    command = [str(python), str(ROOT / "ops" / "tools" / "build" / "transform.py"), str(ROOT / template)]
     environment = {**os.environ, "AWS_DEFAULT_REGION": REGION}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
