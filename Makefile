@@ -15,7 +15,7 @@ empty :=
 READY := .venv/ready-in$(subst /,-,$(subst $(empty) $(empty),_,$(CURDIR)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-sam lint build bench bench-cold lock clean
+.PHONY: help setup demo test test-all test-sam lint audit build bench bench-cold lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ lint: setup ## Check format, style, types, import directions, migrations, templa
 	.venv/bin/cfn-lint template.yaml infra/*.yaml
 	.venv/bin/actionlint
 
+audit: setup ## Look for known vulnerabilities in the locked versions (needs the network; exit status 3: could not look)
+	@$(RUN) -m ops.tools.audit
+
 build: setup ## Build what Lambda runs (ARCHITECTURE=native: for this machine), and validate the template
 	@$(RUN) -m ops.tools.build
 
@@ -78,7 +81,7 @@ lock: setup ## Renew the lock files from pyproject.toml
 	echo uv | $(LOCK) - -o requirements-setup.lock
 	for artifact in $(ARTIFACTS); do $(LOCK) --constraint requirements.lock --group $$artifact \
 		-o ops/tools/build/locks/$$artifact.lock || exit; done
-	for tool in runtime sam picture; do $(LOCK) --group $$tool -o ops/tools/build/locks/$$tool.lock || exit; done
+	for tool in runtime sam audit picture; do $(LOCK) --group $$tool -o ops/tools/build/locks/$$tool.lock || exit; done
 
 clean: ## Remove .venv, builds and caches
 	rm -rf .venv build dist .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage

@@ -14,7 +14,7 @@ from reminders.runs.watchdog import OLDEST_LIVING_RUN
 from reminders.scheduling.client import ANSWER_MARGIN_SECONDS, CALL_BUDGET_SECONDS
 from reminders.settings import AdminSettings, AlertSettings, CronSettings, SchedulerSettings, WatchdogSettings
 from tests.artifact.conftest import SCHEDULED
-from tests.template.conftest import Json
+from tests.template.conftest import Json, source
 
 READS: dict[str, list[Callable[[Mapping[str, str]], object]]] = {
     "CronFunction": [CronSettings.read, AlertSettings.read],
@@ -155,6 +155,35 @@ def test_cors_is_off_unless_origins_are_named(resources: Json) -> None:
     assert {"Ref": "AdminAllowedOrigins"} == cors["AllowOrigins"]
     assert "AllowCredentials" not in cors
     assert "Cors" not in resources["SchedulerFunctionUrl"]["Properties"]
+
+
+LOGS = ["CronLogs", "SchedulerLogs", "WatchdogLogs", "AdminLogs"]
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_logs_are_kept_and_encrypted_as_parameters_say(name: str, resources: Json) -> None:
+    """Retain lets them outlive the stack; a key of the operator's encrypts them, and none is needed."""
+    log = resources[name]
+
+    assert {"Ref": "LogsOnDelete"} == log["DeletionPolicy"] == log["UpdateReplacePolicy"]
+    assert ["HasLogKey", {"Ref": "LogKeyArn"}, {"Ref": "AWS::NoValue"}] == log["Properties"]["KmsKeyId"]["Fn::If"]
+
+
+def test_there_are_no_other_logs(resources: Json) -> None:
+    """A new log group is in the list above, so that it follows the same parameters."""
+    assert set(LOGS) == {name for name, it in resources.items() if it["Type"] == "AWS::Logs::LogGroup"}
+
+
+def test_a_parameter_may_decide_on_deletion(template: Json) -> None:
+    """CloudFormation reads a reference in DeletionPolicy only with this transform, and it must come before SAM's."""
+    assert ["AWS::LanguageExtensions", "AWS::Serverless-2016-10-31"] == source("template.yaml")["Transform"]
+    assert [] == [name for name, it in template["Resources"].items() if "DependsOn" in it]
+
+
+@pytest.mark.parametrize("function", READS)
+def test_traces_are_sent_when_a_parameter_says_so(function: str, resources: Json) -> None:
+    """Not by default."""
+    assert {"Mode": {"Ref": "Tracing"}} == resources[function]["Properties"]["TracingConfig"]
 
 
 def test_at_rest(resources: Json) -> None:
