@@ -65,7 +65,13 @@ SELECT
         'volatility ' || p.provolatile::text,
         'settings ' || coalesce(array_to_string(p.proconfig, ', '), 'none'),
         CASE WHEN p.proowner <> t.relowner THEN 'OWNER ' || pg_get_userbyid(p.proowner) END,
-        'body ' || md5(p.prosrc)
+        -- As in a new project: what the migrations replace where ids or notifications are the app's (existing_projects).
+        'body ' || md5(
+            regexp_replace(
+                replace(p.prosrc, 'public.reminder_notifications', 'public.notifications'),
+                'ids (bigint|integer) \[\]', 'ids uuid []'
+            )
+        )
     ),
     true
 FROM pg_proc AS p
