@@ -221,14 +221,6 @@ BEGIN
         WHERE NOT adopted AND NOT t.relrowsecurity AND to_regrole('anon') IS NOT NULL
         UNION ALL
         SELECT
-            'note', t.tbl, 'authenticated may not read assignments, so that no admin can correct a contact date',
-            'GRANT SELECT ON public.assignments TO authenticated; -- row level security says which rows'
-        FROM tables AS t
-        WHERE
-            NOT adopted AND t.tbl = 'assignments' AND to_regrole('authenticated') IS NOT NULL
-            AND NOT has_any_column_privilege('authenticated', t.oid, 'SELECT')
-        UNION ALL
-        SELECT
             'note', 'assignments',
             format('assignments is in schema %s, and the reminders look at public', c.relnamespace::regnamespace),
             format('ALTER TABLE %s SET SCHEMA public; -- if it is that of the mentors', c.oid::regclass)
@@ -358,7 +350,7 @@ BEGIN
             format('ALTER TABLE public.%I RENAME TO %I;', n.name, n.name || '_before')
         FROM unnest(ARRAY[
             'cron_execution_logs', 'cron_execution_log', 'cron_alerts', 'cron_alert_deliveries',
-            'contact_activity_types', 'contact_date_corrections', 'reminder_notifications'
+            'contact_activity_types', 'contact_date_corrections', 'reminder_notifications', 'admin_changes'
         ]) AS n (name)
         WHERE NOT adopted AND to_regclass('public.' || n.name) IS NOT NULL
         UNION ALL
@@ -374,7 +366,9 @@ BEGIN
         WHERE
             NOT adopted AND p.pronamespace = 'public'::regnamespace AND p.proname IN (
                 'try_run_lock', 'hold_run', 'hold_assignments', 'log_contact', 'settle_notifications', 'admin_scope',
-                'apply_correction', 'prune_runs', 'apply_reminder_statuses'
+                'apply_correction', 'prune_runs', 'run_lock_holder', 'write_alert', 'apply_reminder_statuses',
+                'keep_first_read_at', 'my_reminder_settings', 'admin_set_coordinator', 'admin_close_assignment',
+                'admin_set_thresholds', 'admin_set_activity_type'
             )
         UNION ALL
         SELECT

@@ -94,7 +94,7 @@ class _Tally:
         self.failed += assignments
         self.first_error = self.first_error or (error if assignments else None)
 
-    def progress(self, next_cursor: UUID | None) -> Progress:
+    def progress(self, next_cursor: AssignmentId | None) -> Progress:
         return Progress(
             assignments_evaluated=self.evaluated,
             reminders_dispatched=self.dispatched,
