@@ -24,7 +24,8 @@ SELECT
     t.tgname::text,
     concat_ws('; ', pg_get_triggerdef(t.oid), CASE t.tgenabled WHEN 'O' THEN 'enabled' WHEN 'A' THEN 'enabled'
         WHEN 'D' THEN 'DISABLED' ELSE 'ENABLED IN REPLICAS ONLY' END),
-    true
+    -- This one is made on a notifications table of ours only, like the policies for its readers.
+    t.tgname <> 'read_at_is_set_once'
 FROM pg_trigger AS t
 INNER JOIN pg_class AS c ON c.oid = t.tgrelid
 WHERE c.relnamespace = 'public'::regnamespace AND NOT t.tgisinternal
