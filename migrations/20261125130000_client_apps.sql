@@ -88,11 +88,11 @@ LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
     WITH mine AS (
-        SELECT a.org_id FROM public.assignments AS a
-        WHERE a.status = 'open' AND a.peer_mentor_id = (SELECT auth.uid())
+        SELECT a.org_id FROM reminder_private.open_assignments AS a
+        WHERE a.peer_mentor_id = (SELECT auth.uid())
         UNION
-        SELECT a.org_id FROM public.assignments AS a
-        WHERE a.status = 'open' AND a.coordinator_id = (SELECT auth.uid())
+        SELECT a.org_id FROM reminder_private.open_assignments AS a
+        WHERE a.coordinator_id = (SELECT auth.uid())
         UNION
         -- Named by the claims, with or without assignments. What is no id names no organisation.
         SELECT named.id::uuid FROM jsonb_array_elements_text((SELECT public.admin_scope())) AS named (id)

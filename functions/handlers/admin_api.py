@@ -38,6 +38,12 @@ def _uuid(value: object) -> object:
     return value
 
 
+def _assignment_id(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"-?\d{1,19}", value, re.ASCII):
+        return int(value)
+    return _uuid(value)
+
+
 def _digits(value: object) -> object:
     # int() would take other scripts' digits, "1_0" and " 10 ", too.
     if isinstance(value, str) and not re.fullmatch(r"\d{1,9}", value, re.ASCII):
@@ -47,6 +53,8 @@ def _digits(value: object) -> object:
 
 Day = Annotated[date, BeforeValidator(_day)]
 Uuid = Annotated[UUID, BeforeValidator(_uuid)]
+# A uuid, or a number where the project's assignments have such ids.
+AnAssignmentId = Annotated[UUID | int, BeforeValidator(_assignment_id)]
 Limit = Annotated[int, Field(ge=1, le=100), BeforeValidator(_digits)]
 
 # No control characters (PostgreSQL takes no NUL, and a log no line breaks), no space at either end.
@@ -98,7 +106,7 @@ class CorrectionAnswer(BaseModel):
         },
     )
 
-    assignment_id: UUID
+    assignment_id: UUID | int
     old_date: date | None
     new_date: date
     reason: str | None

@@ -8,11 +8,12 @@ DETAIL lines with row values, and those must not reach a log.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 import psycopg
 from psycopg import conninfo
@@ -130,6 +131,14 @@ class Queries:
         fragments = {name: sql.strip() for kind, name, sql in found if kind == "fragment"}
         # Bytes, which psycopg takes as they are; a str would have to be a literal of the source code.
         self.by_name = {name: _with_fragments(sql, fragments).encode() for kind, name, sql in found if kind == "name"}
+
+    def renamed(self, table: str, other: str) -> Self:
+        """The same queries on the table `other` instead of `table`."""
+        if table == other:
+            return self
+        found = copy.copy(self)
+        found.by_name = {name: sql.replace(table.encode(), other.encode()) for name, sql in self.by_name.items()}
+        return found
 
     def first(self, connection: Connection, name: str, row: type[Row], **values: object) -> Row | None:
         """The first row of query `name` as a `row` (a dataclass whose fields are its columns), or None."""

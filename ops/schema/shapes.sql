@@ -24,7 +24,8 @@ SELECT
     t.tgname::text,
     concat_ws('; ', pg_get_triggerdef(t.oid), CASE t.tgenabled WHEN 'O' THEN 'enabled' WHEN 'A' THEN 'enabled'
         WHEN 'D' THEN 'DISABLED' ELSE 'ENABLED IN REPLICAS ONLY' END),
-    true
+    -- This one is made on a notifications table of ours only, like the policies for its readers.
+    t.tgname <> 'read_at_is_set_once'
 FROM pg_trigger AS t
 INNER JOIN pg_class AS c ON c.oid = t.tgrelid
 WHERE c.relnamespace = 'public'::regnamespace AND NOT t.tgisinternal
@@ -65,7 +66,13 @@ SELECT
         'volatility ' || p.provolatile::text,
         'settings ' || coalesce(array_to_string(p.proconfig, ', '), 'none'),
         CASE WHEN p.proowner <> t.relowner THEN 'OWNER ' || pg_get_userbyid(p.proowner) END,
-        'body ' || md5(p.prosrc)
+        -- As in a new project: what the migrations replace where ids or notifications are the app's (existing_projects).
+        'body ' || md5(
+            regexp_replace(
+                replace(p.prosrc, 'public.reminder_notifications', 'public.notifications'),
+                'ids (bigint|integer) \[\]', 'ids uuid []'
+            )
+        )
     ),
     true
 FROM pg_proc AS p

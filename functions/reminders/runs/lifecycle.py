@@ -109,7 +109,7 @@ def _work(opened: OpenRun, tick: Tick, deps: RunDeps) -> RunSummary:
         raise
     settled = deps.ledger.settle(opened.id, Outcome("success", totals))
     _tell(settled, totals)
-    return _summary(opened.id, settled.status, None, totals, settled.duration_ms)
+    return _summary(opened.id, settled.status, totals.note, totals, settled.duration_ms)
 
 
 def _check_failed(totals: Totals) -> None:
