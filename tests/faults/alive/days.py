@@ -79,12 +79,14 @@ class Prediction:
         is_retry = row.tick is not None and row.tick in [other.tick for other in streak]
         row.status, row.failures = "failed", len({other.tick for other in streak}) + (not is_retry)
         if row.failures == 1 and not is_retry:
-            self._alert("failure", "have failed")
+            self._alert("failure", "has failed")
 
     def _succeed(self, row: Invocation) -> None:
         settled = [other for other in self.rows if other is not row and other.status in ("success", "failed")]
         if settled and settled[-1].status == "failed":
-            self._alert("recovery", "has recovered")
+            failures = settled[-1].failures
+            runs_ = "1 failed run" if failures == 1 else f"{failures} failed runs"
+            self._alert("recovery", f"has recovered after {runs_}")
 
     def _alert(self, kind: str, headline: str) -> None:
         self.alerts.append(kind)
