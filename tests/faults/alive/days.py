@@ -57,6 +57,7 @@ class Prediction:
     heard: list[str] = field(default_factory=list)
 
     def add(self, day: Invocation) -> None:
+        heard_before = len(self.heard)
         self._rescue(but=day)
         if day.status not in NO_ROW:
             self.rows.append(day)
@@ -65,6 +66,8 @@ class Prediction:
         elif day.status == "failed":
             self._fail(day)
         elif day.status == "success":
+            # A failure that was found in this very invocation is reported with its recovery, in one message.
+            del self.heard[heard_before:]
             self._succeed(day)
 
     def _rescue(self, but: Invocation) -> None:
