@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 from reminders.database import Connection
 from reminders.scheduling.service import ReminderSchedulerService
-from reminders.scheduling.work import Progress, Shard, Work
+from reminders.scheduling.work import DispatchRequest, DispatchResult, Shard
 
 ORG, MENTOR, COORDINATOR = UUID(int=0xA), UUID(int=0xB), UUID(int=0xC)
 
@@ -84,10 +84,10 @@ def add_run(owner: Connection) -> UUID:
     return found
 
 
-def run(owner: Connection, scheduler: Connection, as_of: date) -> Progress:
+def run(owner: Connection, scheduler: Connection, as_of: date) -> DispatchResult:
     """A whole run's dispatch, as if it were `as_of`; `scheduler` is a reminder_scheduler's connection."""
     service = ReminderSchedulerService(scheduler, batch_size=1_000, clock=time.monotonic)
-    return service.work(Work(add_run(owner), as_of, Shard(0, 1)), budget=10.0)
+    return service.work(DispatchRequest(add_run(owner), as_of, Shard(0, 1)), budget=10.0)
 
 
 @contextmanager

@@ -60,9 +60,9 @@ def runs() -> dict[str, Any] | Response[str]:
     body = RunsBody.model_validate_json(_decoded_body())
     logger.append_keys(run_id=body.run_id and str(body.run_id))
     with scheduler_service(settings.database_secret, settings.batch_size) as service:
-        progress = service.work(body.work(), body.budget_ms / 1000)
-    logger.info("shard worked on", extra={"shard": body.shard.index, "evaluated": progress.assignments_evaluated})
-    return answer(progress, dry_run=body.dry_run)
+        result = service.work(body.request(), body.budget_ms / 1000)
+    logger.info("shard processed", extra={"shard": body.shard.index, "evaluated": result.counts.evaluated})
+    return answer(result, dry_run=body.dry_run)
 
 
 def _decoded_body() -> str:

@@ -4,8 +4,8 @@ The ReminderSchedulerService, next to the database.
     batch by batch:  fence ─▶ evaluate, hold, insert ─▶ commit
                         └─ the run is no longer 'running': stop, for good
 
-A batch that fails is split in halves until the row that made it fail stands alone. That row is set aside
-and counted, the rest goes through (docs/architecture.md#halving).
+A batch that fails is split in halves until the failing row stands alone. That row is skipped and counted, and
+the others go through (docs/architecture.md#halving).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from reminders import database
 from reminders.database import Connection, Queries
 from reminders.errors import DatabaseError, DatabaseUnavailable, RunSettledElsewhere
 from reminders.scheduling.ids import BIGINTS, UUIDS, AssignmentId, assignment_id
-from reminders.scheduling.work import PLAN_LIMIT, Planned, Progress, Work, following
+from reminders.scheduling.work import NOTHING, PLAN_LIMIT, Counts, DispatchRequest, DispatchResult, Planned, next_id
 from reminders.telemetry import logger
 
 queries = Queries(__package__, "scheduling.sql")
@@ -54,7 +54,7 @@ class _Batch:
     One batch's outcome, with the columns of `dispatch_batch` and `plan_batch`.
 
     `confirmed` are dispatches of this same run that an earlier, unanswered call made; `without_recipient` are
-    assignments whose coordinator is missing; `failed` were set aside, for the reason `error`.
+    assignments whose coordinator is missing; `failed` were skipped, for the reason `error`.
     """
 
     evaluated: int = 0
@@ -72,38 +72,22 @@ class _Batch:
 class _Tally:
     """The sum over the batches of one call."""
 
-    evaluated: int = 0
-    dispatched: int = 0
-    failed: int = 0
-    without_recipient: int = 0
+    counts: Counts = NOTHING
     first_error: str | None = None
     busy: list[list[AssignmentId]] = field(default_factory=list)
     planned: list[Planned] = field(default_factory=list)
 
     def add(self, batch: _Batch) -> None:
-        self.evaluated += batch.evaluated
-        self.dispatched += batch.inserted + batch.confirmed
-        self.without_recipient += len(batch.without_recipient)
-        self.fail(len(batch.failed), batch.error)
+        self.counts += Counts(
+            batch.evaluated, batch.inserted + batch.confirmed, len(batch.failed), len(batch.without_recipient)
+        )
+        self.first_error = self.first_error or batch.error
         if batch.busy:
             self.busy.append(batch.busy)
-        room = PLAN_LIMIT - len(self.planned)
-        self.planned.extend(_planned(row) for row in batch.planned[:room])
+        self.planned.extend(_planned(row) for row in batch.planned[: PLAN_LIMIT - len(self.planned)])
 
-    def fail(self, assignments: int, error: str | None) -> None:
-        self.failed += assignments
-        self.first_error = self.first_error or (error if assignments else None)
-
-    def progress(self, next_cursor: AssignmentId | None) -> Progress:
-        return Progress(
-            assignments_evaluated=self.evaluated,
-            reminders_dispatched=self.dispatched,
-            assignments_failed=self.failed,
-            assignments_without_recipient=self.without_recipient,
-            first_error=self.first_error,
-            next_cursor=next_cursor,
-            would_notify=tuple(self.planned),
-        )
+    def result(self, next_cursor: AssignmentId | None, of_unknown_status: int) -> DispatchResult:
+        return DispatchResult(self.counts, next_cursor, tuple(self.planned), self.first_error, of_unknown_status)
 
 
 class ReminderSchedulerService:
@@ -119,9 +103,9 @@ class ReminderSchedulerService:
         self._clock = clock
         self._queries = queries
 
-    def work(self, work: Work, budget: float) -> Progress:
+    def work(self, request: DispatchRequest, budget: float) -> DispatchResult:
         """
-        Do `work` from its cursor until the shard is done or `budget` seconds are over.
+        Do what `request` asks for, from its cursor until the shard is done or `budget` seconds are over.
 
         At least one batch, or part of a batch that has to be split, is done to its end: a call that came back with
         the cursor it was given would be made again for ever. Past the budget that takes at most one statement of
@@ -133,54 +117,57 @@ class ReminderSchedulerService:
         deadline = self._clock() + budget
         project = queries.one(self._connection, "project", _Project)
         self._queries = queries.renamed("public.notifications", f"public.{project.notifications}")
-        work = replace(work, shard=replace(work.shard, ids=UUIDS if project.ids_are_uuids else BIGINTS))
+        request = replace(request, shard=replace(request.shard, ids=UUIDS if project.ids_are_uuids else BIGINTS))
         tally = _Tally()
-        first = self._walk(work, deadline, tally)
-        self._look_again(work, deadline, tally)
-        progress = tally.progress(first)
-        return progress if tally.evaluated else replace(progress, of_unknown_status=self._of_unknown_status(work))
+        next_cursor = self._process_batches(request, deadline, tally)
+        self._retry_locked_rows(request, deadline, tally)
+        return tally.result(next_cursor, 0 if tally.counts.evaluated else self._of_unknown_status(request))
 
-    def _of_unknown_status(self, work: Work) -> int:
-        """Nothing is open: right, or does the project call it by another word?"""
-        return int(queries.value(self._connection, "of_unknown_status") or 0) if work.cursor is None else 0
+    def _of_unknown_status(self, request: DispatchRequest) -> int:
+        """Nothing is open. That may be right, or the project has another word for it."""
+        return int(queries.value(self._connection, "of_unknown_status") or 0) if request.cursor is None else 0
 
-    def _walk(self, work: Work, deadline: float, tally: _Tally) -> AssignmentId | None:
+    def _process_batches(self, request: DispatchRequest, deadline: float, tally: _Tally) -> AssignmentId | None:
         """Batch after batch; return the id to go on at, or None at the shard's end."""
-        first: AssignmentId | None = work.first
+        first: AssignmentId | None = request.first
         halves: list[int] = []
         progressed = False
         while first is not None and not (progressed and self._clock() >= deadline):
             size = halves.pop() if halves else self._batch_size
-            batch = self._batch_or_none(work, first, size, deadline)
+            batch = self._batch_or_none(request, first, size, deadline)
             if batch is None:
                 halves += [size - size // 2, size // 2]
                 continue
             progressed = True
             tally.add(batch)
             full = batch.evaluated == size and batch.last_id is not None
-            first = following(batch.last_id) if full and batch.last_id is not None else None
+            first = next_id(batch.last_id) if full and batch.last_id is not None else None
         return first
 
-    def _batch_or_none(self, work: Work, first: AssignmentId, size: int, deadline: float) -> _Batch | None:
-        """One batch; None when it failed and has to be halved; a failed batch of one row is set aside."""
+    def _batch_or_none(
+        self, request: DispatchRequest, first: AssignmentId, size: int, deadline: float
+    ) -> _Batch | None:
+        """One batch; None when it failed and has to be halved; a failed batch of one row is skipped."""
         try:
-            return self._batch(work, first, work.shard.last, size, deadline)
+            return self._batch(request, first, request.shard.last, size, deadline)
         except DatabaseError as error:
             if not _is_rows_fault(error):
                 raise
-            return None if size > 1 else self._set_aside(first, work.shard.last, error)
+            return None if size > 1 else self._skip_failing_row(first, request.shard.last, error)
 
-    def _batch(self, work: Work, first: AssignmentId, last: AssignmentId, size: int, deadline: float) -> _Batch:
+    def _batch(
+        self, request: DispatchRequest, first: AssignmentId, last: AssignmentId, size: int, deadline: float
+    ) -> _Batch:
         values = {
             "first": first,
             "last": last,
             "size": size,
-            "as_of": work.as_of,
-            "run_id": work.run_id,
+            "as_of": request.as_of,
+            "run_id": request.run_id,
             "plan_limit": PLAN_LIMIT,
         }
         settings = self._limits(deadline, size)
-        if work.dry_run:
+        if request.dry_run:
             with database.transaction(self._connection, {**settings, "transaction_read_only": "on"}):
                 return self._queries.one(self._connection, "plan_batch", _Batch, **values)
         for attempt in stamina.retry_context(on=_is_transient, attempts=3, wait_initial=0.05, wait_max=0.5):
@@ -207,17 +194,20 @@ class ReminderSchedulerService:
             "client_connection_check_interval": "1000",
         }
 
-    def _set_aside(self, first: AssignmentId, last: AssignmentId, error: DatabaseError) -> _Batch:
-        """The batch of one that failed: find out which assignment it is, and say so in the log."""
-        poison: AssignmentId | None = queries.value(self._connection, "first_open", first=first, last=last)
-        if poison is None:
+    def _skip_failing_row(self, first: AssignmentId, last: AssignmentId, error: DatabaseError) -> _Batch:
+        """A batch of one has failed: find out which assignment it is, log its id, and count it."""
+        failing_id: AssignmentId | None = queries.value(self._connection, "first_open", first=first, last=last)
+        if failing_id is None:
             return _Batch()
-        logger.error("assignment set aside", extra={"assignment_id": str(poison), "reason": str(error)})
-        return _Batch(evaluated=1, last_id=poison, failed=[poison], error=str(error))
+        logger.error(
+            "assignment skipped: the database refuses it",
+            extra={"assignment_id": str(failing_id), "reason": str(error)},
+        )
+        return _Batch(evaluated=1, last_id=failing_id, failed=[failing_id], error=str(error))
 
-    def _look_again(self, work: Work, deadline: float, tally: _Tally) -> None:
+    def _retry_locked_rows(self, request: DispatchRequest, deadline: float, tally: _Tally) -> None:
         """
-        A second and last look at assignments that somebody had locked; those still locked count as failed.
+        Try the assignments again that another transaction had locked; those still locked count as failed.
 
         They are not lost: the next run evaluates them again.
         """
@@ -225,10 +215,11 @@ class ReminderSchedulerService:
             still = ids
             if self._clock() < deadline:
                 with suppress(DatabaseError):
-                    again = self._batch(work, ids[0], ids[-1], self._batch_size, deadline)
-                    tally.dispatched += again.inserted
+                    again = self._batch(request, ids[0], ids[-1], self._batch_size, deadline)
+                    tally.counts += Counts(dispatched=again.inserted)
                     still = again.busy
-            tally.fail(len(still), LOCKED)
+            if still:
+                tally.add(_Batch(failed=still, error=LOCKED))
             _log_ids(LOCKED, still)
 
 
@@ -251,6 +242,6 @@ def _planned(row: dict[str, Any]) -> Planned:
 
 
 def _log_ids(message: str, ids: Iterable[AssignmentId]) -> None:
-    told = [str(i) for i in ids]
-    if told:
-        logger.warning(message, extra={"assignment_ids": told[:IDS_IN_A_LOG_LINE], "assignments": len(told)})
+    listed = [str(i) for i in ids]
+    if listed:
+        logger.warning(message, extra={"assignment_ids": listed[:IDS_IN_A_LOG_LINE], "assignments": len(listed)})
