@@ -79,7 +79,7 @@ def test_poison_is_named_and_its_values_are_not(
     forbid(owner, [poison])
     make_service().work(DispatchRequest(run_id, TODAY, ALL), budget=30)
     ((text, extra),) = lines
-    assert "assignment set aside" == text
+    assert "assignment skipped: the database refuses it" == text
     assert str(poison) == extra["assignment_id"]
     assert "CheckViolation 23514" in extra["reason"]
     assert "Failing row" not in extra["reason"]

@@ -87,6 +87,6 @@ def test_totals_of_shards_that_add_at_once() -> None:
 def test_sum_that_no_ledger_can_hold() -> None:
     """It is refused, and what was counted before stays."""
     totals = RunTotals(Counts(LARGEST_COUNT))
-    with pytest.raises(SchedulerError, match="counts more than a ledger can hold"):
+    with pytest.raises(SchedulerError, match="counts are larger than the ledger can hold"):
         totals.add(DispatchResult(Counts(1, 1)))
     assert (LARGEST_COUNT, 0) == (totals.counts.evaluated, totals.counts.dispatched)
