@@ -23,7 +23,7 @@ from handlers.wiring import startup
 from handlers.wiring.common import secrets
 from handlers.wiring.scheduler import scheduler_service
 from reminders import telemetry
-from reminders.errors import DatabaseUnavailable, ReminderError, RunSettledElsewhere, SecretError, safe_message
+from reminders.errors import AsOfRefused, DatabaseUnavailable, ReminderError, RunSettledElsewhere, SecretError, safe_message
 from reminders.secrets import Secrets
 from reminders.settings import SchedulerSettings
 from reminders.telemetry import logger, metrics
@@ -33,10 +33,10 @@ LARGEST_BODY = 16_384
 
 startup.check(SchedulerSettings.read)
 
-app = LambdaFunctionUrlResolver()
+app = LambdaFunctionUrlResolver(debug=False)
 
 
-@logger.inject_lambda_context(clear_state=True)
+@logger.inject_lambda_context(clear_state=True, log_event=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one Function URL event (payload format 2.0); every refusal is a problem document."""
@@ -95,6 +95,12 @@ def _invalid(error: ValidationError) -> Response[str]:
 @app.exception_handler([UnicodeError, binascii.Error])
 def _unreadable(_: Exception) -> Response[str]:
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is not UTF-8 text")
+
+
+@app.exception_handler(AsOfRefused)
+def _other_day(error: AsOfRefused) -> Response[str]:
+    errors = [{"field": "as_of", "message": str(error)}]
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors=errors)
 
 
 @app.exception_handler(RunSettledElsewhere)

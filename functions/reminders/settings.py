@@ -118,6 +118,7 @@ class AdminSettings:
     """
     Settings of `handlers.admin`: the JWT secret's name, the JWKS' URL, or both while a project changes over.
 
+    `require_aal2`: only tokens of a session that a second factor confirmed are taken (ADMIN_REQUIRE_AAL2).
     `issuer` is what tokens must have as `iss`: SUPABASE_JWT_ISSUER, or the JWKS' URL up to its well-known path.
     """
 
@@ -125,6 +126,7 @@ class AdminSettings:
     jwt_secret: str | None
     jwks_url: str | None
     issuer: str
+    require_aal2: bool = False
 
     @classmethod
     def read(cls, env: Environment) -> AdminSettings:
@@ -140,6 +142,7 @@ class AdminSettings:
             jwt_secret=secret,
             jwks_url=url,
             issuer=_optional(env, "SUPABASE_JWT_ISSUER") or derived or _required(env, "SUPABASE_JWT_ISSUER"),
+            require_aal2=_flag(env, "ADMIN_REQUIRE_AAL2"),
         )
 
 
@@ -156,6 +159,13 @@ def _required(env: Environment, name: str) -> str:
     if value is None:
         raise SettingsError(f"{name} is not set")
     return value
+
+
+def _flag(env: Environment, name: str) -> bool:
+    text = _optional(env, name) or "false"
+    if text not in {"true", "false"}:
+        raise SettingsError(f"{name} must be true or false, got {text!r}")
+    return text == "true"
 
 
 def _whole_number(env: Environment, name: str, *, default: int, low: int, high: int) -> int:

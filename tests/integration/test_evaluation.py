@@ -189,7 +189,7 @@ def test_no_coordinator_until_there_is_one(owner: Connection, make_service: Make
     lonely = add_assignment(owner, 20, coordinator_id=None)
 
     def day(n: int) -> tuple[int, int]:
-        progress = make_service().work(Work(add_run(owner), TODAY + timedelta(days=n), ALL), budget=5)
+        progress = make_service().work(Work(add_run(owner, as_of=TODAY + timedelta(days=n)), TODAY + timedelta(days=n), ALL), budget=5)
         return progress.reminders_dispatched, progress.assignments_failed
 
     assert [(1, 1), (0, 1), (0, 1)] == [day(0), day(1), day(2)]
@@ -200,9 +200,9 @@ def test_no_coordinator_until_there_is_one(owner: Connection, make_service: Make
 def test_missed_days(owner: Connection, make_service: MakeService) -> None:
     """Evaluation looks at state: after a week without runs, what became due meanwhile goes out once."""
     add_assignment(owner, 8)
-    first = make_service().work(Work(add_run(owner), TODAY, ALL), budget=5)
-    week_later = make_service().work(Work(add_run(owner), TODAY + timedelta(days=7), ALL), budget=5)
-    next_day = make_service().work(Work(add_run(owner), TODAY + timedelta(days=8), ALL), budget=5)
+    first = make_service().work(Work(add_run(owner, as_of=TODAY), TODAY, ALL), budget=5)
+    week_later = make_service().work(Work(add_run(owner, as_of=TODAY + timedelta(days=7)), TODAY + timedelta(days=7), ALL), budget=5)
+    next_day = make_service().work(Work(add_run(owner, as_of=TODAY + timedelta(days=8)), TODAY + timedelta(days=8), ALL), budget=5)
     dispatched = [p.reminders_dispatched for p in (first, week_later, next_day)]
     assert [0, 1, 0] == dispatched
 
@@ -210,8 +210,8 @@ def test_missed_days(owner: Connection, make_service: MakeService) -> None:
 def test_new_contact_starts_a_new_gap(owner: Connection, make_service: MakeService) -> None:
     """A reminder is sent once for each gap: after a contact, the next gap earns its own."""
     add_assignment(owner, 10)
-    make_service().work(Work(add_run(owner), TODAY, ALL), budget=5)
+    make_service().work(Work(add_run(owner, as_of=TODAY), TODAY, ALL), budget=5)
     owner.execute("UPDATE assignments SET last_contact_date = %s", [TODAY])
-    later = make_service().work(Work(add_run(owner), TODAY + timedelta(days=10), ALL), budget=5)
+    later = make_service().work(Work(add_run(owner, as_of=TODAY + timedelta(days=10)), TODAY + timedelta(days=10), ALL), budget=5)
     assert 1 == later.reminders_dispatched
     assert 2 == len(owner.execute("SELECT FROM notifications").fetchall())

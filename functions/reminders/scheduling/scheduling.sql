@@ -128,7 +128,7 @@ SELECT
 
 -- name: hold_run
 -- The fence: true while the run's row says 'running', and then until this transaction ends.
-SELECT hold_run(%(run_id)s)
+SELECT hold_run_date(%(run_id)s)
 
 -- name: first_open
 -- Which row stands alone when a batch of one has failed.
@@ -136,3 +136,7 @@ SELECT id FROM assignments
 WHERE status = 'open' AND id BETWEEN %(first)s AND %(last)s
 ORDER BY id
 LIMIT 1
+
+-- name: is_near
+-- A dry run may look a year ahead; the database says what today is.
+SELECT %(as_of)s::date <= (clock_timestamp() AT TIME ZONE 'UTC')::date + 366

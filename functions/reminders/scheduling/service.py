@@ -20,7 +20,7 @@ import stamina
 
 from reminders import database
 from reminders.database import Connection, Queries
-from reminders.errors import DatabaseError, DatabaseUnavailable, RunSettledElsewhere
+from reminders.errors import AsOfRefused, DatabaseError, DatabaseUnavailable, RunSettledElsewhere
 from reminders.scheduling.work import PLAN_LIMIT, Planned, Progress, Work, following
 from reminders.telemetry import logger
 
@@ -96,14 +96,21 @@ class ReminderSchedulerService:
         the cursor it was given would be made again for ever. Past the budget that takes at most one statement of
         `STATEMENT_GRACE_SECONDS` for each halving.
 
-        Raise `RunSettledElsewhere` when the run's row does not say 'running', `DatabaseError` when the
+        Raise `AsOfRefused` when the date is not the run's or too far ahead for a dry run, `RunSettledElsewhere`
+        when the run's row does not say 'running', `DatabaseError` when the
         database refuses for a reason that no splitting cures.
         """
         deadline = self._clock() + budget
         tally = _Tally()
+        if work.dry_run:
+            self._refuse_a_distant_day(work)
         first = self._walk(work, deadline, tally)
         self._look_again(work, deadline, tally)
         return Progress(tally.evaluated, tally.dispatched, tally.failed, first, tuple(tally.planned))
+
+    def _refuse_a_distant_day(self, work: Work) -> None:
+        if not queries.value(self._connection, "is_near", as_of=work.as_of):
+            raise AsOfRefused("as_of of a dry run is at most 366 days ahead of today (UTC)")
 
     def _walk(self, work: Work, deadline: float, tally: _Tally) -> UUID | None:
         """Batch after batch; return the id to go on at, or None at the shard's end."""
@@ -152,8 +159,11 @@ class ReminderSchedulerService:
 
     def _dispatch(self, settings: dict[str, str], values: dict[str, Any]) -> _Batch:
         with database.transaction(self._connection, settings):
-            if not queries.value(self._connection, "hold_run", run_id=values["run_id"]):
+            as_of = queries.value(self._connection, "hold_run", run_id=values["run_id"])
+            if as_of is None:
                 raise RunSettledElsewhere("the run is not running; nothing more is dispatched for it")
+            if as_of != values["as_of"]:
+                raise AsOfRefused(f"as_of must be {as_of}, the date of the run")
             return queries.one(self._connection, "dispatch_batch", _Batch, **values)
 
     def _limits(self, deadline: float, size: int) -> dict[str, str]:
