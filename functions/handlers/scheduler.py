@@ -23,7 +23,14 @@ from handlers.wiring import startup
 from handlers.wiring.common import secrets
 from handlers.wiring.scheduler import scheduler_service
 from reminders import telemetry
-from reminders.errors import AsOfRefused, DatabaseUnavailable, ReminderError, RunSettledElsewhere, SecretError, safe_message
+from reminders.errors import (
+    AsOfRefused,
+    DatabaseUnavailable,
+    ReminderError,
+    RunSettledElsewhere,
+    SecretError,
+    safe_message,
+)
 from reminders.secrets import Secrets
 from reminders.settings import SchedulerSettings
 from reminders.telemetry import logger, metrics

@@ -100,7 +100,8 @@ def test_another_run_the_same_day(owner: Connection, make_service: MakeService) 
     """A second run finds everything dispatched: it counts nothing and sends nothing."""
     add_assignments(owner, 5)
     dispatched = [
-        make_service().work(Work(add_run(owner, as_of=TODAY), TODAY, ALL), budget=5).reminders_dispatched for _ in range(2)
+        make_service().work(Work(add_run(owner, as_of=TODAY), TODAY, ALL), budget=5).reminders_dispatched
+        for _ in range(2)
     ]
     assert [5, 0] == dispatched
 

@@ -159,7 +159,7 @@ def test_query_without_a_row(owner: Connection) -> None:
     ["hostaddr=203.0.113.1", "service=prod", "host=localhost hostaddr=203.0.113.1", "host=/tmp,db.invalid", "host=db"],
 )
 def test_address_of_another_machine(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However another machine is named, TLS is demanded, and a weaker sslmode is refused before a connection is made."""
+    """However another machine is named, TLS is demanded, and a weaker sslmode is refused before connecting."""
     made: list[str] = []
 
     def refuse(**parameters: str) -> None:

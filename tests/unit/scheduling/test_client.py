@@ -131,7 +131,7 @@ def test_pause_is_kept(service: FakeService, http: httpx.Client) -> None:
 def test_pause_longer_than_the_run(service: FakeService, call: Call) -> None:
     """Nobody waits past the deadline: the refusal is told at once."""
     service.answers = [raw(b"", 429, {"retry-after": "3600"})]
-    with pytest.raises(SchedulerError, match="^scheduler answered 429"):
+    with pytest.raises(SchedulerError, match=r"^scheduler answered 429"):
         call()
     assert 1 == len(service.requests)
 
