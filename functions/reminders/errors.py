@@ -99,7 +99,7 @@ class SchedulerError(ReminderError):
 
 
 def safe_message(error: BaseException) -> str:
-    """One printable line about `error` for ledger, alert and log, of at most `MESSAGE_LIMIT` characters, no row value."""
+    """One printable line about `error` for ledger, alert and log: `MESSAGE_LIMIT` characters at most, no row value."""
     if isinstance(error, ReminderError):
         text = printable(" ".join(str(error).split())) or type(error).__name__
     else:
