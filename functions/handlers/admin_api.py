@@ -105,7 +105,10 @@ class CorrectionAnswer(BaseModel):
     )
 
     assignment_id: UUID
-    old_date: date | None
+    old_date: Annotated[
+        date | str | None,
+        Field(description="As PostgreSQL writes it where it is infinite or outside the years 1 to 9999: `infinity`"),
+    ]
     new_date: date
     reason: str | None
     corrected_by: UUID | None

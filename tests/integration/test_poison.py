@@ -43,16 +43,43 @@ def test_poison_rows(
     assert {(i, "reminder") for i in ids if i not in bad} == notified(owner)
 
 
+INFINITE = [("last_contact_date", "infinity"), ("last_contact_date", "-infinity"), ("assigned_at", "infinity")]
+
+
 @pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize(("column", "date"), INFINITE)
 def test_date_that_cannot_be_counted_with(
-    owner: Connection, make_service: MakeService, run_id: UUID, dry_run: bool
+    owner: Connection,
+    make_service: MakeService,
+    run_id: UUID,
+    column: str,
+    date: str,
+    dry_run: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Poison may lie in the evaluation itself (an infinite date); a dry run survives it as a run does."""
+    """An infinite date is counted as failed and named in the log; its batch is not split, a dry run's neither."""
     ids = add_assignments(owner, 9)
-    owner.execute("UPDATE assignments SET last_contact_date = '-infinity' WHERE id = %s", [ids[4]])
-    work = Work(None if dry_run else run_id, TODAY, ALL, dry_run=dry_run)
-    progress = make_service(4).work(work, budget=30)
+    owner.execute("UPDATE assignments SET last_contact_date = NULL WHERE id = %s", [ids[4]])
+    owner.execute(f"UPDATE assignments SET {column} = '{date}' WHERE id = %s".encode(), [ids[4]])
+    logged: list[object] = []
+    monkeypatch.setattr(telemetry.logger, "warning", lambda message, extra: logged.append(extra["assignment_ids"]))
+    service = make_service(9)
+    halved: list[object] = []
+    monkeypatch.setattr(service, "_set_aside", lambda *row: halved.append(row))
+    progress = service.work(Work(None if dry_run else run_id, TODAY, ALL, dry_run=dry_run), budget=30)
     assert (9, 8, 1) == (progress.assignments_evaluated, progress.reminders_dispatched, progress.assignments_failed)
+    assert ([] if dry_run else [[str(ids[4])]]) == logged
+    assert [] == halved
+
+
+@pytest.mark.parametrize(("date", "dispatched"), [("0044-03-15 BC", 2), ("12026-11-01", 0)])
+def test_date_that_python_does_not_know(
+    owner: Connection, make_service: MakeService, run_id: UUID, date: str, dispatched: int
+) -> None:
+    """A date before year 1 is due for both, one after 9999 for none; Python reads neither."""
+    add_assignment(owner)
+    owner.execute("UPDATE assignments SET last_contact_date = %s", [date])
+    assert Progress(1, dispatched, 0, None) == make_service().work(Work(run_id, TODAY, ALL), budget=30)
 
 
 def test_trigger_of_the_application_that_raises(owner: Connection, make_service: MakeService, run_id: UUID) -> None:

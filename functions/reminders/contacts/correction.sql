@@ -1,25 +1,43 @@
 -- name: assignment
 -- Row level security shows an admin the organisations that the claims name; asked for here once more, because
 -- the same person may see other assignments as their mentor. The database says what today is.
+-- The dates that stand are text, because Python's end at the years 1 and 9999 and have no infinity; as JSON writes them,
+-- because that does not depend on DateStyle. A beginning that is still to come is wrong itself, and limits nothing.
 SELECT
-    a.last_contact_date,
-    (a.assigned_at AT TIME ZONE 'UTC')::date AS began,
-    (clock_timestamp() AT TIME ZONE 'UTC')::date AS today
-FROM assignments AS a
-WHERE
-    a.id = %(assignment_id)s
-    AND (%(org_ids)s::uuid [] IS NULL OR a.org_id = ANY(%(org_ids)s::uuid []))
+    to_jsonb(a.last_contact_date) #>> '{}' AS last_contact_date,
+    to_jsonb(a.began) #>> '{}' AS began,
+    a.today,
+    coalesce(%(new_date)s < a.began AND a.began <= a.today, false) AS is_before_it_began
+FROM (
+    SELECT
+        last_contact_date,
+        (assigned_at AT TIME ZONE 'UTC')::date AS began,
+        (clock_timestamp() AT TIME ZONE 'UTC')::date AS today
+    FROM assignments
+    WHERE
+        id = %(assignment_id)s
+        AND (%(org_ids)s::uuid [] IS NULL OR org_id = ANY(%(org_ids)s::uuid []))
+) AS a
 
 -- name: latest
--- Who set the date that stands.
-SELECT assignment_id, old_date, new_date, reason, corrected_by, corrected_at
-FROM contact_date_corrections
-WHERE assignment_id = %(assignment_id)s
-ORDER BY id DESC
-LIMIT 1
+-- Who set the date that stands, if it was a correction.
+SELECT
+    latest.assignment_id,
+    to_jsonb(latest.old_date) #>> '{}' AS old_date,
+    latest.new_date,
+    latest.reason,
+    latest.corrected_by,
+    latest.corrected_at
+FROM (
+    SELECT * FROM contact_date_corrections
+    WHERE assignment_id = %(assignment_id)s
+    ORDER BY id DESC
+    LIMIT 1
+) AS latest
+WHERE latest.new_date = %(new_date)s
 
 -- name: correct
 -- The row is the audit and the change: its trigger moves the date, if old_date is still true.
 INSERT INTO contact_date_corrections (assignment_id, old_date, new_date, reason)
 VALUES (%(assignment_id)s, %(old_date)s, %(new_date)s, %(reason)s)
-RETURNING assignment_id, old_date, new_date, reason, corrected_by, corrected_at
+RETURNING assignment_id, to_jsonb(old_date) #>> '{}' AS old_date, new_date, reason, corrected_by, corrected_at

@@ -25,14 +25,20 @@ batch AS MATERIALIZED (
     LEFT JOIN org_settings AS s ON s.org_id = a.org_id
 ),
 
+-- PostgreSQL cannot subtract an infinite date: one such row would make its whole batch fail. It has no gap.
+measured AS NOT MATERIALIZED (
+    SELECT *, CASE WHEN isfinite(anchor) THEN %(as_of)s::date - anchor END AS gap_days
+    FROM batch
+),
+
 wanted AS (
-    SELECT version, id, org_id, 'reminder' AS kind, peer_mentor_id AS recipient_id, anchor
-    FROM batch
-    WHERE %(as_of)s::date - anchor >= reminder_days
+    SELECT version, id, org_id, 'reminder' AS kind, peer_mentor_id AS recipient_id, anchor, gap_days
+    FROM measured
+    WHERE gap_days >= reminder_days
     UNION ALL
-    SELECT version, id, org_id, 'escalation' AS kind, coordinator_id AS recipient_id, anchor
-    FROM batch
-    WHERE %(as_of)s::date - anchor >= escalation_days
+    SELECT version, id, org_id, 'escalation' AS kind, coordinator_id AS recipient_id, anchor, gap_days
+    FROM measured
+    WHERE gap_days >= escalation_days
 ),
 
 due AS MATERIALIZED (
@@ -43,7 +49,7 @@ due AS MATERIALIZED (
         w.kind,
         w.recipient_id,
         w.anchor,
-        %(as_of)s::date - w.anchor AS gap_days,
+        w.gap_days,
         n.assignment_id IS NOT NULL AS done
     FROM wanted AS w
     LEFT JOIN LATERAL (
@@ -88,6 +94,7 @@ SELECT
     (SELECT count(*) FROM due WHERE done) AS confirmed,
     (SELECT b.id FROM batch AS b ORDER BY b.id DESC LIMIT 1) AS last_id,
     ARRAY(SELECT d.id FROM due AS d WHERE d.recipient_id IS NULL ORDER BY d.id) AS failed,
+    ARRAY(SELECT b.id FROM batch AS b WHERE NOT isfinite(b.anchor) ORDER BY b.id) AS undated,
     -- Worked out on the rare day only that something was not inserted.
     CASE
         WHEN
@@ -111,6 +118,7 @@ SELECT
     (SELECT count(*) FROM due WHERE recipient_id IS NOT NULL) AS inserted,
     (SELECT b.id FROM batch AS b ORDER BY b.id DESC LIMIT 1) AS last_id,
     ARRAY(SELECT d.id FROM due AS d WHERE d.recipient_id IS NULL ORDER BY d.id) AS failed,
+    ARRAY(SELECT b.id FROM batch AS b WHERE NOT isfinite(b.anchor) ORDER BY b.id) AS undated,
     (
         SELECT coalesce(jsonb_agg(to_jsonb(p)), '[]') FROM (
             SELECT

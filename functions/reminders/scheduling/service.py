@@ -31,6 +31,7 @@ STATEMENT_GRACE_SECONDS = 2.0
 # Long enough for any sane batch. Half a batch has half of it, and so on: the row that hangs is found within a call.
 LONGEST_STATEMENT_SECONDS = 30.0
 IDS_IN_A_LOG_LINE = 50
+UNDATED = "the date of the last contact is infinite; an admin must correct it"
 
 # Worth trying again as it is: serialization failure, deadlock, lock timeout.
 TRANSIENT = {"40001", "40P01", "55P03"}
@@ -44,7 +45,7 @@ class _Batch:
     One batch's outcome, with the columns of `dispatch_batch` and `plan_batch`.
 
     `confirmed` are dispatches of this same run that an earlier, unanswered call made; `failed` are
-    assignments that nobody can be notified for, or that were set aside.
+    assignments that nobody can be notified for, or that were set aside; `undated` have an infinite date.
     """
 
     evaluated: int = 0
@@ -52,6 +53,7 @@ class _Batch:
     confirmed: int = 0
     last_id: UUID | None = None
     failed: list[UUID] = field(default_factory=list)
+    undated: list[UUID] = field(default_factory=list)
     busy: list[UUID] = field(default_factory=list)
     planned: list[dict[str, Any]] = field(default_factory=list)
 
@@ -69,7 +71,7 @@ class _Tally:
     def add(self, batch: _Batch) -> None:
         self.evaluated += batch.evaluated
         self.dispatched += batch.inserted + batch.confirmed
-        self.failed += len(batch.failed)
+        self.failed += len(batch.failed) + len(batch.undated)
         if batch.busy:
             self.busy.append(batch.busy)
         room = PLAN_LIMIT - len(self.planned)
@@ -155,6 +157,7 @@ class ReminderSchedulerService:
             with attempt:
                 batch = self._dispatch(settings, values)
         _log_ids("no recipient for a due notification, is the coordinator missing?", batch.failed)
+        _log_ids(UNDATED, batch.undated)
         return batch
 
     def _dispatch(self, settings: dict[str, str], values: dict[str, Any]) -> _Batch:
