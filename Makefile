@@ -8,23 +8,39 @@ FIND_PYTHON = for python in $(or $(PYTHON),python3.14 python3.13 python3.12 pyth
 NO_PYTHON = No Python of 3.11 or newer was found: install one (Debian: apt install python3 \
 	python3-venv), or name it: make setup PYTHON=/path/to/python3
 
+NO_VENV = This Python lacks its venv module (Debian: apt install python3-venv), or .venv cannot be written: see above.
+# A user's constraints are moot beside hashes, and pip refuses the two together.
+PIP = PIP_CONSTRAINT=/dev/null PIP_USER=0 .venv/bin/python -m pip install --quiet --disable-pip-version-check
+empty :=
+READY := .venv/ready-in$(subst /,-,$(subst $(empty) $(empty),_,$(CURDIR)))
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint build bench bench-cold lock clean
+.PHONY: help setup demo test test-all lint build bench bench-cold lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# The finished venv answers for itself first, in a blink; only then is a Python looked for.
-setup: ## Make .venv with everything in it, at pinned and hashed versions
-	@$(if $(PYTHON),false,$(RUN) -E -S -m ops.bootstrap --check) 2>/dev/null || { $(FIND_PYTHON); \
-	test -n "$$python" || { echo "$(NO_PYTHON)" >&2; exit 1; }; \
-	"$$python" -m ops.bootstrap; }
+setup: $(READY) ## Make .venv with everything in it, at pinned and hashed versions
+
+# Written last, so that a set-up that was cut off starts over; it names the folder, because a moved venv has dead scripts.
+# uv takes a second where pip takes half a minute; pip takes over where uv cannot run, or where only pip knows the mirror.
+$(READY): requirements-setup.lock requirements-dev.lock pyproject.toml
+	@$(FIND_PYTHON); test -n "$$python" || { echo "$(NO_PYTHON)" >&2; exit 1; }; \
+	echo "Setting up .venv ..."; "$$python" -m venv --clear .venv || { echo "$(NO_VENV)" >&2; exit 1; }
+	@$(PIP) --require-hashes -r requirements-setup.lock
+	@.venv/bin/uv pip sync --quiet --require-hashes requirements-dev.lock || $(PIP) --require-hashes -r requirements-dev.lock
+	@$(PIP) --no-index --no-deps --no-build-isolation -e .
+	@touch "$@"
 
 demo: setup ## See six days of the service, start to end, on this machine
-	@$(RUN) -m ops.demo
+	@$(RUN) -m ops.tools.demo
 
-test: setup ## Run all tests
-	@$(RUN) -m pytest -n logical --dist loadfile
+test: setup ## Run the tests, one case for each outcome of a fault
+	@$(RUN) -m pytest -n logical --dist loadfile -m "not matrix"
+
+# The cases of the matrix mostly wait for leases and retries, so there are more workers than cores.
+test-all: test ## Run the tests, then every fault at every step
+	@$(RUN) -m pytest -n 8 -m matrix
 
 lint: setup ## Check format, style, types, import directions, migrations, template and workflows
 	$(RUN) -m ruff format --check .
@@ -36,28 +52,29 @@ lint: setup ## Check format, style, types, import directions, migrations, templa
 	.venv/bin/actionlint
 
 build: setup ## Build what Lambda runs (ARCHITECTURE=x86_64 for the other one), and validate the template
-	@$(RUN) -m ops.build
+	@$(RUN) -m ops.tools.build
 
 bench: setup ## Measure the numbers that the design promises
-	@$(RUN) -m ops.bench
+	@$(RUN) -m ops.tools.bench
 
 bench-cold: setup ## Measure cold starts of the built artifacts
-	@$(RUN) -m ops.bench_cold
+	@$(RUN) -m ops.tools.bench.cold
 
 ARTIFACTS = cron scheduler watchdog admin postgres-layer tokens-layer
 
 # Universal: one lock for every platform and Python we support. No header or annotation, so that it
 # holds no address and its diff is versions only.
+# Extras stay, because pip in its hash mode asks for them by name.
 LOCK = .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
-	--no-header --quiet --upgrade
+	--no-header --no-strip-extras --quiet --upgrade
 
 lock: setup ## Renew the lock files from pyproject.toml
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) pyproject.toml --group dev -o requirements-dev.lock
 	echo uv | $(LOCK) - -o requirements-setup.lock
 	for artifact in $(ARTIFACTS); do $(LOCK) --constraint requirements.lock --group $$artifact \
-		-o ops/build/locks/$$artifact.lock || exit; done
-	for tool in runtime sam picture; do $(LOCK) --group $$tool -o ops/build/locks/$$tool.lock || exit; done
+		-o ops/tools/build/locks/$$artifact.lock || exit; done
+	for tool in runtime sam picture; do $(LOCK) --group $$tool -o ops/tools/build/locks/$$tool.lock || exit; done
 
 clean: ## Remove .venv, builds and caches
 	rm -rf .venv build dist .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage

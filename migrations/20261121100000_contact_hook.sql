@@ -16,7 +16,7 @@ SET LOCAL statement_timeout = '5min';
 -- contact dated before the assignment began is ignored as well: it would lengthen the gap that it should end.
 -- Updates and deletes of activities change nothing: whoever takes a contact back corrects the date, and says why.
 --
--- For each statement, not for each row: measured by `python -m ops.bench.contact_hook` (docs/decisions.md), and
+-- For each statement, not for each row: measured (docs/decisions.md), and
 -- the rows of one statement can then be locked in id order, as a dispatch batch locks them. Two bulk inserts
 -- that name the same assignments in different orders would otherwise wait for each other for good.
 -- The statements on assignments take arrays, because the plan of a query on a transition table is kept with the

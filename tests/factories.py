@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from reminders.database import Connection
 
-TODAY = date(2026, 11, 21)
-TICK = datetime(2026, 11, 21, 6, tzinfo=UTC)
+# A run may stand for the last 7 days: some of them lie before it, and some after.
+TICK = datetime.combine(datetime.now(UTC).date() - timedelta(days=4), time(6), UTC)
+TODAY = TICK.date()
 ORG = UUID(int=0xA)
 MENTOR = UUID(int=0xB)
 COORDINATOR = UUID(int=0xC)

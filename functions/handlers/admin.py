@@ -138,7 +138,10 @@ def correct(
     body: Annotated[CorrectionBody, Body()],
     if_match: Annotated[
         str,
-        Header(alias="If-Match", description='The date to be replaced, in quotes ("2026-11-01", "never", "infinity"), or *: any'),
+        Header(
+            alias="If-Match",
+            description='The date to be replaced, in quotes ("2026-11-01", "never", "infinity"), or *: any',
+        ),
     ] = ANY_VERSION,
 ) -> Response[CorrectionAnswer]:
     """Correct it, say who and why, and never undo what another admin did meanwhile. May be repeated."""
@@ -150,7 +153,7 @@ def correct(
         status_code=HTTPStatus.OK,
         content_type=content_types.APPLICATION_JSON,
         body=CorrectionAnswer.model_validate(made),
-        headers={"ETag": _etag(correction.version(made.new_date.isoformat()))},
+        headers={"ETag": _etag(correction.version(made.new_date))},
     )
 
 

@@ -129,6 +129,7 @@ class RunItem(BaseModel):
     assignments_evaluated: int
     reminders_dispatched: int
     assignments_failed: int
+    assignments_without_recipient: int
     status: Status
     http_status: int | None
     error_message: str | None

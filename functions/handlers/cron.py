@@ -6,12 +6,11 @@ Returns the run's summary; raises when the run failed, so that Lambda counts it 
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from handlers.unrecorded import told_directly
+from handlers import unrecorded
 from handlers.wiring import startup
 from handlers.wiring.alerts import alert_channels
 from handlers.wiring.cron import run_deps
@@ -29,23 +28,31 @@ startup.check(CronSettings.read, AlertSettings.read)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
-    Do what `event` asks for (design, section 5).
+    Do what `event` asks for.
 
-    The answer has run_id, status, note, assignments_evaluated, reminders_dispatched, assignments_failed and
-    duration_ms; a dry run's has would_notify as well. Raise `EventError` for an event that is not known.
+    The answer has run_id, status, note, assignments_evaluated, reminders_dispatched, assignments_failed,
+    assignments_without_recipient and duration_ms; a dry run's has would_notify as well. Raise `EventError` for an
+    event that is not known, or that no run may be made for.
     """
     request = parse_event(event)
     if isinstance(request, TestAlertRequest):
         return _test_alert()
-    with _alerting(request), run_deps(context) as deps:
-        return lifecycle.run(request, deps).as_json()
+    return _run(request, context)
 
 
-def _alerting(request: RunRequest) -> AbstractContextManager[None]:
-    """A dry run alerts nobody: who asked for it reads the error."""
-    if request.dry_run:
-        return nullcontext()
-    return told_directly(f"run {request.scheduled_for or 'by hand'}")
+def _run(request: RunRequest, context: LambdaContext) -> dict[str, Any]:
+    """One run. What ends it and is not in the ledger is reported directly; of a dry run the caller reads the error."""
+    occasion, ledger = f"run {request.scheduled_for or 'by hand'}", None
+    try:
+        with run_deps(context) as deps:
+            ledger = deps.ledger
+            summary = lifecycle.run(request, deps).as_json()
+    except BaseException as error:
+        if not request.dry_run and not (ledger and ledger.run_is_recorded):
+            unrecorded.report(occasion, error)
+        raise
+    unrecorded.forget(occasion)
+    return summary
 
 
 def _test_alert() -> dict[str, Any]:

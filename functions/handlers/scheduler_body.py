@@ -30,7 +30,7 @@ class ShardBody(BaseModel):
 
 
 class RunsBody(BaseModel):
-    """The body of `POST /runs` (design, section 5)."""
+    """The body of `POST /runs`."""
 
     model_config = _STRICT
 

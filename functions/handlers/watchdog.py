@@ -10,16 +10,12 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from handlers.unrecorded import told_directly
+from handlers import unrecorded
 from handlers.wiring import startup
 from handlers.wiring.watchdog import rules, watchdog_deps
-from reminders.errors import DatabaseUnavailable, SecretError
 from reminders.runs import watchdog
 from reminders.settings import AlertSettings, WatchdogSettings
 from reminders.telemetry import logger, metrics
-
-# A step that the database refused is an error of the function; only without a database is nobody there to tell.
-UNREACHABLE = (DatabaseUnavailable, SecretError)
 
 startup.check(lambda env: rules(WatchdogSettings.read(env)), AlertSettings.read)
 
@@ -28,5 +24,11 @@ startup.check(lambda env: rules(WatchdogSettings.read(env)), AlertSettings.read)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Do one round; the answer has overruns, rescued, missed_tick and pruned. Raise what went wrong."""
-    with told_directly("watchdog", UNREACHABLE), watchdog_deps(context) as deps:
-        return watchdog.watch(deps).as_json()
+    try:
+        with watchdog_deps(context) as deps:
+            summary = watchdog.watch(deps).as_json()
+    except BaseException as error:
+        unrecorded.report("watchdog", error)
+        raise
+    unrecorded.forget("watchdog")
+    return summary

@@ -20,7 +20,9 @@ import psycopg
 from psycopg import conninfo
 from psycopg.rows import class_row
 
+from reminders import unreachable
 from reminders.errors import DatabaseError, DatabaseUnavailable
+from reminders.unreachable import Problem
 
 Connection = psycopg.Connection[Any]
 Row = TypeVar("Row")
@@ -38,8 +40,10 @@ def connect(dsn: str, *, name: str) -> Connection:
     """
     try:
         parameters = conninfo.conninfo_to_dict(dsn)
-    except psycopg.ProgrammingError:
-        raise DatabaseUnavailable("the database secret does not hold a libpq URI") from None
+    except psycopg.ProgrammingError as error:
+        raise _unreachable(unreachable.of_uri(str(error))) from None
+    if problem := unreachable.of_parameters(parameters):
+        raise _unreachable(problem)
     if not _stays_on_this_machine(parameters):
         parameters["sslmode"] = _encrypted_mode(parameters)
     parameters.setdefault("connect_timeout", CONNECT_TIMEOUT_SECONDS)
@@ -47,7 +51,7 @@ def connect(dsn: str, *, name: str) -> Connection:
     try:
         return psycopg.connect(**cast(Any, parameters), autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
-        raise DatabaseUnavailable(f"database unreachable: {_connection_problem(str(error))}") from None
+        raise _unreachable(unreachable.of_connection(str(error)), "database unreachable: ") from None
 
 
 def _encrypted_mode(parameters: Mapping[str, Any]) -> str:
@@ -61,10 +65,7 @@ def _encrypted_mode(parameters: Mapping[str, Any]) -> str:
         ambient = os.environ.get("PGSSLMODE", "")
         return ambient if ambient in ENCRYPTED else "require"
     if stated not in ENCRYPTED:
-        raise DatabaseUnavailable(
-            "the database secret asks for an sslmode that allows plain text; "
-            "it must be require, verify-ca or verify-full, except for this machine"
-        )
+        raise _unreachable(unreachable.PLAIN_TEXT)
     return str(stated)
 
 
@@ -87,23 +88,8 @@ def _is_local(host: str) -> bool:
         return False
 
 
-# libpq gives no SQLSTATE for a failed connection, only prose with host and user in it.
-_CONNECTION_PROBLEMS = (
-    (r"password authentication failed|SASL|[Ww]rong password|no password supplied", "it rejected the password"),
-    (r"is not permitted to log in", "the role has no LOGIN yet (docs: give the roles LOGIN)"),
-    (r"role .* does not exist|no such user|[Tt]enant or user not found", "it does not know the user"),
-    (r"database .* does not exist", "it does not know the database"),
-    (r"[Cc]onnection refused", "connection refused"),
-    (r"timeout|timed out", f"no answer within {CONNECT_TIMEOUT_SECONDS} s"),
-    (r"could not translate host name|resolve|Name or service", "its host name cannot be resolved"),
-    (r"SSL|TLS|certificate", "no TLS connection could be made"),
-    (r"too many (clients|connections)|remaining connection slots|max_client_conn", "it has no connection left"),
-    (r"starting up|shutting down|recovery", "it is starting up or shutting down"),
-)
-
-
-def _connection_problem(text: str) -> str:
-    return next((told for pattern, told in _CONNECTION_PROBLEMS if re.search(pattern, text)), "connection failed")
+def _unreachable(problem: Problem, prefix: str = "") -> DatabaseUnavailable:
+    return DatabaseUnavailable(f"{prefix}{problem.what}", hint=problem.hint)
 
 
 @contextmanager
@@ -112,8 +98,13 @@ def errors_translated() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        kind = DatabaseUnavailable if _connection_is_gone(error) else DatabaseError
-        raise kind(describe(error), error.sqlstate) from None
+        raise translated(error) from None
+
+
+def translated(error: psycopg.Error) -> DatabaseError:
+    """psycopg's error as ours."""
+    kind = DatabaseUnavailable if _connection_is_gone(error) else DatabaseError
+    return kind(describe(error), error.sqlstate)
 
 
 def _connection_is_gone(error: psycopg.Error) -> bool:

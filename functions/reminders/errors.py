@@ -2,7 +2,7 @@
 What can go wrong, as sentences.
 
 Every error that this project raises on purpose is a `ReminderError`. Its text is written by us, so it may
-stand in the ledger, in an alert and in a log: no row values, no names, no DSNs (design, section 5).
+stand in the ledger, in an alert and in a log: no row values, no names, no DSNs (docs/architecture.md#no-personal-data).
 Anything else is a surprise; of a surprise only the class name is told (`safe_message`).
 """
 
@@ -14,13 +14,7 @@ MESSAGE_LIMIT = 1_000
 
 
 class ReminderError(Exception):
-    """
-    An error whose text is safe to show to an operator.
-
-    `recorded` says that the ledger tells of it, and with it the outbox if it alerts.
-    """
-
-    recorded = False
+    """An error whose text is safe to show to an operator."""
 
 
 class SettingsError(ReminderError):
@@ -48,7 +42,15 @@ class DatabaseError(ReminderError):
 
 
 class DatabaseUnavailable(DatabaseError):
-    """No connection, or the connection is gone. A retry may help."""
+    """
+    No connection, or the connection is gone. A retry may help.
+
+    `hint` says what an operator can do about it, where that is known.
+    """
+
+    def __init__(self, message: str, sqlstate: str | None = None, hint: str = "") -> None:
+        super().__init__(message, sqlstate)
+        self.hint = hint
 
 
 class IdentityError(ReminderError):
@@ -68,7 +70,7 @@ class DateRefused(ReminderError):
 
 
 class TickDone(ReminderError):
-    """A scheduled run of this tick has succeeded; another one has nothing to do (design, rule 6)."""
+    """A scheduled run of this tick has succeeded; another one has nothing to do (docs/architecture.md#one-tick)."""
 
 
 class AsOfRefused(ReminderError):
@@ -76,7 +78,11 @@ class AsOfRefused(ReminderError):
 
 
 class RunSettledElsewhere(ReminderError):
-    """Another process declared this run over; nothing more may be dispatched for it (design, rule 5)."""
+    """Another process settled this run: it may dispatch nothing more (docs/architecture.md#abandoned)."""
+
+
+class AssignmentsFailed(ReminderError):
+    """Half or more of the assignments that were due failed by an error. The next run tries them again."""
 
 
 class DeadlineExceeded(ReminderError):

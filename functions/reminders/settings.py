@@ -87,8 +87,8 @@ class WatchdogSettings:
             schedule_name=_optional(env, "REMINDER_SCHEDULE_NAME"),
             overrun_minutes=_whole_number(env, "OVERRUN_MINUTES", default=30, low=1, high=1_440),
             grace_minutes=_whole_number(env, "MISSED_RUN_GRACE_MINUTES", default=15, low=1, high=1_440),
-            # Below 30 days the retention function refuses as well.
-            retention_days=_whole_number(env, "LOG_RETENTION_DAYS", default=365, low=30, high=36_500),
+            # Below 90 days the retention function refuses as well.
+            retention_days=_whole_number(env, "LOG_RETENTION_DAYS", default=365, low=90, high=36_500),
         )
 
 

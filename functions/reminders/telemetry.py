@@ -6,6 +6,7 @@ One logger for all rooms, so that the `run_id` that a run appends stands on ever
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import traceback
@@ -19,7 +20,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME") or "assignment-reminders"
 NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or "AssignmentReminders"
 
-logger = Logger(service=SERVICE)
+
+def _log_line(line: object) -> str:
+    """ASCII: a reader's terminal acts on no character of it, and no viewer breaks the line in two."""
+    return json.dumps(line, default=str, separators=(",", ":"))
+
+
+logger = Logger(service=SERVICE, json_serializer=_log_line)
 metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 
 # httpx logs every request's URL at INFO, and a webhook's URL is a secret; botocore logs every answer at DEBUG,

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from ops.cli.errors import UNREACHABLE, WRONG_USE, CliError
-from ops.cli.targets import Answer, Asked, Target
+from ops.cli.function_log import log_lines
+from ops.cli.targets import Answer, Asked, Failures, Target
 
 # Lambda's longest run, and a little for the answer.
 LONGEST_RUN_SECONDS = 910
+# CloudWatch: GetMetricStatistics gives 1,440 datapoints, a day of minutes.
+LONGEST_METRIC = timedelta(hours=23)
 
 
 class Deployed(Target):
@@ -20,7 +24,9 @@ class Deployed(Target):
 
     def __init__(self, name: str, asked: Asked) -> None:
         super().__init__(asked)
-        self.title = f"stack {name}"
+        self.title = (
+            f"stack {name}, {os.environ.get('AWS_REGION') or os.environ.get('AWS_DEFAULT_REGION') or 'default region'}"
+        )
         self._name = name
         self._clients: dict[str, Any] = {}
         self._environments: dict[str, dict[str, str]] = {}
@@ -63,6 +69,36 @@ class Deployed(Target):
 
     def function_name(self, function: str) -> str:
         return self.output(f"{function.title()}FunctionName")
+
+    def failures(self, since: datetime) -> Failures:
+        """Lambda's own count (CloudWatch, AWS/Lambda, Errors), which is some two minutes late."""
+        now = datetime.now(UTC)
+        # To the minute, the metric's grain; what fell into the minute of the last success is behind it.
+        start = max(since, now - LONGEST_METRIC).replace(second=0, microsecond=0) + timedelta(minutes=1)
+        if start >= now:
+            return Failures()
+        found = self.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName="Errors",
+            Dimensions=[{"Name": "FunctionName", "Value": self.function_name("cron")}],
+            StartTime=start,
+            EndTime=now,
+            Period=60,
+            Statistics=["Sum"],
+        )
+        return Failures(round(sum(point["Sum"] for point in found["Datapoints"])))
+
+    def log_lines(self, function: str, since: datetime) -> list[dict[str, Any]]:
+        pages = (
+            self.client("logs")
+            .get_paginator("filter_log_events")
+            .paginate(
+                logGroupName=f"/aws/lambda/{self.function_name(function)}",
+                filterPattern='{ $.level = "ERROR" || $.level = "WARNING" || $.errorType = "*" }',
+                startTime=int(since.timestamp() * 1000),
+            )
+        )
+        return log_lines(event["message"] for page in pages for event in page["events"])
 
     def environment(self, function: str) -> Mapping[str, str]:
         if function not in self._environments:

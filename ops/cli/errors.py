@@ -18,6 +18,9 @@ MEANINGS = {
     INTERRUPTED: "interrupted by Ctrl-C",
 }
 
+# undefined_table, undefined_function, undefined_column, insufficient_privilege
+SCHEMA_DIFFERS = {"42P01", "42883", "42703", "42501"}
+
 
 class CliError(Exception):
     """A sentence for the operator. `hint` says what to do; `code` is the exit code."""

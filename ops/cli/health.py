@@ -14,6 +14,7 @@ from ops.cli import schedules
 from ops.cli.ledger import Holder, Overview, Running
 from ops.cli.output import span
 from ops.cli.schedules import Schedule
+from ops.cli.targets import Failures
 
 # A tick is late when nothing has succeeded for it so long after: EventBridge, a retry or two, the longest run.
 LATE = timedelta(minutes=45)
@@ -26,13 +27,20 @@ LONGEST_WAIT = timedelta(minutes=30)
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was found out; `schedule` is None where it could not be asked, `unasked` then says why."""
+    """
+    What was found out. What could not be asked is None, and `..unasked` then says why.
+
+    `failures` are the invocations that failed since the last success, `failed_rows` the rows that tell of them.
+    """
 
     overview: Overview
     running: list[Running] = field(default_factory=list)
     holder: Holder | None = None
     schedule: Schedule | None = None
     unasked: str | None = None
+    failures: Failures | None = field(default_factory=Failures)
+    failures_unasked: str | None = None
+    failed_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,7 @@ class Finding:
 
 def findings(facts: Facts) -> list[Finding]:
     """Problems first."""
-    every = [*_ledger(facts), *_schedule(facts), *_processes(facts), *_alerts(facts)]
+    every = [*_ledger(facts), *_unrecorded(facts), *_schedule(facts), *_processes(facts), *_alerts(facts)]
     return sorted(every, key=lambda finding: finding.level == "note")
 
 
@@ -66,9 +74,29 @@ def _ledger(facts: Facts) -> list[Finding]:
         fix = "See the runbook's Troubleshooting; the next success sends all that is late."
         found.append(Finding("problem", "failing", what, fix))
     if seen.last_success_set_aside:
-        what = f"The last run set {seen.last_success_set_aside} assignments aside."
-        found.append(Finding("note", "set_aside", what, "Their ids are in the function's log; see the runbook."))
+        what = f"The last run could not process {counted(seen.last_success_set_aside, 'assignment')}."
+        fix = "`reminders logs --functions` shows their ids; then the runbook, 'Assignments that were not processed'."
+        found.append(Finding("note", "not_processed", what, fix))
     return found
+
+
+def _unrecorded(facts: Facts) -> list[Finding]:
+    """A run that could not reach the ledger left no row, so the ledger alone looks healthy."""
+    if facts.failures is None:
+        what = f"Invocations that left no row were not counted. {facts.failures_unasked}".strip()
+        return [Finding("note", "invocations_unknown", what, "Name a stack.")]
+    missing = facts.failures.count - facts.failed_rows
+    if missing <= 0:
+        return []
+    last = f" The newest: {facts.failures.last}" if facts.failures.last else ""
+    what = f"{counted(missing, 'failed invocation')} since the last success left no row in the ledger.{last}"
+    fix = "`reminders logs --functions` shows why; `reminders doctor` tries each function's login."
+    return [Finding("problem", "unrecorded", what, fix)]
+
+
+def counted(number: int, noun: str) -> str:
+    """ "1 run", "2 runs"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _schedule(facts: Facts) -> list[Finding]:
@@ -97,7 +125,8 @@ def _processes(facts: Facts) -> list[Finding]:
             )
     held = facts.holder
     if held and not facts.running and held.since and now - held.since > timedelta(minutes=1):
-        what = f"The run lock is held for {span(now - held.since)} by pid {held.pid}, and no run is going."
+        who = f"pid {held.pid}, role {held.role}, {held.application_name}"
+        what = f"The run lock is held for {span(now - held.since)} by {who}, and no run is going."
         found.append(Finding("problem", "stuck_lock", what, "`reminders unlock`."))
     return found
 
@@ -109,5 +138,6 @@ def _alerts(facts: Facts) -> list[Finding]:
     waiting = seen.now - (seen.undelivered_since or seen.now)
     level: Literal["problem", "note"] = "problem" if seen.undelivered_error or waiting > LONGEST_WAIT else "note"
     why = f": {seen.undelivered_error}" if seen.undelivered_error else ""
-    what = f"{seen.undelivered} alerts are not delivered, the oldest for {span(waiting)}{why}."
+    are = "is" if seen.undelivered == 1 else "are"
+    what = f"{counted(seen.undelivered, 'alert')} {are} not delivered, the oldest for {span(waiting)}{why}."
     return [Finding(level, "undelivered", what, "`reminders alert-test` shows which channel is at fault.")]

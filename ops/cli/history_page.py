@@ -16,6 +16,7 @@ from string import Template
 
 from ops.cli.commands.history import status_of
 from ops.cli.ledger import Day
+from reminders.text import printable
 
 TEMPLATE = Path(__file__).with_name("history_page.html")
 HEIGHT = 100  # of a chart, in units of its own
@@ -27,7 +28,7 @@ def page(days: list[Day], title: str, now: datetime) -> str:
     kinds = [status_of(day) for day in days]
     runs = [day.duration_ms for day in days if day.duration_ms is not None]
     values = {
-        "title": escape(title),
+        "title": escape(printable(title)),
         "made": f"{now:%Y-%m-%d %H:%M} UTC",
         "first": str(days[0].day),
         "last": str(days[-1].day),

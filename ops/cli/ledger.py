@@ -83,6 +83,11 @@ def running(connection: Connection) -> list[Running]:
     return queries.all(connection, "running", Running, job_name=JOB_NAME)
 
 
+def failed_since(connection: Connection, since: datetime) -> int:
+    """Rows of runs that started since `since` (aware) and failed, or whose process may have died."""
+    return int(queries.value(connection, "failed_since", job_name=JOB_NAME, since=since))
+
+
 def runs(connection: Connection, limit: int, status: str | None) -> list[Run]:
     """The newest runs first."""
     return history.queries.all(connection, "page", Run, before=None, status=status, limit=limit)

@@ -10,7 +10,7 @@ import psycopg
 from reminders.runs import JOB_NAME
 
 INSERT = """
-INSERT INTO cron_execution_logs
+INSERT INTO public.cron_execution_logs
 (job_name, trigger_source, event_id, scheduled_for, started_at, completed_at, duration_ms, assignments_evaluated,
  reminders_dispatched, status, http_status, error_message, consecutive_failure_count, created_at)
 VALUES (%(job)s, 'schedule', %(event)s, %(tick)s, %(started)s, %(ended)s, %(ms)s, %(seen)s, %(sent)s, %(status)s,

@@ -11,12 +11,16 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from ops.cli.errors import UNREACHABLE, CliError
+
+LOGGED = ("cron", "scheduler", "admin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,8 @@ def only_one() -> Iterator[int]:
         try:
             yield handle
         finally:
-            path.unlink(missing_ok=True)
+            for file in (path, *map(log_file, LOGGED)):
+                file.unlink(missing_ok=True)
     finally:
         os.close(handle)
 
@@ -74,7 +79,36 @@ def read() -> LocalState | None:
     return None
 
 
+def running_pid() -> int | None:
+    """The process id of the running stack, of whatever version it is; None when there is none."""
+    try:
+        state = read()
+    except CliError:
+        found = re.search(r'"pid": (\d+)', state_file().read_text())
+        if found is None:
+            raise
+        return int(found[1])
+    return None if state is None else state.pid
+
+
+def log_file(function: str) -> Path:
+    """Where the log of one of the local stack's functions is kept while it runs."""
+    return state_file().with_name(f"{function}.log")
+
+
+@contextmanager
+def append_log(function: str) -> Iterator[TextIO]:
+    """A function's log, to be written to; its owner's alone, for whatever stands in it."""
+    handle = os.open(log_file(function), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    with open(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+        yield file
+
+
 def _read(text: str) -> LocalState:
     if not text:
         raise CliError("The local stack is still starting.", "Try again in a few seconds.", UNREACHABLE)
-    return LocalState(**json.loads(text))
+    try:
+        return LocalState(**json.loads(text))
+    except (ValueError, TypeError):
+        hint = "End it with `reminders local down`, and start it again with `reminders local up`."
+        raise CliError("The local stack is of another version.", hint, UNREACHABLE) from None

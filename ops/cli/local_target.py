@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any
 
+from ops.cli import function_log, local_state
 from ops.cli.local_state import LocalState
-from ops.cli.targets import Answer, Asked, Target
+from ops.cli.targets import Answer, Asked, Failures, Target
 from ops.local.aws import CREDENTIALS
 from ops.local.stack import CRON
 
@@ -40,15 +42,37 @@ class Local(Target):
 
     def invoke(self, event: Mapping[str, Any], *, wait: bool = True) -> Answer:
         command = [sys.executable, "-m", "ops.local.invoke", CRON, json.dumps(event)]
-        environment = {**os.environ, **self.environment("cron")}
-        if not wait:
-            nowhere = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            subprocess.Popen(command, env=environment, start_new_session=True, **nowhere)  # type: ignore[call-overload]
-            return Answer()
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        # The command silences the functions' log in its own process; here it is what `reminders logs` shows.
+        environment = {**os.environ, **self.environment("cron"), "POWERTOOLS_LOG_LEVEL": "INFO"}
+        with local_state.append_log("cron") as log:
+            if not wait:
+                subprocess.Popen(
+                    command,
+                    env=environment,
+                    start_new_session=True,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=log,
+                )
+                return Answer()
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            log.write(done.stderr)
         if done.returncode == 0:
             return Answer(json.loads(done.stdout))
-        return Answer(error=_raised(done.stderr))
+        return Answer(error=_error_from_log(done.stderr))
+
+    def function_name(self, function: str) -> str:
+        return function
+
+    def failures(self, since: datetime) -> Failures:
+        """Counted in the log of `reminders run`: nothing else invokes the function here."""
+        failed = [line for line in self.log_lines("cron", since) if "errorType" in line]
+        return Failures(len(failed), function_log.error_of(failed[-1]) if failed else "")
+
+    def log_lines(self, function: str, since: datetime) -> list[dict[str, Any]]:
+        file = local_state.log_file(function)
+        text = file.read_text(errors="replace") if file.exists() else ""
+        return function_log.since(function_log.log_lines(text.splitlines()), since)
 
     def database_url(self) -> str:
         return self.asked.database or self.state.database_url
@@ -70,10 +94,9 @@ def _client(endpoint: str, region: str, service: str, config: tuple[tuple[str, A
     return _session(region).client(service, endpoint_url=endpoint, config=Config(**dict(config)))
 
 
-def _raised(log: str) -> str:
+def _error_from_log(log: str) -> str:
     """What the handler raised: the last line of its log."""
     try:
-        told = json.loads(log.splitlines()[-1])
-        return f"{told['errorType']}: {told['errorMessage']}"
+        return function_log.error_of(json.loads(log.splitlines()[-1]))
     except (IndexError, ValueError, KeyError, TypeError):
-        return "the function ended without a word"
+        return "the function exited without an error message"

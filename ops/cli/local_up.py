@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from ops.cli import local_history
+from ops.cli import local_history, local_state
 from ops.cli.local_state import LocalState
 from ops.local.database import give_logins
 from ops.local.seed import seed
@@ -32,13 +32,14 @@ def whole_stack(assignments: int, days: int) -> Iterator[tuple[LocalStack, Local
     # Whatever server DATABASE_URL names, it is not to be filled with generated data.
     os.environ.pop("DATABASE_URL", None)
     now = datetime.now(UTC)
-    with LocalStack.start() as stack:
+    log, admin_log = local_state.append_log("scheduler"), local_state.append_log("admin")
+    with log as scheduler, admin_log as other, LocalStack.start(log=scheduler, POWERTOOLS_LOG_LEVEL="INFO") as stack:
         with stack.connect() as connection:
             seed(connection, assignments=assignments, today=now.date())
             local_history.fill(connection, days=days, assignments=assignments, now=now)
         make_schedule(stack)
         admin = admin_environment(stack)
-        with scheduler_process(admin, ADMIN) as admin_url:
+        with scheduler_process(admin, ADMIN, log=other) as admin_url:
             yield stack, _state(stack, admin, admin_url, now)
 
 

@@ -11,42 +11,48 @@ SELECT
     settled.error_message AS last_error,
     coalesce(settled.consecutive_failure_count, 0) AS consecutive_failures,
     (
-        SELECT max(log.scheduled_for) FROM cron_execution_logs AS log
+        SELECT max(log.scheduled_for) FROM public.cron_execution_logs AS log
         WHERE log.job_name = %(job_name)s AND log.trigger_source = 'schedule'
     ) AS last_tick,
-    (SELECT count(*) FROM cron_alert_deliveries WHERE delivered_at IS NULL) AS undelivered,
+    (SELECT count(*) FROM public.cron_alert_deliveries WHERE delivered_at IS NULL) AS undelivered,
     (
         SELECT min(a.created_at)
-        FROM cron_alert_deliveries AS d
-        INNER JOIN cron_alerts AS a ON a.id = d.alert_id
+        FROM public.cron_alert_deliveries AS d
+        INNER JOIN public.cron_alerts AS a ON a.id = d.alert_id
         WHERE d.delivered_at IS NULL
     ) AS undelivered_since,
-    (SELECT max(last_error) FROM cron_alert_deliveries WHERE delivered_at IS NULL) AS undelivered_error
+    (SELECT max(last_error) FROM public.cron_alert_deliveries WHERE delivered_at IS NULL) AS undelivered_error
 FROM (VALUES (1)) AS always (here)
 LEFT JOIN LATERAL (
-    SELECT * FROM cron_execution_logs AS log
+    SELECT * FROM public.cron_execution_logs AS log
     WHERE log.job_name = %(job_name)s AND log.status = 'success'
     ORDER BY log.started_at DESC
     LIMIT 1
 ) AS success ON true
 LEFT JOIN LATERAL (
-    SELECT * FROM cron_execution_logs AS log
+    SELECT * FROM public.cron_execution_logs AS log
     WHERE log.job_name = %(job_name)s AND log.status IN ('success', 'failed')
     ORDER BY log.started_at DESC
     LIMIT 1
 ) AS settled ON true
 
 -- name: running
-SELECT id, started_at, scheduled_for FROM cron_execution_logs
+SELECT id, started_at, scheduled_for FROM public.cron_execution_logs
 WHERE status = 'running' AND job_name = %(job_name)s
 ORDER BY started_at
 
+-- name: failed_since
+-- A failed invocation has such a row, unless it could not reach the ledger.
+SELECT count(*) FROM public.cron_execution_logs
+WHERE job_name = %(job_name)s AND status IN ('failed', 'running') AND started_at >= %(since)s
+
 -- name: lock_holder
 -- The key as two halves, as pg_locks shows it; objsubid 1 says that it is one bigint.
+-- A lock of a session, not of a transaction, is no run of ours; then its connection's begin is shown.
 -- since and client are hidden from a role that may not see the holder's statistics.
 SELECT
     l.pid,
-    a.xact_start AS since,
+    coalesce(a.xact_start, a.backend_start) AS since,
     a.client_addr::text AS client,
     a.application_name,
     a.usename::text AS role
@@ -70,7 +76,7 @@ SELECT
     coalesce(sum(reminders_dispatched), 0) AS dispatched,
     coalesce(max(assignments_evaluated), 0) AS evaluated,
     max(duration_ms) AS duration_ms
-FROM cron_execution_logs
+FROM public.cron_execution_logs
 WHERE job_name = %(job_name)s AND scheduled_for >= %(since)s
 GROUP BY 1
 ORDER BY 1

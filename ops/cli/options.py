@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
+from ops.cli.output import err, styled
 from ops.cli.targets import Asked, Target, choose
 
 P = ParamSpec("P")
@@ -19,21 +20,38 @@ yes = click.option("--yes", is_flag=True, help="Do not ask; for scripts.")
 
 
 def with_target(command: Callable[..., R]) -> Callable[..., R]:
-    """Adds the options that choose a target; the command gets `target` instead of them."""
+    """Adds the options that choose a target; the command gets `target` instead of them, and its name is printed."""
 
-    @click.option("--stack", metavar="NAME", help="A deployed stack [env REMINDERS_STACK]; else the local one.")
-    @click.option("--database", metavar="URI", help="Its database, as the operator [env DATABASE_URL].")
+    @functools.wraps(command)
+    def chosen(*, target: Callable[[], Target], **rest: Any) -> R:
+        return command(target=target(), **rest)
+
+    return with_target_if_needed(chosen)
+
+
+def with_target_if_needed(command: Callable[..., R]) -> Callable[..., R]:
+    """The same for a command that can do without: its `target` is chosen and printed when it is called."""
+
+    @click.option("--stack", metavar="NAME", help="A deployed stack [env REMINDERS_STACK].")
+    @click.option("--local", is_flag=True, help="The stack of `reminders local up`.")
+    @click.option(
+        "--database", "--database-url", metavar="URI", help="The database, as the operator [env DATABASE_URL]."
+    )
     @click.option(
         "--database-secret",
         metavar="NAME",
         help="The same from Secrets Manager [env REMINDERS_DATABASE_SECRET].",
     )
     @functools.wraps(command)
-    def chosen(*, stack: str | None, database: str | None, database_secret: str | None, **rest: Any) -> R:
-        target: Target = choose(Asked(stack, database, database_secret))
+    def asking(*, stack: str | None, local: bool, database: str | None, database_secret: str | None, **rest: Any) -> R:
+        def target() -> Target:
+            found = choose(Asked(stack, database, database_secret, local))
+            err().print(styled(f"Target: {found.title} ({found.chosen_by}).", "dim"), soft_wrap=True)
+            return found
+
         return command(target=target, **rest)
 
-    return chosen
+    return asking
 
 
 class Day(click.ParamType[date]):

@@ -21,32 +21,51 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.cli.errors import NOT_CONFIRMED, CliError
+from reminders.text import printable
 
 WIDTH_WITHOUT_TERMINAL = 120
 
 
+class SafeConsole(Console):
+    """A console that prints text as it is: on one line, without markup, without control characters."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(plain(item) if isinstance(item, str) else item for item in objects), **options)
+
+
 def out() -> Console:
     """Standard output, as it is now: a test may have replaced it."""
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL, highlight=False)
+    width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
+    return SafeConsole(file=sys.stdout, width=width, highlight=False)
 
 
 def err() -> Console:
-    return Console(file=sys.stderr, width=None if sys.stderr.isatty() else WIDTH_WITHOUT_TERMINAL, highlight=False)
+    width = None if sys.stderr.isatty() else WIDTH_WITHOUT_TERMINAL
+    return SafeConsole(file=sys.stderr, width=width, highlight=False)
+
+
+def plain(text: str) -> Text:
+    """`text` as rich prints it literally; line breaks become spaces."""
+    return Text(printable(text))
+
+
+def styled(text: str, style: str) -> Text:
+    """The same in a style of rich's ("bold", "red")."""
+    return Text(printable(text), style=style)
 
 
 def show_json(value: object) -> None:
-    """One JSON value: indented for eyes, on one line for a pipe. Times are ISO 8601 in UTC."""
-    indent = 2 if sys.stdout.isatty() else None
-    click.echo(json.dumps(value, default=_plain, indent=indent, ensure_ascii=False))
+    """One JSON value in ASCII: indented for eyes, on one line for a pipe. Times are ISO 8601 in UTC."""
+    click.echo(json.dumps(value, default=_plain, indent=2 if sys.stdout.isatty() else None))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """Numbers stand right; a value may be rich's Text."""
+    """Numbers stand right; a value may be `styled`."""
     lines = [list(row) for row in rows]
     made = Table(box=None, header_style="bold", pad_edge=False)
     for index, column in enumerate(columns):
         numbers = bool(lines) and all(isinstance(line[index], int | float | None) for line in lines)
-        made.add_column(column, justify="right" if numbers else "left", overflow="fold")
+        made.add_column(plain(column), justify="right" if numbers else "left", overflow="fold")
     for line in lines:
         made.add_row(*(cell(value) for value in line))
     return made
@@ -59,9 +78,11 @@ def pairs(rows: Iterable[tuple[str, Any]]) -> Table:
     return made
 
 
-def cell(value: object) -> str | Text:
-    if isinstance(value, Text):
-        return value
+def cell(value: object) -> Text:
+    return value if isinstance(value, Text) else plain(_words(value))
+
+
+def _words(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, datetime):
@@ -95,7 +116,7 @@ def working(what: str) -> Iterator[None]:
         console.print(f"{what} ...")
         yield
         return
-    with console.status(what):
+    with console.status(plain(what)):
         yield
 
 
@@ -105,7 +126,7 @@ def confirm(question: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise CliError(f"Not done, for nobody can be asked here: {question}", "Say --yes.", NOT_CONFIRMED)
-    if not click.confirm(question, default=False, err=True):
+    if not click.confirm(printable(question), default=False, err=True):
         raise CliError("Nothing was done.", code=NOT_CONFIRMED)
 
 

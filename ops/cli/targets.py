@@ -1,12 +1,17 @@
 """
 What a command works on.
 
-    --stack NAME (REMINDERS_STACK)   a deployed stack: AWS by boto3, names from the stack's outputs
-    a running `reminders local up`   the local stack, when no stack is named
-    DATABASE_URL alone               a bare database: what needs AWS says so
+    --stack NAME, --local            named by an option
+    REMINDERS_STACK                  a deployed stack: AWS by boto3, names from the stack's outputs
+    --database URI (DATABASE_URL)    a bare database: what needs AWS says so
+    a running `reminders local up`   the local stack, when nothing else is named
+
+The first of these that is there is taken, and every command prints which on standard error. What was named is never
+replaced by what was found: with DATABASE_URL set, a local stack that happens to run is taken only if it is its own
+database that DATABASE_URL names.
 
 The database is the operator's own login (`postgres` on Supabase), never a function's: from --database, from a
-secret, or from DATABASE_URL. For the local stack DATABASE_URL is passed over; there it would mean another one.
+secret, or from DATABASE_URL.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ops.cli import local_state
@@ -42,12 +48,27 @@ class Asked:
     stack: str | None = None
     database: str | None = None
     database_secret: str | None = None
+    local: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Failed invocations; `last` is the newest one's error in words where it is known."""
+
+    count: int = 0
+    last: str = ""
 
 
 class Target(ABC):
-    """One thing to operate. `title` names it for people; `asks_first` says that changes need a yes."""
+    """
+    One thing to operate.
+
+    `title` names it for people, `chosen_by` the option or variable that chose it; `asks_first` says that changes need
+    a yes.
+    """
 
     title: str
+    chosen_by = ""
     asks_first = True
     is_local = False
 
@@ -62,6 +83,18 @@ class Target(ABC):
     @abstractmethod
     def client(self, service: str, **config: Any) -> Any:
         """A boto3 client of the target's account and region; `config` as for botocore's Config."""
+
+    @abstractmethod
+    def function_name(self, function: str) -> str:
+        """What Lambda calls one of `FUNCTIONS`."""
+
+    @abstractmethod
+    def failures(self, since: datetime) -> Failures:
+        """The cron function's invocations since `since` (aware) that ended in an error, with or without a row."""
+
+    @abstractmethod
+    def log_lines(self, function: str, since: datetime) -> list[dict[str, Any]]:
+        """The warnings and errors that one of `FUNCTIONS` logged since `since`, oldest first, as Powertools' JSON."""
 
     @abstractmethod
     def environment(self, function: str) -> Mapping[str, str]:
@@ -86,49 +119,62 @@ class Target(ABC):
 
         from reminders import database
 
+        # libpq sends it when it connects, and so it overrules what ALTER DATABASE or ALTER ROLE ... SET says: psycopg
+        # reads no other style. Exactly this one, for dbmate sees it too, and its driver takes no other.
+        os.environ["PGDATESTYLE"] = "ISO, MDY"
         with closing(database.connect(self.database_url(), name="reminders-cli")) as connection:
             yield connection
 
 
-class BareDatabase(Target):
-    """Only a database is known."""
-
-    title = "the database alone"
-
-    @property
-    def schedule_name(self) -> str:
-        raise self._needs_a_stack()
-
-    def client(self, service: str, **config: Any) -> Any:
-        raise self._needs_a_stack()
-
-    def environment(self, function: str) -> Mapping[str, str]:
-        raise self._needs_a_stack()
-
-    def invoke(self, event: Mapping[str, Any], *, wait: bool = True) -> Answer:
-        raise self._needs_a_stack()
-
-    def database_url(self) -> str:
-        return self.asked.database or os.environ["DATABASE_URL"]
-
-    def _needs_a_stack(self) -> CliError:
-        hint = "Name a deployed one with --stack, or start `reminders local up`."
-        return CliError("This needs a stack, and only a database is known.", hint, WRONG_USE)
-
-
 def choose(asked: Asked) -> Target:
     """The target that the options, the environment and a running local stack make; or `CliError`."""
-    stack = asked.stack or os.environ.get("REMINDERS_STACK")
-    if stack:
-        from ops.cli.deployed import Deployed
+    if asked.stack and asked.local:
+        raise CliError("Both --stack and --local are given.", "Name one.", WRONG_USE)
+    if asked.local:
+        return _chosen(_local(asked), "--local")
+    if asked.stack:
+        return _chosen(_deployed(asked.stack, asked), "--stack")
+    if stack := os.environ.get("REMINDERS_STACK"):
+        return _chosen(_deployed(stack, asked), "REMINDERS_STACK")
+    if url := asked.database or os.environ.get("DATABASE_URL"):
+        option = "--database" if asked.database else "DATABASE_URL"
+        return _chosen(_local(asked) if _is_local(url) else _bare_database(asked), option)
+    return _chosen(_local(asked), "it is running")
 
-        return Deployed(stack, asked)
+
+def _chosen(target: Target, by: str) -> Target:
+    target.chosen_by = by
+    return target
+
+
+def _deployed(name: str, asked: Asked) -> Target:
+    from ops.cli.deployed import Deployed
+
+    return Deployed(name, asked)
+
+
+def _bare_database(asked: Asked) -> Target:
+    from ops.cli.bare_database import BareDatabase
+
+    return BareDatabase(asked)
+
+
+def _local(asked: Asked) -> Target:
     state = local_state.read()
-    if state:
-        from ops.cli.local_target import Local
+    if state is None:
+        hint = "Start one with `reminders local up`, or name a deployed one with --stack."
+        raise CliError("There is no stack to work on.", hint, UNREACHABLE)
+    from ops.cli.local_target import Local
 
-        return Local(state, asked)
-    if asked.database or os.environ.get("DATABASE_URL"):
-        return BareDatabase(asked)
-    hint = "Start one with `reminders local up`, or name a deployed one with --stack."
-    raise CliError("There is no stack to work on.", hint, UNREACHABLE)
+    return Local(state, asked)
+
+
+def _is_local(url: str) -> bool:
+    """Whether `url` is the database of the local stack that runs."""
+    try:
+        state = local_state.read()
+    except CliError:
+        return False
+    from ops.cli.bare_database import place_of
+
+    return state is not None and place_of(url) == place_of(state.database_url)

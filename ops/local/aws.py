@@ -8,7 +8,8 @@ Secrets Manager, SNS and EventBridge Scheduler on loopback, by moto's server.
 The server is a thread of this process and not a process of its own: importing moto is what takes
 its 1.5 s either way, a thread cannot outlive us, and what was published can be read without a
 subscription. For the same reason all `Aws` of one process share one set of secrets and topics;
-each start empties it. moto believes more than AWS does: see the design, "Facts found by trial".
+each start empties it. moto accepts more than AWS
+does, invalid cron expressions for example, and never evaluates alarms.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,8 @@ def _time_is_up(context: LocalContext) -> None:
 
 
 def _failure(kind: str, message: str, **more: Any) -> str:
-    return json.dumps({"errorType": kind, "errorMessage": message, **more})
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return json.dumps({"timestamp": now, "errorType": kind, "errorMessage": message, **more})
 
 
 def _parser() -> argparse.ArgumentParser:

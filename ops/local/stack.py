@@ -21,7 +21,8 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from subprocess import DEVNULL
+from typing import IO, Any
 
 import psycopg
 
@@ -52,8 +53,15 @@ class LocalStack:
 
     @classmethod
     @contextmanager
-    def start(cls, postgres: Mapping[str, str] | None = None, **settings: str) -> Iterator[LocalStack]:
-        """Start everything; `settings` are the functions' environment variables, `postgres` the server's own."""
+    def start(
+        cls, postgres: Mapping[str, str] | None = None, log: IO[str] | int = DEVNULL, **settings: str
+    ) -> Iterator[LocalStack]:
+        """
+        Start everything.
+
+        `settings` are the functions' environment variables, `postgres` the server's own; `log` is where the scheduler
+        function's log goes.
+        """
         with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
             # moto's import is the slowest part, and can go on meanwhile.
             aws = pool.submit(Aws.start)
@@ -64,7 +72,7 @@ class LocalStack:
             # The scheduler reads its secrets at the first request, so they can be put while it starts.
             secrets_put = pool.submit(running.put_secrets, running.name(settings))
             shards = int(settings.get("SCHEDULER_SHARDS", "1"))
-            url = stack.enter_context(scheduler_process(running.scheduler_environment, environments=shards))
+            url = stack.enter_context(scheduler_process(running.scheduler_environment, environments=shards, log=log))
             running.environment["REMINDER_FUNCTION_URL"] = url
             secrets_put.result()
             yield running
@@ -124,14 +132,20 @@ class LocalStack:
 
 
 @contextmanager
-def scheduler_process(environment: Mapping[str, str], handler: str = SCHEDULER, environments: int = 1) -> Iterator[str]:
-    """The scheduler function behind a URL on loopback, in processes of its own that end with this one."""
+def scheduler_process(
+    environment: Mapping[str, str], handler: str = SCHEDULER, environments: int = 1, log: IO[str] | int = DEVNULL
+) -> Iterator[str]:
+    """
+    The scheduler function behind a URL on loopback, in processes of its own that end with this one.
+
+    What it logs goes to `log`, by default nowhere.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "ops.local.function_url", handler, "--environments", str(environments)],
         env={**os.environ, **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=None if os.environ.get("REMINDERS_SHOW_LOGS") else subprocess.DEVNULL,
+        stderr=None if os.environ.get("REMINDERS_SHOW_LOGS") else log,
         text=True,
     )
     assert process.stdin and process.stdout

@@ -20,15 +20,17 @@ from ops.local.stack import LocalStack, scheduler_process
 from reminders.database import Connection
 from reminders.runs.lock import RunLock
 from tests.conftest import AsRole
+from tests.factories import TODAY
 from tests.ops.helpers import eventually
 
+DAY = TODAY
 EVENTS = Path(__file__).resolve().parent.parent.parent / "infra" / "events"
 InvokeProcess = Callable[..., subprocess.Popen[str]]
 
 
 def recorded(name: str) -> Any:
-    """An event of infra/events."""
-    return json.loads((EVENTS / f"{name}.json").read_text())
+    """An event of infra/events, as if it had been recorded on `DAY`: a run for last year is refused."""
+    return json.loads((EVENTS / f"{name}.json").read_text().replace("2025-11-21", DAY.isoformat()))
 
 
 @pytest.fixture(scope="session")

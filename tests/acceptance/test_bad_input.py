@@ -45,7 +45,7 @@ def nothing_written(owner: Connection) -> Iterator[None]:
         ({"as_of": "tomorrow"}, "as_of must be a date as in 2026-11-21, got 'tomorrow'"),
         ({"as_of": "2025-02-29"}, "as_of must be a date"),
         ({"scheduled_time": "<aws.scheduler.scheduled-time>"}, "scheduled_time must be an ISO 8601 time"),
-        ({"as_of": "9999-12-31"}, "9999-12-31 has not begun"),
+        ({"as_of": "9999-12-31"}, "9999-12-31 00:00 UTC is in the future"),
         ([], "the event is not a JSON object"),
     ],
 )

@@ -1,5 +1,5 @@
 """
-The ledger under any sequence of good and bad nights, against a model of design rules 5 to 7.
+The ledger under any sequence of good and bad nights, against a model of the rules in docs/architecture.md.
 
 lifecycle.run on real PostgreSQL, with a scheduler that does what the step says. The model knows nothing of
 SQL: it keeps a list of (tick, trigger, status, count) and says what the next row must be.
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -29,9 +29,10 @@ from reminders.runs.lock import RunLock
 from reminders.scheduling.fanout import Fanout
 from reminders.scheduling.work import Progress, Work
 from tests.conftest import connect_as
+from tests.factories import TICK
 from tests.integration.conftest import make_ledger
 
-FIRST = datetime(2025, 1, 1, 6, tzinfo=UTC)
+FIRST = TICK
 ticks = st.integers(0, 3).map(lambda day: FIRST + timedelta(days=day))
 BROKEN = SchedulerError("scheduler answered 500", 500)
 

@@ -7,19 +7,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import date
 
 import pytest
 
 from ops.local.stack import LocalStack
 from reminders.database import Connection
 from reminders.runs.lock import LOCK_KEY
-from tests.acceptance.conftest import Gate, InvokeProcess, recorded
+from tests.acceptance.conftest import DAY, Gate, InvokeProcess, recorded
 from tests.factories import add_assignment, count, runs
 from tests.integration.test_lock import HELD
 from tests.ops.helpers import eventually
-
-DAY = date(2025, 11, 21)
 
 
 def lock_is_held(owner: Connection) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import date, timedelta
+from datetime import timedelta
 
 import psutil
 import psycopg
@@ -19,12 +19,12 @@ from reminders.database import Connection
 from reminders.errors import DeadlineExceeded, SchedulerError
 from reminders.runs import lifecycle
 from reminders.scheduling import client
+from tests.acceptance.conftest import DAY
 from tests.factories import add_assignments, count, runs
 from tests.ops.helpers import eventually
 
 SHARDS = 4
-DAY = date(2025, 11, 21)
-EVENT = {"scheduled_time": "2025-11-21T06:00:00Z", "execution_id": "x", "attempt_number": "1"}
+EVENT = {"scheduled_time": f"{DAY}T06:00:00Z", "execution_id": "x", "attempt_number": "1"}
 WORKING = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'reminders-scheduler' AND datname = %s"
 DUE = "SELECT count(*) FROM assignments WHERE last_contact_date <= %s"
 # Ids in order and evenly spread; 2 % are due.

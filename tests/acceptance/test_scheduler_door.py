@@ -16,8 +16,7 @@ from handlers.wiring import common
 from ops.local.invoke import LocalContext
 from ops.local.stack import LocalStack
 from reminders.database import Connection
-from tests.acceptance.conftest import recorded
-from tests.acceptance.test_events import DAY
+from tests.acceptance.conftest import DAY, recorded
 from tests.factories import add_assignment, add_assignments, add_run, count
 
 Ask = Callable[..., tuple[int, dict[str, Any]]]

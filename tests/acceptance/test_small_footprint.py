@@ -12,8 +12,7 @@ from handlers.wiring import common
 from ops.local.server import Server, admin
 from ops.local.stack import LocalStack
 from reminders.database import Connection
-from tests.acceptance.conftest import recorded
-from tests.acceptance.test_events import DAY
+from tests.acceptance.conftest import DAY, recorded
 from tests.factories import add_assignment, count, runs
 from tests.proxy import Wire
 

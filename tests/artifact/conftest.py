@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops.build.local import Built, built
-from ops.build.pythons import BuildError
 from ops.local.aws import Aws
 from ops.local.function_url import FunctionUrl
 from ops.local.runtime_api import Runtime
 from ops.local.seed import seed
 from ops.local.server import Server
 from ops.local.stack import LocalStack
+from ops.tools.build.local import Built, built
+from ops.tools.build.pythons import BuildError
 from reminders.database import Connection
+from tests.factories import TODAY
 
 FOLDER = Path(__file__).resolve().parent
 Start = Callable[..., Runtime]
-TICK = "2026-11-21T06:00:00Z"
+TICK = f"{TODAY}T06:00:00Z"
 # What template.yaml lets EventBridge Scheduler send.
 SCHEDULED = {
     "scheduled_time": TICK,
@@ -67,7 +67,7 @@ def stack(server: Server, template: str, database: str, aws: Aws) -> Iterator[Lo
 @pytest.fixture
 def assignments(owner: Connection) -> int:
     """Two hundred assignments, some due on the tick's day."""
-    seed(owner, assignments=200, today=date(2026, 11, 21))
+    seed(owner, assignments=200, today=TODAY)
     return 200
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ops.build.__main__ import zipped_size
-from ops.build.artifact import ARTIFACTS, build
-from ops.build.local import FUNCTION_NAMES, Built
+from ops.tools.build.__main__ import zipped_size
+from ops.tools.build.artifact import ARTIFACTS, build
+from ops.tools.build.local import FUNCTION_NAMES, Built
 
 LARGEST_ZIP = 7_000_000
 

@@ -50,7 +50,7 @@ def test_status_of_a_healthy_stack(operated: Operated) -> None:
         "undelivered_alerts",
     } <= told.keys()
     shown = operated.run("status")
-    assert (0, "") == (shown.returncode, shown.stderr)
+    assert (0, "Target: local stack (it is running).\n") == (shown.returncode, shown.stderr)
     assert "local stack: healthy" in shown.stdout
 
 
@@ -159,6 +159,51 @@ def test_roles_prints_sql_that_gives_the_login_and_no_password(operated: Operate
     assert 0 == operated.run("local", "psql", "-v", "ON_ERROR_STOP=1", "-c", made.stdout).returncode
     with psycopg.connect(uri) as connection:
         assert ("cron_runner",) == connection.execute("SELECT current_user::text").fetchone()
+
+
+def test_roles_of_a_password_from_standard_input(operated: Operated) -> None:
+    """As docs/deploy.md makes the logins: no stack is needed, and the password is not in what is printed."""
+    script = "echo a-long-enough-password | reminders roles --role cron_runner --stdin"
+    environment = {**operated.environment, "REMINDERS_STATE_DIR": "/nowhere"}
+    done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert (0, "") == (done.returncode, done.stderr)
+    assert done.stdout.startswith("ALTER ROLE cron_runner LOGIN PASSWORD 'SCRAM-SHA-256$4096:")
+    assert "a-long-enough-password" not in done.stdout
+
+
+def test_roles_by_psql_on_the_local_stack(operated: Operated) -> None:
+    """As the runbook has it for production: DATABASE_URL of the local stack, and the SQL through psql."""
+    script = 'eval "$(reminders local env)"; reminders roles --from-secrets | psql -v ON_ERROR_STOP=1 "$DATABASE_URL"'
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        env=operated.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (0, 3) == (done.returncode, done.stdout.count("ALTER ROLE")), done.stderr
+
+
+def test_the_log_of_the_scheduler_is_kept(operated: Operated) -> None:
+    """Of an assignment without a coordinator the id stands there, and `reminders logs --functions` shows it."""
+    with psycopg.connect(
+        json.loads((operated.state / "local.json").read_text())["database_url"], autocommit=True
+    ) as owner:
+        row = owner.execute(
+            "INSERT INTO public.assignments (org_id, peer_mentor_id, assigned_at)"
+            " VALUES (gen_random_uuid(), gen_random_uuid(), now() - interval '90 days') RETURNING id::text"
+        ).fetchone()
+        assert row
+        try:
+            operated.json("run")
+            told = operated.say("logs", "--functions", "--json").out
+            finding = operated.json("status")["findings"][0]
+        finally:
+            owner.execute("DELETE FROM public.assignments WHERE id = %s", row)
+            operated.json("run")
+    assert row[0] in told
+    assert ("note", "not_processed") == (finding["level"], finding["name"])
+    assert "could not process 1 assignment." in finding["what"]
 
 
 def test_doctor_finds_nothing_on_a_healthy_stack(operated: Operated) -> None:

@@ -8,6 +8,7 @@ import uuid
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -183,3 +184,37 @@ def test_credentials_that_are_missing(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert 3 == main(["status", "--stack", "x", "--database", "postgresql://nobody@127.0.0.1:1/x"])
     assert 3 == main(["status", "--stack", "x"])
     assert "credentials" in capsys.readouterr().err
+
+
+def test_invocations_that_left_no_row(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+    """CloudWatch counts three errors and the ledger has none: unhealthy, though no row says so."""
+    metric = {
+        "MetricName": "Errors",
+        "Dimensions": [{"Name": "FunctionName", "Value": f"{deployment.name}-cron"}],
+        "Timestamp": datetime.now(UTC) - timedelta(minutes=10),
+        "Value": 3.0,
+    }
+    deployment.site.stack.aws.client("cloudwatch").put_metric_data(Namespace="AWS/Lambda", MetricData=[metric])
+    assert 1 == main(["status", "--stack", deployment.name, "--json"])
+    told = said(capsys)
+    assert {"never_succeeded", "unrecorded"} == {finding["name"] for finding in told["findings"]}
+    assert (3, 0) == (told["failed_invocations"], told["failed_invocations_recorded"])
+
+
+def test_the_functions_log_of_a_deployed_stack(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+    """CloudWatch Logs, warnings and errors of all three functions; information is not shown."""
+    client = deployment.site.stack.aws.client("logs")
+    now = datetime.now(UTC)
+    for function in ("cron", "scheduler", "watchdog"):
+        group = f"/aws/lambda/{deployment.name}-{function}"
+        client.create_log_group(logGroupName=group)
+        client.create_log_stream(logGroupName=group, logStreamName="x")
+        lines = [
+            {"level": level, "timestamp": now.isoformat(), "message": f"{function} {level}"}
+            for level in ("INFO", "ERROR")
+        ]
+        events = [{"timestamp": int(now.timestamp() * 1000), "message": json.dumps(line)} for line in lines]
+        client.put_log_events(logGroupName=group, logStreamName="x", logEvents=events)
+    assert 0 == main(["logs", "--functions", "--stack", deployment.name, "--json"])
+    told = [json.loads(line)["message"] for line in capsys.readouterr().out.splitlines()]
+    assert ["cron ERROR", "scheduler ERROR", "watchdog ERROR"] == sorted(told)

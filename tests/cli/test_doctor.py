@@ -10,6 +10,7 @@ import pytest
 
 from ops.cli.doctor.plan import examine
 from ops.local.server import Server
+from ops.schema import OUR_ROLES, shapes
 from tests.cli.conftest import Site
 
 WEBHOOK = "http://hooks.example.org/services/T/B/x"
@@ -53,6 +54,34 @@ def options_in_the_uri(site: Site) -> None:
     site.put("cron", "DATABASE_SECRET", f"{uri}{joint}options=-c%20statement_timeout%3D1000")
 
 
+def by_superuser(statement: str) -> Callable[[Site], None]:
+    """Broken by what only a superuser can do; {database} is the test's own."""
+
+    def make(site: Site) -> None:
+        server, database = site.stack.server, site.stack.database
+        with psycopg.connect(server.dsn(server.superuser, database), autocommit=True) as connection:
+            connection.execute(statement.format(database=database).encode())
+
+    return make
+
+
+def put_uri(change: Callable[[str], str]) -> Callable[[Site], None]:
+    """cron's database secret, changed."""
+
+    def make(site: Site) -> None:
+        site.put(
+            "cron", "DATABASE_SECRET", change(site.target.secret(site.target.environment("cron")["DATABASE_SECRET"]))
+        )
+
+    return make
+
+
+SHAPES = {"shapes"}
+REPLACED = """
+CREATE OR REPLACE FUNCTION public.hold_run(run uuid) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ''
+AS $$ BEGIN RETURN true; END $$
+"""
 BROKEN: dict[str, tuple[Callable[[Site], None], set[str], str]] = {
     "a migration is missing": (
         sql("DELETE FROM supabase_migrations.schema_migrations WHERE version = '20261121110000'"),
@@ -93,6 +122,139 @@ BROKEN: dict[str, tuple[Callable[[Site], None], set[str], str]] = {
         sql("ALTER TABLE cron_execution_logs DISABLE ROW LEVEL SECURITY"),
         {"row level security"},
         "off on cron_execution_logs",
+    ),
+    "row level security is forced": (
+        sql("ALTER TABLE cron_execution_logs FORCE ROW LEVEL SECURITY"),
+        {"row level security"},
+        "forced on cron_execution_logs",
+    ),
+    "an index is gone": (
+        sql("DROP INDEX notifications_once_per_gap"),
+        SHAPES,
+        "index notifications_once_per_gap on notifications is missing",
+    ),
+    "an index is not unique": (
+        sql(
+            "DROP INDEX notifications_once_per_gap;"
+            "CREATE INDEX notifications_once_per_gap ON notifications (assignment_id, kind, contact_anchor)"
+        ),
+        SHAPES,
+        "CREATE INDEX notifications_once_per_gap",
+    ),
+    "an index is on other columns": (
+        sql(
+            "DROP INDEX notifications_once_per_gap;"
+            "CREATE UNIQUE INDEX notifications_once_per_gap ON notifications (assignment_id, kind)"
+        ),
+        SHAPES,
+        "(assignment_id, kind)",
+    ),
+    "an index is partial": (
+        sql(
+            "DROP INDEX notifications_once_per_gap;"
+            "CREATE UNIQUE INDEX notifications_once_per_gap ON notifications (assignment_id, kind, contact_anchor)"
+            " WHERE read_at IS NULL"
+        ),
+        SHAPES,
+        "WHERE (read_at IS NULL)",
+    ),
+    "an index is on another table": (
+        sql("DROP INDEX notifications_once_per_gap;CREATE UNIQUE INDEX notifications_once_per_gap ON activities (id)"),
+        SHAPES,
+        "is on activities, not on notifications",
+    ),
+    "an index is invalid, as a failed CONCURRENTLY leaves it": (
+        by_superuser(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'public.notifications_once_per_gap'::regclass"
+        ),
+        SHAPES,
+        "INVALID",
+    ),
+    "a trigger is disabled": (
+        sql("ALTER TABLE activities DISABLE TRIGGER contact_moves_the_date"),
+        SHAPES,
+        "DISABLED",
+    ),
+    "a trigger is gone": (
+        sql("DROP TRIGGER contact_moves_the_date ON activities"),
+        SHAPES,
+        "trigger contact_moves_the_date on activities is missing",
+    ),
+    "a trigger calls another function": (
+        sql(
+            "CREATE OR REPLACE TRIGGER notifications_follow_the_gap AFTER UPDATE ON assignments"
+            " FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()"
+        ),
+        SHAPES,
+        "suppress_redundant_updates_trigger",
+    ),
+    "a trigger is added to the ledger": (
+        sql(
+            "CREATE TRIGGER silent BEFORE UPDATE ON cron_execution_logs"
+            " FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()"
+        ),
+        SHAPES,
+        "trigger silent on cron_execution_logs is not of the migrations",
+    ),
+    "a definer function was replaced": (
+        sql(REPLACED),
+        SHAPES,
+        "function hold_run is not as the migrations made it: another body",
+    ),
+    "a definer function has another search_path": (
+        sql("ALTER FUNCTION hold_run(uuid) SET search_path = public"),
+        SHAPES,
+        "settings search_path=public",
+    ),
+    "a definer function belongs to another": (
+        by_superuser("ALTER FUNCTION public.prune_runs(integer, integer) OWNER TO service_role"),
+        {"shapes", "grants"},
+        "OWNER service_role",
+    ),
+    "a policy of the ledger lets everybody read": (
+        sql("ALTER POLICY admins_read_runs ON cron_execution_logs USING (true)"),
+        SHAPES,
+        "using true",
+    ),
+    "a policy is added to the ledger": (
+        sql("CREATE POLICY more ON cron_execution_logs FOR SELECT TO authenticated USING (true)"),
+        SHAPES,
+        "policy more on cron_execution_logs is not of the migrations",
+    ),
+    "a policy of our role is gone": (
+        sql("DROP POLICY scheduler_reads_assignments ON assignments"),
+        SHAPES,
+        "policy scheduler_reads_assignments on assignments is missing",
+    ),
+    "the database starts with another DateStyle": (
+        by_superuser("ALTER DATABASE {database} SET DateStyle = 'SQL, DMY'"),
+        {"statement timeouts"},
+        "datestyle = SQL, DMY",
+    ),
+    "a role starts without schema public": (
+        by_superuser("ALTER ROLE cron_runner IN DATABASE {database} SET search_path = 'other'"),
+        {"statement timeouts"},
+        "search_path = other",
+    ),
+    "a role starts with a short time-out": (
+        by_superuser("ALTER ROLE cron_runner IN DATABASE {database} SET statement_timeout = '1ms'"),
+        {"statement timeouts"},
+        "statement_timeout = 1ms",
+    ),
+    "a role fires no triggers": (
+        by_superuser("ALTER ROLE reminder_scheduler IN DATABASE {database} SET session_replication_role = 'replica'"),
+        {"statement timeouts"},
+        "session_replication_role = replica",
+    ),
+    "a URI is Prisma's": (
+        put_uri(lambda uri: f"{uri}{'&' if '?' in uri else '?'}pgbouncer=true"),
+        {"login of cron_runner"},
+        "parameter that libpq does not know: pgbouncer",
+    ),
+    "a password is not percent-encoded": (
+        put_uri(lambda uri: uri.replace("@", "/x@", 1)),
+        {"login of cron_runner"},
+        "not percent-encoded",
     ),
     "a secret is missing": (name_missing_secret, {"login of cron_runner"}, "ResourceNotFoundException"),
     "a secret is no URI": (
@@ -168,6 +330,60 @@ def test_a_role_that_cannot_log_in(site: Site, server: Server) -> None:
         found = list(rights.roles(Examination(site.target, connection)))
         connection.rollback()
     assert ["contact_admin_api cannot log in"] == [finding.what for finding in found]
+
+
+@pytest.mark.parametrize("attribute", ["SUPERUSER", "BYPASSRLS", "CREATEROLE", "CREATEDB", "REPLICATION", "INHERIT"])
+def test_a_role_that_may_too_much(site: Site, server: Server, attribute: str) -> None:
+    """An existing role of our name; seen in a transaction, for roles belong to all tests."""
+    assert [f"cron_runner has {attribute}"] == after(site, server, f"ALTER ROLE cron_runner {attribute}")
+
+
+def test_a_role_that_may_become_another(site: Site, server: Server) -> None:
+    """And one of the API's roles that may become ours."""
+    assert ["cron_runner may become service_role"] == after(site, server, "GRANT service_role TO cron_runner")
+    assert ["anon may become cron_runner"] == after(site, server, "GRANT cron_runner TO anon")
+
+
+def after(site: Site, server: Server, statement: str) -> list[str]:
+    """What the check of the roles finds after `statement`, which is undone."""
+    from ops.cli.doctor import rights
+    from ops.cli.doctor.examination import Examination
+
+    with psycopg.connect(server.dsn(server.superuser, site.stack.database)) as connection:
+        connection.execute(statement.encode())
+        found = list(rights.roles(Examination(site.target, connection)))
+        connection.rollback()
+    assert [] == [finding for finding in found if not finding.fix]
+    return [finding.what for finding in found]
+
+
+def test_a_setting_that_a_role_pins_is_harmless(site: Site) -> None:
+    """The role's own value counts, not the database's."""
+    by_superuser("ALTER DATABASE {database} SET IntervalStyle = 'iso_8601'")(site)
+    for role in OUR_ROLES:
+        by_superuser(f"ALTER ROLE {role} IN DATABASE {{database}} SET IntervalStyle = 'postgres'")(site)
+    assert [] == problems(site)
+
+
+def test_an_app_with_its_own_enum_has_the_same_shapes() -> None:
+    """A cast in a predicate or policy is the column's type, not another meaning."""
+    text = "CREATE INDEX i ON public.assignments USING btree (id) WHERE (status = 'open'::{kind})"
+    shapes_of = {
+        shapes._without_casts(text.format(kind=kind)) for kind in ("text", "public.state", "character varying")
+    }
+    assert 1 == len(shapes_of)
+
+
+def test_less_than_verify_full_is_a_warning(site: Site) -> None:
+    """`require` encrypts and trusts whoever answers; the fix names verify-full."""
+    from ops.cli.doctor import logins
+
+    found = list(
+        logins._uri("x", "cron_runner", {"user": "cron_runner", "host": "db", "port": "6543", "sslmode": "require"})
+    )
+    assert [("warning", True)] == [(finding.level, "verify-full" in finding.fix) for finding in found]
+    verified = {"user": "cron_runner", "host": "db", "port": "6543", "sslmode": "verify-full"}
+    assert [] == list(logins._uri("x", "cron_runner", verified))
 
 
 def test_a_role_that_starts_with_a_limit(site: Site, server: Server) -> None:

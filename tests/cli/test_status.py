@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
 
+import psycopg
 import pytest
 
-from ops.cli import health
+from ops.cli import health, local_state
 from ops.cli.commands.status import gather
 from ops.cli.health import Finding
+from ops.cli.main import main
 from reminders.runs import JOB_NAME
 from reminders.runs.lock import RunLock
 from tests.cli.conftest import Site
@@ -103,7 +108,7 @@ def test_a_lock_without_a_run(site: Site, as_role: AsRole) -> None:
 def test_a_tick_that_nobody_ran(site: Site) -> None:
     """Two days without a success, and the schedule enabled all the time."""
     succeeded(site, "2 days")
-    facts = _at(gather(site.target), gather(site.target).overview.now + timedelta(days=1))
+    facts = _at(gather(site.target), gather(site.target).overview.now + timedelta(days=2))
     assert ["late"] == [finding.name for finding in health.findings(facts)]
 
 
@@ -114,6 +119,68 @@ def test_a_pause_that_somebody_forgot(site: Site) -> None:
     facts = gather(site.target)
     late = health.findings(_at(facts, facts.overview.now + timedelta(days=2)))
     assert [("problem", "paused")] == [(finding.level, finding.name) for finding in late]
+
+
+def wrong_password(site: Site) -> None:
+    """cron_runner's password is rejected, so a run leaves no row."""
+    found = psycopg.conninfo.conninfo_to_dict(site.target.secret(site.target.environment("cron")["DATABASE_SECRET"]))
+    uri = "postgresql://cron_runner:wrong@{host}:{port}/{dbname}?sslmode=disable".format(**found)
+    site.put("cron", "DATABASE_SECRET", uri)
+
+
+@pytest.fixture
+def logged(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Site:
+    """A local stack that runs, with its functions' logs."""
+    monkeypatch.setenv("REMINDERS_STATE_DIR", str(tmp_path))
+    monkeypatch.setattr(local_state, "read", lambda: site.target.state)
+    return site
+
+
+def test_a_run_that_left_no_row(logged: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """`run` says where to look, status is unhealthy, the log tells why; the next success ends it."""
+    succeeded(logged, "1 hour")
+    good = logged.target.secret(logged.target.environment("cron")["DATABASE_SECRET"])
+    wrong_password(logged)
+    assert 1 == main(["run"])
+    said = capsys.readouterr().err
+    assert ("rejected the password" in said, "left no row" in said, "logs --functions" in said) == (True, True, True), (
+        said
+    )
+    assert [("problem", "unrecorded")] == named(logged)
+    assert "1 failed invocation since the last success left no row" in found(logged)[0].what
+    assert 1 == main(["status"])
+    assert 0 == main(["logs", "--functions"])
+    assert "rejected the password" in capsys.readouterr().out
+    logged.put("cron", "DATABASE_SECRET", good)
+    succeeded(logged, "0 hours")
+    assert [] == named(logged)
+
+
+def test_a_failed_run_with_a_row_is_counted_once(logged: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is in the ledger, and so no second problem; `run` says that `reminders logs` shows it."""
+    succeeded(logged, "1 hour")
+    logged.put("cron", "SCHEDULER_TOKEN_SECRET", "another-token-another-token-another")
+    logged.target.state.environments["cron"]["REMINDER_FUNCTION_URL"] = "http://127.0.0.1:1"
+    assert 1 == main(["run"])
+    assert "`reminders logs` shows it" in capsys.readouterr().err
+    assert [("problem", "failing")] == named(logged)
+
+
+def test_assignments_that_were_not_processed(logged: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """One is one; their ids stand in the local log, and `reminders logs --functions` shows them."""
+    from reminders.telemetry import logger
+
+    one = uuid4()
+    line = {"level": "ERROR", "timestamp": datetime.now(UTC).isoformat(), "message": "assignment set aside"}
+    local_state.log_file("scheduler").write_text(json.dumps({**line, "assignment_id": str(one)}) + "\n")
+    assert logger.service  # its lines have these keys, see tests/integration/test_poison.py
+    succeeded(logged, "1 hour")
+    execute(logged, "UPDATE public.cron_execution_logs SET assignments_failed = 1 WHERE job_name = %s")
+    (finding,) = found(logged)
+    assert "The last run could not process 1 assignment." == finding.what
+    assert "'Assignments that were not processed'" in finding.fix
+    assert 0 == main(["logs", "--functions"])
+    assert str(one) in capsys.readouterr().out.replace("\n", "")
 
 
 def test_every_finding_has_a_fix(site: Site) -> None:

@@ -53,6 +53,7 @@ def desk(operated: Operated, tmp_path_factory: pytest.TempPathFactory) -> Desk:
         **{name: cron[name] for name in ("DATABASE_SECRET", "SCHEDULER_TOKEN_SECRET", "REMINDER_FUNCTION_URL")},
         "ALERT_TOPIC_ARN": cron["ALERT_TOPIC_ARN"],
         "REMINDERS_STACK": GROUP,
+        "DATABASE_URL": state.database_url,
         "PYTHONPATH": str(ROOT),
         "PATH": f"{programs}{os.pathsep}{operated.environment['PATH']}",
     }

@@ -191,5 +191,22 @@ def test_it_holds_no_secret_and_no_address() -> None:
     assert [] == found
 
 
+@pytest.mark.parametrize(
+    "document", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda path: path.name
+)
+def test_no_document_sets_a_plain_password(document: Path) -> None:
+    """ALTER ROLE stands in the server's log with log_statement = ddl: a SCRAM verifier only, by `reminders roles`."""
+    text = "\n".join(block.text for block in blocks_of(document.name, document.read_text()))
+    assert [] == re.findall(r"PASSWORD\s+(?!'SCRAM-SHA-256)['\"$].*", text)
+
+
+def test_the_exit_codes_are_the_codes() -> None:
+    """The runbook's line names every one of them, and no other."""
+    from ops.cli.errors import MEANINGS
+
+    line = RUNBOOK.read_text().partition("- Exit codes: ")[2].partition(".\n")[0]
+    assert list(MEANINGS) == [int(code) for code in re.findall(r"(?:^|,)\s+(\d+) ", f", {line}")]
+
+
 def section(name: str) -> str:
     return RUNBOOK.read_text().partition(f"## {name}\n")[2].partition("\n## ")[0]

@@ -1,4 +1,4 @@
-"""Processes to kill: a run at a named point of its code, or a whole case in a lane, at a step of its connections."""
+"""Processes to kill: a run at a named point of its code, or a whole case, at a step of its connections."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ops.local.aws import Aws
 from ops.local.server import Server
 from ops.local.slack import Slack
 from ops.local.stack import LocalStack
-from tests.faults.aftermath import Aftermath
-from tests.faults.arena import Arena, Case, MakeLane
-from tests.faults.forks import Forks
-from tests.faults.lane import Lane, lane
-from tests.faults.pooler import PgBouncer, installed
+from tests.faults.case_runner import Case, CaseRunner, MakeEnvironment
+from tests.faults.environment import FaultEnvironment, fault_environment
+from tests.faults.outcome import Outcome
+from tests.faults.pgbouncer import PgBouncer, installed
+from tests.faults.processes import Processes
 
 Kill = Callable[[LocalStack, str, object], int]
 
 
 @pytest.fixture(scope="session")
 def run_killed(aws: Aws) -> Iterator[Kill]:
-    """Runs the cron function until a point of `tests.faults.killed`, and tells how its process ended."""
-    command = [sys.executable, "-m", "tests.faults.killed"]
+    """Runs the cron function until a point of `tests.faults.kill_points`, and answers how its process ended."""
+    command = [sys.executable, "-m", "tests.faults.kill_points"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin and process.stdout
         orders, answers = process.stdin, process.stdout
@@ -54,8 +54,8 @@ def stack(
 
 
 @pytest.fixture(scope="session")
-def forks() -> Iterator[Forks]:
-    with Forks() as running:
+def processes() -> Iterator[Processes]:
+    with Processes() as running:
         yield running
 
 
@@ -66,28 +66,25 @@ def pooler(server: Server) -> Iterator[PgBouncer]:
 
 
 @pytest.fixture(scope="module")
-def make_lane(request: pytest.FixtureRequest, server: Server, template: str, forks: Forks) -> MakeLane:
-    def make(pooled: bool) -> AbstractContextManager[Lane]:
-        return lane(server, request.getfixturevalue("pooler") if pooled else None, template, forks)
+def make_environment(
+    request: pytest.FixtureRequest, server: Server, template: str, processes: Processes
+) -> MakeEnvironment:
+    def make(pooled: bool) -> AbstractContextManager[FaultEnvironment]:
+        return fault_environment(server, request.getfixturevalue("pooler") if pooled else None, template, processes)
 
     return make
 
 
 @pytest.fixture(scope="module")
-def arena(request: pytest.FixtureRequest, make_lane: MakeLane) -> Iterator[Arena]:
-    """For the cases of this module that were chosen; its WIDTH says how many at a time."""
-    module = request.node.obj
-    chosen = [item for item in request.session.items if getattr(item, "module", None) is module]
-    cases = [item.callspec.params["case"] for item in chosen if hasattr(item, "callspec")]
-    playable = [case for case in cases if installed() or not case.pooled]
-    running = Arena(make_lane, playable, module.WIDTH)
+def case_runner(make_environment: MakeEnvironment) -> Iterator[CaseRunner]:
+    running = CaseRunner(make_environment)
     yield running
     running.close()
 
 
 @pytest.fixture
-def aftermath(arena: Arena, case: Case) -> Aftermath:
+def outcome(case_runner: CaseRunner, case: Case) -> Outcome:
     """Of the case that the test is about."""
     if case.pooled and not installed():
         pytest.skip("pgbouncer is not installed (Debian: apt install pgbouncer)")
-    return arena.aftermath(case)
+    return case_runner.outcome(case)

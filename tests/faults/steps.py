@@ -1,5 +1,5 @@
 """
-Every step of a run, in order, as `gate.py` names them.
+Every step of a run, in order, as `barrier.py` names them.
 
 `test_steps.py` holds this list equal to what a run really sends: a new statement cannot be forgotten here, and
 what is here is struck by every fault.

@@ -1,27 +1,29 @@
-"""The network breaks at every step: PostgreSQL has done what it was asked, and its answer is lost."""
+"""The network breaks at every step: PostgreSQL has done what was asked, and its answer is lost."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.faults.aftermath import NEVER_BEGUN, TOLD_TWICE, WELL, Aftermath, Ending, whole
-from tests.faults.arena import Case, cases
+from tests.faults.case_runner import Case, cases, one_per_outcome
+from tests.faults.faults import lose_answer
+from tests.faults.outcome import ALERTED_TWICE, NOT_STARTED, SUCCESS, Ending, Outcome, expected_outcome
 from tests.faults.steps import STEPS, between
-from tests.faults.strikes import cut
 
-WIDTH = 4
+
+def expected(case: Case) -> Outcome:
+    return expected_outcome(ending(case.step))
 
 
 def ending(step: str) -> Ending:
-    """Before the row was written for all we know, the run cannot go on; a row that was written is abandoned."""
+    """Until the function knows that its row is written, it cannot go on; a row that was written is abandoned."""
     if step == "ledger: open_run":
         return Ending("DatabaseUnavailable", "abandoned", direct=True)
     if step in between("lock: connect", "ledger: running_runs"):
-        return NEVER_BEGUN
-    return TOLD_TWICE if step == "outbox: mark_delivered" else WELL
+        return NOT_STARTED
+    return ALERTED_TWICE if step == "outbox: mark_delivered" else SUCCESS
 
 
-@pytest.mark.parametrize("case", cases(cut, STEPS, pooled=[]), ids=str)
-def test_answer_lost(aftermath: Aftermath, case: Case) -> None:
-    """PostgreSQL did it and nobody heard: it is done once, and counted once, all the same."""
-    assert whole(ending(case.step)) == aftermath
+@pytest.mark.parametrize("case", one_per_outcome(cases(lose_answer, STEPS, pooled=[]), expected))
+def test_answer_lost(outcome: Outcome, case: Case) -> None:
+    """What PostgreSQL did without the function knowing is done once, and counted once."""
+    assert expected(case) == outcome

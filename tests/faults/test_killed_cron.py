@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.aftermath import KILLED, Aftermath, Ending, whole
-from tests.faults.arena import Case, cases
+from tests.faults.case_runner import Case, cases, one_per_outcome
+from tests.faults.faults import kill_cron
+from tests.faults.outcome import KILLED, Ending, Outcome, expected_outcome
 from tests.faults.steps import STEPS, since
-from tests.faults.strikes import kill_cron
-
-WIDTH = 3
 
 
-def ending(step: str) -> Ending:
-    """A row is there from its INSERT on, and is the run's own result from its COMMIT on."""
-    # Slack has the message and the mark is not committed: it is told once more.
-    copies = 2 if step == "outbox: mark_delivered" else 1
-    if step in since("ledger: COMMIT"):
-        return Ending(KILLED, "success", copies)
-    return Ending(KILLED, "abandoned" if step in since("ledger: open_run") else None)
+def expected(case: Case) -> Outcome:
+    """A row exists from its INSERT on, and has the run's own result from its COMMIT on."""
+    # Slack has the message and the mark is not committed: it is sent once more.
+    copies = 2 if case.step == "outbox: mark_delivered" else 1
+    if case.step in since("ledger: COMMIT"):
+        return expected_outcome(Ending(KILLED, "success", copies), retried=True)
+    has_row = case.step in since("ledger: open_run")
+    return expected_outcome(Ending(KILLED, "abandoned" if has_row else None), retried=True)
 
 
-@pytest.mark.parametrize("case", cases(kill_cron, STEPS), ids=str)
-def test_killed_cron(aftermath: Aftermath, case: Case) -> None:
-    """The lock is free at once; the row is settled once, the failure counted and told once, the work done once."""
-    assert whole(ending(case.step), retried=True) == aftermath
+@pytest.mark.parametrize("case", one_per_outcome(cases(kill_cron, STEPS), expected))
+def test_killed_cron(outcome: Outcome, case: Case) -> None:
+    """The lock is free at once; the row is settled, the failure counted and reported, and the work done: each once."""
+    assert expected(case) == outcome

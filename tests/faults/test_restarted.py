@@ -1,4 +1,4 @@
-"""The server, or the pooler, crashes in mid-run and comes back."""
+"""The server, or the pooler, crashes during a run and comes back."""
 
 from __future__ import annotations
 
@@ -8,43 +8,49 @@ from contextlib import AbstractContextManager, nullcontext
 import pytest
 
 from ops.local.database import give_logins, prepared
-from tests.faults.aftermath import NEVER_BEGUN, WELL, Aftermath, whole
-from tests.faults.arena import Case, MakeLane, cases
-from tests.faults.forks import Forks
-from tests.faults.lane import Lane, lane
-from tests.faults.pooler import PgBouncer, installed
-from tests.faults.restarted import CrashingPostgres
-from tests.faults.strikes import restart_pooler, restart_server
+from tests.faults.case_runner import Case, MakeEnvironment, cases, one_per_outcome
+from tests.faults.crashing_postgres import CrashingPostgres
+from tests.faults.environment import FaultEnvironment, fault_environment
+from tests.faults.faults import restart_pooler, restart_server
+from tests.faults.outcome import NOT_STARTED, SUCCESS, Outcome, expected_outcome
+from tests.faults.pgbouncer import PgBouncer, installed
+from tests.faults.processes import Processes
 
-WIDTH = 1  # a crash strikes all
 LOCK_TAKEN, ROW_WRITTEN = "lock: try_run_lock", "ledger: open_run"
 MID_BATCH, BEFORE_SETTLING = "scheduler: dispatch_batch", "scheduler: COMMIT 2"
 MOMENTS = [LOCK_TAKEN, ROW_WRITTEN, MID_BATCH, BEFORE_SETTLING]
 
 
 @pytest.fixture(scope="module")
-def make_lane(forks: Forks) -> Iterator[MakeLane]:
-    """On a server that nobody else uses."""
+def make_environment(processes: Processes) -> Iterator[MakeEnvironment]:
+    """On a server that no other test uses."""
     with CrashingPostgres.start() as server:
         template = prepared(server)
         give_logins(server, template)
 
-        def make(pooled: bool) -> AbstractContextManager[Lane]:
-            return lane(server, pooler if pooled else None, template, forks)
+        def make(pooled: bool) -> AbstractContextManager[FaultEnvironment]:
+            return fault_environment(server, pooler if pooled else None, template, processes)
 
         with PgBouncer(server) if installed() else nullcontext() as pooler:
             yield make
 
 
-@pytest.mark.parametrize("case", cases(restart_server, MOMENTS), ids=str)
-def test_server_restarted(aftermath: Aftermath, case: Case) -> None:
-    """With its row written the run goes on and succeeds; before, it says that it could not begin."""
-    # Through the pooler only a transaction notices: the ledger, idle between two statements, does not.
-    could_not_begin = case.step == LOCK_TAKEN and not case.pooled
-    assert whole(NEVER_BEGUN if could_not_begin else WELL) == aftermath
+def after_server_restart(case: Case) -> Outcome:
+    # Through the pooler only a transaction notices it; the ledger, idle between two statements, does not.
+    return expected_outcome(NOT_STARTED if case.step == LOCK_TAKEN and not case.pooled else SUCCESS)
 
 
-@pytest.mark.parametrize("case", [case for case in cases(restart_pooler, MOMENTS) if case.pooled], ids=str)
-def test_pooler_restarted(aftermath: Aftermath, case: Case) -> None:
+def after_pooler_restart(case: Case) -> Outcome:
+    return expected_outcome(NOT_STARTED if case.step == LOCK_TAKEN else SUCCESS)
+
+
+@pytest.mark.parametrize("case", one_per_outcome(cases(restart_server, MOMENTS), after_server_restart))
+def test_server_restarted(outcome: Outcome, case: Case) -> None:
+    """Once its row is written the run succeeds; before, it reports that it could not start."""
+    assert after_server_restart(case) == outcome
+
+
+@pytest.mark.parametrize("case", one_per_outcome(cases(restart_pooler, [], pooled=MOMENTS), after_pooler_restart))
+def test_pooler_restarted(outcome: Outcome, case: Case) -> None:
     """The same: all connections are cut at once."""
-    assert whole(NEVER_BEGUN if case.step == LOCK_TAKEN else WELL) == aftermath
+    assert after_pooler_restart(case) == outcome

@@ -2,7 +2,7 @@
 Killed at every step from the end of the work to the mark in the outbox: what the operators hear.
 
 Exactly once, but for the moment between Slack's taking the message and the commit of our mark. There nobody can
-know whether it was taken, so it is sent again: at least once, and this is the only place for a second copy.
+know whether it was taken, so it is sent again: at least once, and this is the only deployment for a second copy.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from ops.local.stack import LocalStack
 from reminders.database import Connection
 from reminders.errors import SchedulerError
 from tests.alerting import alerts, deliveries
-from tests.factories import add_run, runs
+from tests.factories import TICK, add_run, runs
 from tests.faults.conftest import Kill
-from tests.faults.killed import POINTS
+from tests.faults.kill_points import POINTS
 
-YESTERDAY, TODAY, TOMORROW = (datetime(2025, 11, day, 6, tzinfo=UTC) for day in (20, 21, 22))
+YESTERDAY, TODAY, TOMORROW = (TICK + timedelta(days=day) for day in (-1, 0, 1))
 COPIES = {
     "Slack has it, before its answer": 2,
     "after Slack's answer, before the mark": 2,

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.aftermath import WELL, Aftermath, whole
-from tests.faults.arena import Case, cases
-from tests.faults.lane import Lane
+from tests.faults.case_runner import Case
+from tests.faults.environment import FaultEnvironment
+from tests.faults.faults import finish
+from tests.faults.outcome import SUCCESS, Outcome, expected_outcome
 from tests.faults.steps import STEPS
-from tests.faults.strikes import afterwards
-
-WIDTH = 2
 
 
-def untouched(lane: Lane, case: Case) -> Aftermath:
-    cron = lane.cron()
+def no_fault(env: FaultEnvironment, case: Case) -> Outcome:
+    cron = env.cron()
     cron.ended.result(9)
-    assert STEPS == lane.gate.steps
-    return afterwards(lane, case, cron)
+    assert STEPS == env.barrier.steps
+    return finish(env, case, cron)
 
 
-@pytest.mark.parametrize("case", cases(untouched, [""]), ids=str)
-def test_steps(aftermath: Aftermath, case: Case) -> None:
-    """A run that nothing happens to takes these steps in this order, no more and no fewer, and ends well."""
-    assert whole(WELL) == aftermath
+@pytest.mark.parametrize("case", [Case(no_fault, "", pooled) for pooled in (False, True)], ids=str)
+def test_steps(outcome: Outcome, case: Case) -> None:
+    """A run without a fault takes these steps in this order, no more and no fewer, and succeeds."""
+    assert expected_outcome(SUCCESS) == outcome

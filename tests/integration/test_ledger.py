@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
@@ -14,7 +15,7 @@ from psycopg.errors import CheckViolation
 
 from ops.local.server import Server, admin
 from reminders.database import Connection
-from reminders.errors import RunSettledElsewhere, SchedulerError, TickDone
+from reminders.errors import EventError, RunSettledElsewhere, SchedulerError, TickDone
 from reminders.runs import ledger as ledger_module
 from reminders.runs.events import RunRequest
 from reminders.runs.ledger import Ledger, Outcome, Tick
@@ -25,7 +26,7 @@ from tests.integration.conftest import make_ledger
 from tests.proxy import Wire
 
 SCHEDULED = RunRequest("schedule", "e-1", TICK)
-NOW = Tick(TICK, has_begun=True)
+NOW = Tick(TICK, datetime.now(UTC))
 SUCCESS = Outcome("success", Totals(10, 4, 1))
 FAILURE = Outcome("failed", Totals(10, 4, 1), "it broke", 503)
 
@@ -162,7 +163,7 @@ def test_abandoned_runs(owner: Connection, ledger: Ledger) -> None:
     assert [("failed", 1, None), ("failed", 2, None)] == [
         (run["status"], run["consecutive_failure_count"], run["duration_ms"]) for run in runs(owner)
     ]
-    message = "abandoned: the process of the run started 2026-11-19 06:00:00 UTC is gone"
+    message = f"abandoned: the process of the run started {begun[0]:%Y-%m-%d} 06:00:00 UTC is gone"
     assert message == runs(owner)[0]["error_message"]
     assert 0 == ledger.rescue_abandoned()
 
@@ -193,20 +194,37 @@ TOMORROW = datetime.now(UTC).date() + timedelta(days=1)
 
 
 @pytest.mark.parametrize(
-    ("request_", "as_of", "has_begun"),
+    ("request_", "as_of"),
     [
-        (SCHEDULED, date(2026, 11, 21), None),
-        (RunRequest("manual", as_of=date(2024, 2, 29)), date(2024, 2, 29), True),
-        (RunRequest("manual", as_of=TOMORROW + timedelta(days=1)), TOMORROW + timedelta(days=1), False),
-        (RunRequest("schedule", scheduled_for=datetime(2020, 1, 1, 23, 59, 59, tzinfo=UTC)), date(2020, 1, 1), True),
+        (SCHEDULED, TICK.date()),
+        (RunRequest("manual", as_of=date(2024, 2, 29)), date(2024, 2, 29)),
+        (RunRequest("manual", as_of=TOMORROW + timedelta(days=1)), TOMORROW + timedelta(days=1)),
+        (RunRequest("schedule", scheduled_for=datetime(2020, 1, 1, 23, 59, 59, tzinfo=UTC)), date(2020, 1, 1)),
     ],
 )
-def test_day_of_a_tick(ledger: Ledger, request_: RunRequest, as_of: date, has_begun: bool | None) -> None:
-    """Gaps are counted to the tick's UTC date, and a day that has not begun is known as such."""
-    tick = ledger.tick(request_)
-    assert as_of == tick.as_of
-    if has_begun is not None:
-        assert has_begun == tick.has_begun
+def test_day_of_a_tick(ledger: Ledger, request_: RunRequest, as_of: date) -> None:
+    """Gaps are counted to the tick's UTC date."""
+    assert as_of == ledger.tick(request_).as_of
+
+
+@pytest.mark.parametrize(
+    ("ahead", "dry_run", "refusal"),
+    [
+        (timedelta(minutes=5), False, None),
+        (timedelta(minutes=6), False, 'is in the future; for a run now, send {} or {"action": "run"}'),
+        (-timedelta(days=7), False, None),
+        (-timedelta(days=7, seconds=1), False, 'is more than 7 days ago; for a run now, send {} or {"action": "run"}'),
+        (timedelta(days=366), True, None),
+        (timedelta(days=367), True, "is more than 366 days ahead; a dry run may look at any past day"),
+        (-timedelta(days=20_000), True, None),
+    ],
+    ids=str,
+)
+def test_moment_that_a_run_may_stand_for(ahead: timedelta, dry_run: bool, refusal: str | None) -> None:
+    """A run is for now and the last 7 days, a dry run for the past and a year ahead; the refusal says what to send."""
+    now = datetime(2026, 11, 25, 6, tzinfo=UTC)
+    with pytest.raises(EventError, match=re.escape(refusal)) if refusal else nullcontext():
+        Tick(now + ahead, now).check_limits(dry_run=dry_run)
 
 
 def test_tick_of_a_manual_run(owner: Connection, ledger: Ledger) -> None:
@@ -214,7 +232,6 @@ def test_tick_of_a_manual_run(owner: Connection, ledger: Ledger) -> None:
     tick = ledger.tick(RunRequest("manual"))
     row = owner.execute("SELECT now()").fetchone()
     assert row and abs(row[0] - tick.scheduled_for) < timedelta(seconds=5)
-    assert tick.has_begun
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12"])
@@ -224,7 +241,7 @@ def test_day_of_a_tick_in_an_odd_session(as_role: AsRole, zone: str) -> None:
     connection.execute("SELECT set_config('TimeZone', %s, false)", [zone])
     tick = make_ledger(connection, lambda: connection).tick(RunRequest("manual"))
     assert tick.scheduled_for.astimezone(UTC).date() == tick.as_of
-    assert tick.has_begun
+    tick.check_limits(dry_run=False)
 
 
 @pytest.mark.parametrize(
@@ -237,6 +254,8 @@ def test_day_of_a_tick_in_an_odd_session(as_role: AsRole, zone: str) -> None:
         ({"status": "success", "trigger_source": "manual"}, False),
         ({"status": "success", "job_name": "another-job"}, False),
         ({"status": "success", "scheduled_for": TICK + timedelta(microseconds=1)}, False),
+        ({"status": "success", "started_at": TICK - timedelta(minutes=4)}, True),
+        ({"status": "success", "started_at": TICK - timedelta(minutes=6)}, False),
     ],
 )
 def test_tick_that_is_done(owner: Connection, ledger: Ledger, row: dict[str, Any], done: bool) -> None:
@@ -249,7 +268,7 @@ def test_tick_that_is_done(owner: Connection, ledger: Ledger, row: dict[str, Any
 
 
 def fail(ledger: Ledger, request: RunRequest) -> int:
-    tick = Tick(request.scheduled_for or TICK, has_begun=True)
+    tick = Tick(request.scheduled_for or TICK, datetime.now(UTC))
     return ledger.settle(ledger.open(request, tick).id, FAILURE).consecutive_failure_count
 
 
@@ -303,6 +322,8 @@ def test_success_in_between(ledger: Ledger) -> None:
         ("success_ends_the_count", {"status": "success", "consecutive_failure_count": 1}),
         ("duration_is_not_negative", {"status": "success", "duration_ms": -1}),
         ("counts_are_not_negative", {"assignments_failed": -1}),
+        ("without_recipient_is_a_count", {"assignments_without_recipient": -1}),
+        ("without_recipient_is_a_count", {"status": "skipped", "assignments_without_recipient": 1}),
         ("http_status_is_a_status", {"status": "failed", "http_status": 799}),
     ],
 )

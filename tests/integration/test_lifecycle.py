@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from ops.local.server import Server, admin
 from reminders.alerts.outbox import Outbox
 from reminders.database import Connection
-from reminders.errors import DeadlineExceeded, EventError, RunSettledElsewhere, SchedulerError
+from reminders.errors import AssignmentsFailed, DeadlineExceeded, EventError, RunSettledElsewhere, SchedulerError
 from reminders.runs import lifecycle
 from reminders.runs.events import RunRequest
 from reminders.runs.ledger import Ledger
@@ -25,7 +26,7 @@ from tests.conftest import AsRole
 from tests.factories import TICK, count, runs
 from tests.integration.conftest import make_ledger
 
-SCHEDULED = RunRequest("schedule", "e-1", TICK - timedelta(days=365))
+SCHEDULED = RunRequest("schedule", "e-1", TICK - timedelta(days=1))
 MANUAL = RunRequest("manual")
 
 
@@ -89,7 +90,7 @@ def test_success(owner: Connection, deps: RunDeps, scheduler: FakeScheduler) -> 
         summary.reminders_dispatched,
         summary.assignments_failed,
     )
-    assert {(run["id"], TICK.date() - timedelta(days=365), False)} == {
+    assert {(run["id"], TICK.date() - timedelta(days=1), False)} == {
         (work.run_id, work.as_of, work.dry_run) for work in scheduler.calls
     }
 
@@ -243,11 +244,31 @@ def test_lock_is_held_by_another(owner: Connection, deps: RunDeps, scheduler: Fa
     assert (["skipped"], []) == (statuses(owner), scheduler.calls)
 
 
+@pytest.mark.parametrize(
+    ("sent", "failed", "outcome"),
+    [(0, 300, "failed"), (150, 150, "failed"), (151, 149, "success"), (0, 0, "success")],
+)
+def test_assignments_that_failed_by_an_error(
+    owner: Connection, ledger: Ledger, deps: RunDeps, sent: int, failed: int, outcome: str
+) -> None:
+    """When half or more of what was due failed by errors, so has the run: with the count and the first reason."""
+    reason = "UniqueViolation 23505: notifications" if failed else None
+    progress = Progress(300, sent, failed, assignments_without_recipient=300, first_error=reason)
+    broken = replace(deps, shards=Fanout(lambda work, deadline: progress, 1))
+    with pytest.raises(AssignmentsFailed) if outcome == "failed" else nullcontext():
+        lifecycle.run(MANUAL, broken)
+    (run,) = runs(owner)
+    told = f"{failed} of 300 assignments that were due failed: {reason}" if outcome == "failed" else None
+    assert (outcome, told, failed, 300) == tuple(
+        run[name] for name in ("status", "error_message", "assignments_failed", "assignments_without_recipient")
+    )
+
+
 def test_day_that_has_not_begun(owner: Connection, deps: RunDeps, scheduler: FakeScheduler) -> None:
     """Refused before the lock, without a row."""
     ahead = datetime.now(UTC) + timedelta(days=2)
     for request in (RunRequest("schedule", "e", ahead), RunRequest("manual", as_of=ahead.date())):
-        with pytest.raises(EventError, match="has not begun"):
+        with pytest.raises(EventError, match="is in the future"):
             lifecycle.run(request, deps)
     assert (0, []) == (count(owner, "cron_execution_logs"), scheduler.calls)
 

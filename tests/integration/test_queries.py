@@ -15,7 +15,8 @@ import pytest
 from psycopg.types.json import Jsonb
 
 import reminders
-from reminders.database import Queries
+from ops.cli import ledger as operator
+from reminders.database import Connection, Queries
 from tests.conftest import AsRole
 from tests.factories import TICK, TODAY
 
@@ -37,6 +38,8 @@ VALUES: dict[str, Any] = {
     "as_of": TODAY,
     "assignments_evaluated": 1,
     "assignments_failed": 1,
+    "assignments_without_recipient": 1,
+    "since": None,
     "assignment_id": UUID(int=1),
     "at_most": 10,
     "before": UUID(int=1),
@@ -84,9 +87,17 @@ def named_queries() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("file", "name"), named_queries(), ids=lambda part: part.removesuffix(".sql"))
 def test_named_query(as_role: AsRole, file: str, name: str) -> None:
-    """It can be planned, with the rights that its role has."""
+    """It can be planned, with the rights that its role has, whatever search_path the session was given."""
     connection = as_role(ROLES[file])
+    connection.execute("SET search_path = pg_catalog")
     assert connection.execute(b"EXPLAIN " + load(file).by_name[name], VALUES).fetchall()
+
+
+@pytest.mark.parametrize("name", operator.queries.by_name)
+def test_operators_query(owner: Connection, name: str) -> None:
+    """What `reminders status` and its like ask can be planned under any search_path as well."""
+    owner.execute("SET search_path = pg_catalog")
+    assert owner.execute(b"EXPLAIN " + operator.queries.by_name[name], VALUES).fetchall()
 
 
 def test_all_files_of_these_rooms_are_here() -> None:

@@ -7,6 +7,7 @@ the answer. `Rights` of an object are `{role: {verb: True, or the columns in ord
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,13 +22,15 @@ __all__ = ["MATRIX", "ROLES", "Rights", "actual", "as_toml", "expected", "object
 
 
 def objects(connection: Connection) -> list[str]:
-    """Everything in schema public that somebody could have a right on, named as in the matrix."""
+    """Everything that somebody could have a right on, named as in the matrix: outside of public with its schema."""
     rows = connection.execute(
         """
         SELECT relkind::text, relname FROM pg_class
         WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
         UNION ALL
-        SELECT 'f', proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+        SELECT 'f', CASE nspname WHEN 'public' THEN proname ELSE format('%s.%s', nspname, proname) END
+        FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace
+        WHERE nspname = 'public' OR nspname LIKE 'reminder_%'
         """
     ).fetchall()
     return sorted(f"{KINDS[kind]}.{name}" for kind, name in rows)
@@ -99,20 +102,25 @@ def _on_sequence(connection: Connection, role: str, name: str) -> dict[str, Any]
 
 
 def _on_function(connection: Connection, role: str, name: str) -> dict[str, Any]:
+    schema, plain = ("public." + name).split(".")[-2:]
     types = connection.execute(
         """
         SELECT coalesce(array_agg(format_type(t, NULL) ORDER BY n) FILTER (WHERE t IS NOT NULL), '{}')
         FROM pg_proc LEFT JOIN unnest(proargtypes) WITH ORDINALITY AS u (t, n) ON true
-        WHERE pronamespace = 'public'::regnamespace AND proname = %s
+        WHERE pronamespace = %s::regnamespace AND proname = %s
         GROUP BY pg_proc.oid
         """,
-        [name],
+        [schema, plain],
     ).fetchall()
     assert len(types) == 1, f"{name} is overloaded: the matrix knows functions by name"
     arguments = sql.SQL(", ").join(sql.SQL(f"NULL::{kind}") for kind in types[0][0])
-    call = sql.SQL("SELECT {}({})").format(sql.Identifier("public", name), arguments)
+    call = sql.SQL("SELECT {}({})").format(sql.Identifier(schema, plain), arguments)
     with _as(connection, role):
-        return {"EXECUTE": True} if _may(connection, call, denied=f"permission denied for function {name}") else {}
+        return (
+            {"EXECUTE": True}
+            if _may(connection, call, denied=rf"^permission denied for (function {plain}|schema {schema})$")
+            else {}
+        )
 
 
 def _columns(connection: Connection, name: str) -> list[tuple[str, str]]:
@@ -140,13 +148,13 @@ def _may(connection: Connection, statement: sql.Composed, denied: str = "") -> b
     """
     Whether the statement is let through; what else it fails on comes after the permission.
 
-    `denied`: the message that counts as a denial, where a function that may be called can be denied something.
+    `denied`: the messages (a pattern) that count, where a function that may be called can be denied something.
     """
     try:
         with connection.transaction(force_rollback=True):
             connection.execute(statement)
     except errors.InsufficientPrivilege as error:
-        return denied not in str(error)
+        return not re.search(denied, error.diag.message_primary or "")
     except errors.WrongObjectType:
         return False  # there is no TRUNCATE of a view
     except psycopg.Error:

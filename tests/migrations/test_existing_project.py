@@ -123,8 +123,31 @@ def test_contact_is_logged_there_as_well(project: Connection) -> None:
     assert row == ("2025-02-01",)
 
 
+def test_no_policy_of_ours_is_added_for_their_users(project: Connection) -> None:
+    """A permissive policy would be ORed into each of their queries, which then cannot use their index."""
+    policies = project.execute(
+        """
+        SELECT p.polname FROM pg_policy AS p
+        WHERE p.polrelid IN ('assignments'::regclass, 'activities'::regclass, 'notifications'::regclass)
+            AND p.polroles && ARRAY[0::oid, 'anon'::regrole, 'authenticated'::regrole]
+        """
+    ).fetchall()
+    assert [("theirs alone",)] == policies
+
+
+def test_admin_of_another_organisation_corrects_nothing_there(project: Connection) -> None:
+    """The functions ask for the organisation themselves, and not for what the app's policies show."""
+    statement = f"""
+        INSERT INTO contact_date_corrections (assignment_id, new_date, reason)
+        VALUES ('{ASSIGNMENT}', '2025-03-01', 'met in March')
+    """
+    project.execute("UPDATE assignments SET contact_name = 'visible'")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        as_user(project, statement, role="admin", org_ids=[str(uuid.UUID(int=2))])
+
+
 def test_admin_corrects_there_as_well(project: Connection) -> None:
-    """The admin's policy is made in any case."""
+    """It needs no policy on the app's tables: the functions of reminder_admin answer an admin."""
     statement = f"""
         INSERT INTO contact_date_corrections (assignment_id, new_date, reason)
         VALUES ('{ASSIGNMENT}', '2025-03-01', 'met in March') RETURNING new_date::text

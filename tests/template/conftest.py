@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ops.build.pythons import BuildError
-from ops.build.sam import sam, transformed
+from ops.tools.build.pythons import BuildError
+from ops.tools.build.sam import sam, transformed
 
 FOLDER = Path(__file__).resolve().parent
 Json = Any

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ops.build.artifact import ARTIFACTS, LOCKS, ROOT
+from ops.tools.build.artifact import ARTIFACTS, LOCKS, ROOT
 from tests.template.conftest import Json
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

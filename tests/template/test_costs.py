@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ops import costs
-from ops.build.artifact import ROOT
+from ops.tools import costs
+from ops.tools.build.artifact import ROOT
 from tests.template.conftest import Json, walk
 
 

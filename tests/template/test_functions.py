@@ -163,7 +163,7 @@ def test_parameters_explain_themselves(template: Json) -> None:
 
 def test_deploying_again_changes_nothing(template: Json) -> None:
     """The same template is transformed into the same resources: nothing in it depends on when it is deployed."""
-    from ops.build.sam import transformed
+    from ops.tools.build.sam import transformed
 
     assert template == transformed("template.yaml")
 

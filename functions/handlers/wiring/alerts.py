@@ -12,13 +12,29 @@ from reminders.alerts.outbox import Outbox
 from reminders.alerts.policy import Policy
 from reminders.alerts.slack import SlackChannel
 from reminders.alerts.sns import SnsChannel, SnsClient
+from reminders.errors import safe_message
 from reminders.runs import JOB_NAME
 from reminders.settings import AlertSettings
+from reminders.telemetry import logger
 
 
 def alert_channels() -> list[Channel]:
     """The channels that the environment configures; none of them is opened before it is used."""
-    settings = AlertSettings.read(os.environ)
+    return _channels(AlertSettings.read(os.environ))
+
+
+def working_channels() -> list[Channel]:
+    """As `alert_channels`, but a channel whose setting is wrong is logged and left out: the other must work."""
+    channels: list[Channel] = []
+    for name in ("ALERT_TOPIC_ARN", "SLACK_WEBHOOK_SECRET"):
+        try:
+            channels += _channels(AlertSettings.read({key: os.environ[key] for key in (name,) if key in os.environ}))
+        except Exception as error:
+            logger.error("alert channel not built", extra={"setting": name, "reason": safe_message(error)})
+    return channels
+
+
+def _channels(settings: AlertSettings) -> list[Channel]:
     channels: list[Channel] = []
     if settings.topic_arn:
         channels.append(SnsChannel(_sns_client, settings.topic_arn))

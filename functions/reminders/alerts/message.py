@@ -1,16 +1,18 @@
 """
 What an alert says: its payload, as it lies in the outbox, and its words, the same for every channel.
 
-Ids, counts, times and safe messages only; no personal data (design, section 5).
+Ids, counts, times and safe messages only; no personal data (docs/architecture.md#no-personal-data).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from reminders.alerts.policy import Kind
+from reminders.text import printable
 
 RUNBOOK = "docs/operations/cron-reminder-runbook.md"
 
@@ -39,15 +41,19 @@ class Alert:
 
     @classmethod
     def from_payload(cls, payload: dict[str, Any]) -> Alert:
-        """The alert in a row of the outbox; keys of other versions are passed over."""
-        return cls(**{key: payload[key] for key in cls.__dataclass_fields__ if key in payload})
+        """
+        The alert in a row of the outbox; keys of other versions are passed over.
+
+        Raise `TypeError` or `ValueError` for a payload from which no message can be made.
+        """
+        alert = cls(**{key: payload[key] for key in cls.__dataclass_fields__ if key in payload})
+        alert.text()
+        return alert
 
     @property
     def headline(self) -> str:
         """One line, no more than some 100 characters."""
-        if self.kind == "failure" and not self.consecutive_failure_count:
-            return f"{self.job_name}: a run could not even begin"
-        return f"{self.job_name}: {_HEADLINES[self.kind].format(**asdict(self))}"
+        return printable(f"{self.job_name}: {_HEADLINES.get(self.kind, _unknown_kind)(self.consecutive_failure_count)}")
 
     @property
     def last_success(self) -> str:
@@ -55,7 +61,7 @@ class Alert:
         return f"Last successful run: {_readable(self.last_success_at) or 'none on record'}"
 
     def details(self) -> list[tuple[str, str]]:
-        """Label and value of what is known, in reading order."""
+        """Label and printable value of what is known, in reading order."""
         told = [
             ("Error", self.error_message),
             ("Consecutive failures", str(self.consecutive_failure_count) if self.consecutive_failure_count else None),
@@ -64,27 +70,45 @@ class Alert:
             ("Schedule", self.schedule),
             ("Run", self.run_id),
         ]
-        return [(label, value) for label, value in told if value]
+        return [(label, printable(value)) for label, value in told if value]
 
     def text(self) -> str:
         """The whole message as plain text."""
         lines = [self.headline, "", *(f"{label}: {value}" for label, value in self.details())]
-        return "\n".join([*lines, self.last_success, "", _ADVICE[self.kind], f"Runbook: {RUNBOOK}"])
+        advice = _ADVICE.get(self.kind, "See the runbook.")
+        return "\n".join([*lines, self.last_success, "", advice, f"Runbook: {RUNBOOK}"])
 
 
-_HEADLINES: dict[Kind, str] = {
-    "failure": "{consecutive_failure_count} runs in a row have failed",
-    "repeat": "still failing, {consecutive_failure_count} runs in a row",
-    "recovery": "has recovered",
-    "missed_run": "a scheduled run never came",
-    "overrun": "a run does not end",
-    "test": "this is a test alert, nothing is wrong",
+def _failure(failures: int) -> str:
+    if not failures:
+        return "a failure that the ledger does not record"
+    return "1 run has failed" if failures == 1 else f"{failures:,} runs in a row have failed"
+
+
+def _recovery(failures: int) -> str:
+    if not failures:
+        return "has recovered"
+    return f"has recovered after {failures:,} failed {'run' if failures == 1 else 'runs'}"
+
+
+def _unknown_kind(_: int) -> str:
+    return "an alert of a kind that this version does not know"
+
+
+# By the number of consecutive failures.
+_HEADLINES: dict[Kind, Callable[[int], str]] = {
+    "failure": _failure,
+    "repeat": lambda failures: f"still failing, {failures:,} {'run' if failures == 1 else 'runs'} in a row",
+    "recovery": _recovery,
+    "missed_run": lambda _: "a scheduled run did not do its work",
+    "overrun": lambda _: "a run does not end",
+    "test": lambda _: "this is a test alert, nothing is wrong",
 }
 _ADVICE: dict[Kind, str] = {
     "failure": "Reminders are late, none is lost: the next successful run sends all that are due.",
     "repeat": "Reminders are late, none is lost: the next successful run sends all that are due.",
     "recovery": "Nothing is to be done. Reminders that were late have gone out with this run.",
-    "missed_run": "Check that the schedule is enabled and may invoke the function; a run by hand helps at once.",
+    "missed_run": "`reminders status` shows the schedule and who holds the lock; a run by hand helps at once.",
     "overrun": "Its process is probably gone. The watchdog settles it; the next run does what it left.",
     "test": "If you can read this, the channel works.",
 }

@@ -7,6 +7,9 @@ A process may die anywhere. Before the write nothing has happened; before the ma
 somebody else sends. Only between the channel's taking it and our committed mark is a second copy possible,
 be it that the process died there, was frozen, or heard the answer too late: the alert arrives at least once,
 and twice only then.
+
+A channel gets the alerts in the order in which they were written. A failure that was not delivered when the run has
+recovered is not sent any more: the recovery tells of both.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
@@ -25,7 +28,7 @@ from psycopg.types.json import Jsonb
 from reminders import database, telemetry
 from reminders.alerts.channels import Channel, ChannelError, send_within
 from reminders.alerts.message import Alert, iso
-from reminders.alerts.policy import Policy, RunResult, pause_after
+from reminders.alerts.policy import Kind, Policy, RunResult, pause_after
 from reminders.database import Connection, Queries
 from reminders.errors import ReminderError, safe_message
 from reminders.telemetry import logger
@@ -44,8 +47,13 @@ Connect = Callable[[], AbstractContextManager[Connection]]
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    alert_id: UUID
+    """`claimed_id` is the channel's first alert, whose row is locked; `alert_id` is the one to send."""
+
+    claimed_id: UUID
     attempts: int
+    alert_id: UUID
+    kind: str
+    run_id: UUID | None
     payload: dict[str, Any]
 
 
@@ -61,14 +69,14 @@ class Outbox:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._job_name = job_name
-        self._policy = policy
+        self.policy = policy
         self._channels = {channel.name: channel for channel in channels}
         self._connect = connect
         self._clock = clock
 
     def write_for(self, connection: Connection, result: RunResult) -> None:
         """Write the alert that `result` asks for, if any, in the caller's transaction."""
-        kind = self._policy.kind_of(result)
+        kind = self.policy.kind_of(result)
         if kind is None:
             return
         since: datetime | None = queries.value(
@@ -84,17 +92,17 @@ class Outbox:
             last_success_at=iso(result.completed_at if result.succeeded else result.last_success_at),
             scheduled_for=iso(result.scheduled_for),
         )
-        self.write(connection, alert, f"{kind}:{result.run_id}", result.run_id)
+        self.write(connection, alert)
 
-    def write(self, connection: Connection, alert: Alert, dedupe_key: str, run_id: UUID | None = None) -> bool:
-        """Write `alert` once for `dedupe_key`; return whether it is new."""
+    def write(self, connection: Connection, alert: Alert) -> bool:
+        """Write `alert` once for its run, or for the scheduled time that was missed; return whether it is new."""
         is_new = bool(
             queries.value(
                 connection,
                 "write_alert",
                 kind=alert.kind,
-                dedupe_key=dedupe_key,
-                run_id=run_id,
+                run_id=alert.run_id,
+                tick=alert.scheduled_for,
                 payload=Jsonb(alert.payload()),
                 channels=list(self._channels),
             )
@@ -150,31 +158,32 @@ class Outbox:
             claim = queries.first(connection, "claim_delivery", _Claim, channel=channel.name) if seconds > 0 else None
             if claim is None:
                 return False
-            row = {"alert_id": claim.alert_id, "channel": channel.name}
             try:
-                send_within(channel, _alert_of(claim), seconds)
+                send_within(channel, self._alert_of(claim), seconds)
             except ChannelError as error:
                 _tell_failure(claim, channel, error)
                 pause = pause_after(claim.attempts + 1, permanent=error.permanent, retry_after=error.retry_after)
-                queries.run(connection, "mark_failed", **row, pause=pause, error=safe_message(error))
+                failed = {"alert_id": claim.claimed_id, "pause": pause, "error": safe_message(error)}
+                queries.run(connection, "mark_failed", channel=channel.name, **failed)
                 return False
-            queries.run(connection, "mark_delivered", **row)
+            queries.run(connection, "mark_delivered", channel=channel.name, alert_id=claim.alert_id)
         logger.info("alert delivered", extra={"channel": channel.name, "alert_id": str(claim.alert_id)})
         telemetry.count(AlertsDelivered=1)
         return True
+
+    def _alert_of(self, claim: _Claim) -> Alert:
+        """What to send. A payload that this version cannot read, one of a later version say, must not block others."""
+        try:
+            return Alert.from_payload(claim.payload)
+        except (TypeError, ValueError, AttributeError):
+            text = f"this version cannot read the details of alert {claim.alert_id}: see the table cron_alerts"
+            run_id = str(claim.run_id) if claim.run_id else None
+            return Alert(cast(Kind, claim.kind), self._job_name, run_id, error_message=text)
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     channel: str
-
-
-def _alert_of(claim: _Claim) -> Alert:
-    try:
-        return Alert.from_payload(claim.payload)
-    except TypeError:
-        # Written by a version to come, say. It must not stand in the way of the alerts behind it.
-        raise ChannelError("this version cannot read the alert's payload", permanent=True) from None
 
 
 def _tell_failure(claim: _Claim, channel: Channel, error: ChannelError) -> None:

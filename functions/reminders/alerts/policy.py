@@ -1,5 +1,5 @@
 """
-Which outcome of a run alerts, and when a delivery is tried again. Pure rules (design, sections 3 and 5).
+Which outcome of a run alerts, and when a delivery is tried again. Pure rules, without a database.
 
     failures   1   2   3   4   5   then a success      (ALERT_THRESHOLD 2, ALERT_REPEAT_EVERY 3)
     alert          failure     repeat     recovery

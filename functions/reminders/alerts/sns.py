@@ -54,7 +54,7 @@ class SnsChannel:
                 MessageAttributes={
                     "kind": _string(alert.kind),
                     "job_name": _string(alert.job_name),
-                    "payload": _string(json.dumps(alert.payload(), ensure_ascii=False)),
+                    "payload": _string(json.dumps(alert.payload())),
                 },
                 **(_in_order(alert) if self._topic_arn.endswith(".fifo") else {}),
             )

@@ -79,9 +79,9 @@ class _Assignment:
     is_before_it_began: bool
 
 
-def version(day: str | None) -> str:
+def version(day: date | str | None) -> str:
     """What names a state of the date, for optimistic concurrency: the date itself."""
-    return day or "never"
+    return str(day) if day else "never"
 
 
 def correct(connection: Connection, caller: Caller, request: Request) -> Correction:

@@ -1,6 +1,6 @@
 -- name: assignment
--- Row level security shows an admin the organisations that the claims name; asked for here once more, because
--- the same person may see other assignments as their mentor. The database says what today is.
+-- The function answers an admin only, for the organisations of the claims. They are compared once more, because this
+-- must hold on a table with other policies, too. The database says what today is.
 -- The dates that stand are text, because Python's end at the years 1 and 9999 and have no infinity; as JSON writes them,
 -- because that does not depend on DateStyle. A beginning that is still to come is wrong itself, and limits nothing.
 SELECT
@@ -8,16 +8,8 @@ SELECT
     to_jsonb(a.began) #>> '{}' AS began,
     a.today,
     coalesce(%(new_date)s < a.began AND a.began <= a.today, false) AS is_before_it_began
-FROM (
-    SELECT
-        last_contact_date,
-        (assigned_at AT TIME ZONE 'UTC')::date AS began,
-        (clock_timestamp() AT TIME ZONE 'UTC')::date AS today
-    FROM assignments
-    WHERE
-        id = %(assignment_id)s
-        AND (%(org_ids)s::uuid [] IS NULL OR org_id = ANY(%(org_ids)s::uuid []))
-) AS a
+FROM reminder_admin.assignment(%(assignment_id)s) AS a
+WHERE %(org_ids)s::uuid [] IS NULL OR a.org_id = ANY(%(org_ids)s::uuid [])
 
 -- name: latest
 -- Who set the date that stands, if it was a correction.
@@ -29,7 +21,7 @@ SELECT
     latest.corrected_by,
     latest.corrected_at
 FROM (
-    SELECT * FROM contact_date_corrections
+    SELECT * FROM public.contact_date_corrections
     WHERE assignment_id = %(assignment_id)s
     ORDER BY id DESC
     LIMIT 1
@@ -38,6 +30,6 @@ WHERE latest.new_date = %(new_date)s
 
 -- name: correct
 -- The row is the audit and the change: its trigger moves the date, if old_date is still true.
-INSERT INTO contact_date_corrections (assignment_id, old_date, new_date, reason)
+INSERT INTO public.contact_date_corrections (assignment_id, old_date, new_date, reason)
 VALUES (%(assignment_id)s, %(old_date)s, %(new_date)s, %(reason)s)
 RETURNING assignment_id, to_jsonb(old_date) #>> '{}' AS old_date, new_date, reason, corrected_by, corrected_at

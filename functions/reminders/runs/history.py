@@ -36,6 +36,7 @@ class Run:
     assignments_evaluated: int
     reminders_dispatched: int
     assignments_failed: int
+    assignments_without_recipient: int
     status: str
     http_status: int | None
     error_message: str | None

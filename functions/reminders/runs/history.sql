@@ -12,16 +12,17 @@ SELECT
     assignments_evaluated,
     reminders_dispatched,
     assignments_failed,
+    assignments_without_recipient,
     status,
     http_status,
     error_message,
     note,
     consecutive_failure_count
-FROM cron_execution_logs
+FROM public.cron_execution_logs
 WHERE
     (
         %(before)s::uuid IS NULL
-        OR (started_at, id) < (SELECT b.started_at, b.id FROM cron_execution_logs AS b WHERE b.id = %(before)s::uuid)
+        OR (started_at, id) < (SELECT b.started_at, b.id FROM public.cron_execution_logs AS b WHERE b.id = %(before)s::uuid)
     )
     AND (%(status)s::text IS NULL OR status = %(status)s::text)
 ORDER BY started_at DESC, id DESC

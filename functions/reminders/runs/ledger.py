@@ -22,6 +22,7 @@ from reminders.database import Connection, Queries
 from reminders.errors import (
     DatabaseError,
     DatabaseUnavailable,
+    EventError,
     RunSettledElsewhere,
     SchedulerError,
     TickDone,
@@ -38,21 +39,43 @@ queries = Queries(__package__, "ledger.sql")
 SETTLE_LIMITS = {"lock_timeout": "15000", "statement_timeout": "20000", "idle_in_transaction_session_timeout": "20000"}
 
 
-# A tick at midnight may reach a database whose clock has not struck yet.
+# A scheduled event may reach a database whose clock is a little behind EventBridge's.
 CLOCK_SLACK = timedelta(minutes=5)
+# A run looks at the state of today, so an older scheduled time asks for nothing that a new run would not do.
+OLDEST_TICK = timedelta(days=7)
+FURTHEST_LOOK = timedelta(days=366)
+# The Lambda console's template "Scheduled Event" says 1970, and is what people press first.
+INSTEAD = 'for a run now, send {} or {"action": "run"}'
+DRY_RUN_LIMITS = f"a dry run may look at any past day, and {FURTHEST_LOOK.days} days ahead"
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """The moment a run stands for (aware, UTC), and whether its day has begun by the database's clock."""
+    """The moment a run stands for, and the database's clock when it was asked for; both aware, UTC."""
 
     scheduled_for: datetime
-    has_begun: bool
+    now: datetime
 
     @property
     def as_of(self) -> date:
         """The UTC date that gaps are counted to."""
         return self.scheduled_for.astimezone(UTC).date()
+
+    def check_limits(self, *, dry_run: bool) -> None:
+        """Raise `EventError` for a moment that no run may stand for; it says what to send instead."""
+        ahead = self.scheduled_for - self.now
+        if dry_run and ahead > FURTHEST_LOOK:
+            raise EventError(f"{self.as_of} is more than {FURTHEST_LOOK.days} days ahead; {DRY_RUN_LIMITS}")
+        if dry_run:
+            return
+        if ahead > CLOCK_SLACK:
+            raise EventError(f"{self._text} is in the future; {INSTEAD}; {DRY_RUN_LIMITS}")
+        if -ahead > OLDEST_TICK:
+            raise EventError(f"{self._text} is more than {OLDEST_TICK.days} days ago; {INSTEAD}; {DRY_RUN_LIMITS}")
+
+    @property
+    def _text(self) -> str:
+        return f"{self.scheduled_for:%Y-%m-%d %H:%M} UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,21 +150,28 @@ class Ledger:
         self._connection = connection
         self._reconnect = reconnect
         self._outbox = outbox
+        self._opened: UUID | None = None
+        self._recorded = False
+
+    @property
+    def run_is_recorded(self) -> bool:
+        """Whether the row of the run that was opened here says how it ended."""
+        return self._recorded
 
     def tick(self, request: RunRequest) -> Tick:
         """The moment that `request` stands for, by the database's clock where the request names none."""
         now = queries.one(self._connection, "clock", _Clock).now.astimezone(UTC)
         if request.as_of is not None:
             midnight = datetime.combine(request.as_of, time.min, UTC)
-            return Tick(midnight, has_begun=midnight <= now)
-        tick = request.scheduled_for or now
-        return Tick(tick, has_begun=tick.date() <= (now + CLOCK_SLACK).date())
+            return Tick(midnight, now)
+        return Tick(request.scheduled_for or now, now)
 
     def open(self, request: RunRequest, tick: Tick) -> OpenRun:
         """Write the row 'running'; raise `TickDone`, and write none, when this scheduled tick has succeeded."""
         opened = queries.first(self._connection, "open_run", OpenRun, **_identity(request, tick))
         if opened is None:
             raise TickDone("this tick's run has succeeded already")
+        self._opened = opened.id
         return opened
 
     def skip(self, request: RunRequest, tick: Tick, note: str) -> OpenRun:
@@ -190,6 +220,7 @@ class Ledger:
         except DatabaseUnavailable:
             self._connection = self._reconnect()
             settled = self._settle(run_id, outcome) or self._already(run_id, outcome)
+        self._recorded = self._recorded or run_id == self._opened
         if settled is None:
             raise RunSettledElsewhere("this run was settled by another process; its result stands")
         return settled
@@ -206,6 +237,7 @@ class Ledger:
                 assignments_evaluated=outcome.totals.assignments_evaluated,
                 reminders_dispatched=outcome.totals.reminders_dispatched,
                 assignments_failed=outcome.totals.assignments_failed,
+                assignments_without_recipient=outcome.totals.assignments_without_recipient,
                 http_status=outcome.http_status,
                 error_message=outcome.error_message,
                 abandoned=outcome.abandoned,

@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from reminders import telemetry
-from reminders.errors import EventError, ReminderError, TickDone, safe_message
+from reminders.errors import AssignmentsFailed, TickDone, safe_message
 from reminders.runs.events import RunRequest
 from reminders.runs.ledger import Ledger, OpenRun, Outcome, SettledRun, Tick
 from reminders.runs.lock import RunLock
@@ -54,6 +54,7 @@ class RunSummary:
     assignments_evaluated: int
     reminders_dispatched: int
     assignments_failed: int
+    assignments_without_recipient: int
     duration_ms: int | None
     would_notify: list[Planned] | None = None
 
@@ -71,14 +72,13 @@ def run(request: RunRequest, deps: RunDeps) -> RunSummary:
     """
     Do one run and return its summary.
 
-    Raise `EventError` for a day that has not begun (a dry run may look ahead), and the error that made the
-    run fail, after it was written to the ledger.
+    Raise `EventError` for a moment in the future or long ago (see `Tick.check_limits`), before any row is written,
+    and the error that made the run fail, after it was written to the ledger.
     """
     tick = deps.ledger.tick(request)
+    tick.check_limits(dry_run=request.dry_run)
     if request.dry_run:
         return _dry_run(tick, deps)
-    if not tick.has_begun:
-        raise EventError(f"{tick.as_of} has not begun (UTC); only a dry run may have an as_of in the future")
     with deps.lock.lease(deps.seconds_left()) as locked:
         if not locked:
             return _skipped(deps.ledger.skip(request, tick, "advisory_lock_held"), "advisory_lock_held")
@@ -103,6 +103,7 @@ def _work(opened: OpenRun, tick: Tick, deps: RunDeps) -> RunSummary:
     totals = Totals()
     try:
         deps.shards.evaluate(opened.id, tick.as_of, totals, deps.deadline(), dry_run=False)
+        _check_failed(totals)
     except BaseException as error:
         _settle_failed(opened, error, totals, deps)
         raise
@@ -111,13 +112,19 @@ def _work(opened: OpenRun, tick: Tick, deps: RunDeps) -> RunSummary:
     return _summary(opened.id, settled.status, None, totals, settled.duration_ms)
 
 
+def _check_failed(totals: Totals) -> None:
+    """Raise `AssignmentsFailed` when half or more of what was due failed: a run that did nothing is no success."""
+    failed, due = totals.assignments_failed, totals.assignments_failed + totals.reminders_dispatched
+    if failed and failed * 2 >= due:
+        reason = totals.first_error or "the reason is in the scheduler's log"
+        raise AssignmentsFailed(f"{failed:,} of {due:,} assignments that were due failed: {reason}")
+
+
 def _settle_failed(opened: OpenRun, error: BaseException, totals: Totals, deps: RunDeps) -> None:
     """Rule 12: whatever goes wrong in here is logged, and the original error stays the one that is raised."""
     logger.error("run failed", extra={"reason": safe_message(error)})
     try:
         _tell(deps.ledger.settle(opened.id, Outcome.of_error(error, totals)), totals)
-        if isinstance(error, ReminderError):
-            error.recorded = True
     except Exception as second:
         logger.error("failed run not settled", extra={"reason": safe_message(second)})
 
@@ -131,6 +138,7 @@ def _tell(settled: SettledRun, totals: Totals) -> None:
             "assignments_evaluated": totals.assignments_evaluated,
             "reminders_dispatched": totals.reminders_dispatched,
             "assignments_failed": totals.assignments_failed,
+            "assignments_without_recipient": totals.assignments_without_recipient,
         },
     )
     telemetry.count(
@@ -139,6 +147,7 @@ def _tell(settled: SettledRun, totals: Totals) -> None:
         AssignmentsEvaluated=totals.assignments_evaluated,
         RemindersDispatched=totals.reminders_dispatched,
         AssignmentsFailed=totals.assignments_failed,
+        AssignmentsWithoutRecipient=totals.assignments_without_recipient,
     )
     telemetry.duration("RunDuration", settled.duration_ms or 0)
 
@@ -173,6 +182,7 @@ def _summary(
         totals.assignments_evaluated,
         totals.reminders_dispatched,
         totals.assignments_failed,
+        totals.assignments_without_recipient,
         duration_ms,
         would_notify,
     )

@@ -22,7 +22,7 @@ from reminders.database import Connection, Queries
 from reminders.runs import JOB_NAME
 from reminders.telemetry import logger
 
-# The first 8 bytes of SHA-256 of the job name, as a signed big-endian bigint (design, rule 2).
+# The first 8 bytes of SHA-256 of the job name, as a signed big-endian bigint (docs/architecture.md#lock-key).
 LOCK_KEY = int.from_bytes(hashlib.sha256(JOB_NAME.encode()).digest()[:8], "big", signed=True)
 GRACE_SECONDS = 10.0
 
@@ -41,7 +41,7 @@ class RunLock:
         Try to take the lock, never waiting; give whether it was taken, and free it at the end.
 
         PostgreSQL frees it `GRACE_SECONDS` after `seconds` in any case. Losing it early is logged, not
-        raised: the fence protects the dispatch (design, rule 4).
+        raised: the fence protects the dispatch (docs/architecture.md#fence).
         """
         lease_ms = int((seconds + GRACE_SECONDS) * 1000)
         with database.errors_translated():
@@ -56,6 +56,6 @@ class RunLock:
         try:
             self._connection.execute("ROLLBACK")
         except psycopg.Error as error:
-            # Rule 12: what the run has to say is more important than this.
+            # The run's own error is more important than this one (docs/architecture.md#original-error).
             if locked:
                 logger.warning("run lock was lost before the run ended", extra={"reason": database.describe(error)})

@@ -2,8 +2,11 @@
 The watchdog: notices what no run can notice about itself.
 
     a run that does not end ─▶ overrun alert          a run whose process is gone ─▶ settled as failed
-    a tick that left no row ─▶ missed_run alert       an alert still undelivered  ─▶ sent
+    a tick without its work ─▶ missed_run alert       an alert still undelivered  ─▶ sent
     rows past their retention ─▶ pruned
+
+A tick is worked when a run of it succeeded, or any run that was opened after it: runs look at the state, not at ticks.
+Only the database's clock says when a run was opened, so no row can make a later tick count as worked.
 
 It takes no lock, so it never stands in a run's way; each of its steps may be done by two watchdogs at once,
 and happens once. A step that fails does not keep the others from being done.
@@ -22,13 +25,14 @@ from reminders.alerts.outbox import Outbox
 from reminders.database import Connection, Queries
 from reminders.errors import safe_message
 from reminders.runs import JOB_NAME
-from reminders.runs.ledger import Ledger, RunningRun
-from reminders.runs.lock import LOCK_KEY
+from reminders.runs.ledger import CLOCK_SLACK, Ledger, RunningRun
 from reminders.runs.ticks import Ticks
 from reminders.telemetry import logger
+from reminders.text import printable
 
 queries = Queries(__package__, "watchdog.sql")
 Result = TypeVar("Result")
+MINUTE = timedelta(minutes=1)
 
 # No Lambda lives longer ("Lambda quotas": 900 s); the minute is for clocks and slow starts.
 OLDEST_LIVING_RUN = timedelta(seconds=900 + 60)
@@ -89,7 +93,46 @@ class WatchdogSummary:
 class _LastRuns:
     now: datetime
     last_tick: datetime | None
+    last_success_tick: datetime | None
+    last_success_started_at: datetime | None
     last_success_at: datetime | None
+    last_success_scheduled_for: datetime | None
+
+    def worked(self, tick: datetime) -> bool:
+        """Whether the newest success was this tick's, or was opened at or after it."""
+        opened, meant = self.last_success_started_at, self.last_success_scheduled_for
+        if opened is None or meant is None:
+            return False
+        return opened >= tick or (opened >= tick - CLOCK_SLACK and tick <= meant < tick + MINUTE)
+
+    def known(self, state: ScheduleState | None) -> datetime | None:
+        """
+        A moment at which the schedule fired or began. That of a success, because rows without a result can be written
+        at any moment, and a rate that was counted from them would never be late.
+        """
+        begun = [moment for moment in (self.last_success_tick, state and state.since) if moment]
+        return max(begun, default=self.last_tick)
+
+
+@dataclass(frozen=True, slots=True)
+class LockHolder:
+    """The session that holds the run lock; `since` is when its transaction or connection began."""
+
+    pid: int
+    role: str | None
+    application_name: str | None
+    since: datetime | None
+
+    def __str__(self) -> str:
+        name = printable(self.application_name or "")[:64] or "none"
+        since = f"{self.since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if self.since else "a time that is not visible"
+        return f"pid {self.pid}, role {self.role or 'unknown'}, application name {name}, since {since}"
+
+
+@dataclass(frozen=True, slots=True)
+class _TickRows:
+    rows: int
+    skipped: int
 
 
 def watch(deps: WatchdogDeps) -> WatchdogSummary:
@@ -123,16 +166,17 @@ def _alert_overruns(deps: WatchdogDeps) -> int:
 
 def _write_overrun(deps: WatchdogDeps, run: RunningRun) -> bool:
     last = _last_runs(deps)
-    minutes = int(run.age / timedelta(minutes=1))
+    minutes = int(run.age / MINUTE)
+    age = "1 minute" if minutes == 1 else f"{minutes:,} minutes"
     alert = Alert(
         kind="overrun",
         job_name=JOB_NAME,
         run_id=str(run.id),
-        error_message=f"running for {minutes:,} minutes, since {run.started_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+        error_message=f"running for {age}, since {run.started_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
         last_success_at=iso(last.last_success_at),
         scheduled_for=iso(run.scheduled_for),
     )
-    return deps.outbox.write(deps.connection, alert, f"overrun:{run.id}", run.id)
+    return deps.outbox.write(deps.connection, alert)
 
 
 def _rescue(deps: WatchdogDeps) -> int:
@@ -145,33 +189,65 @@ def _rescue(deps: WatchdogDeps) -> int:
     running = deps.ledger.running()
     if not running:
         return 0
-    held = bool(queries.value(deps.connection, "run_lock_is_held", key=LOCK_KEY))
-    return deps.ledger.rescue([run for run in running if not held or run.age > OLDEST_LIVING_RUN])
+    holder = _lock_holder(deps)
+    return deps.ledger.rescue([run for run in running if holder is None or run.age > OLDEST_LIVING_RUN])
+
+
+def _lock_holder(deps: WatchdogDeps) -> LockHolder | None:
+    return queries.first(deps.connection, "run_lock_holder", LockHolder)
 
 
 def _alert_missed_tick(deps: WatchdogDeps) -> str | None:
-    """One alert for the newest tick that should have left a row by now, and has not."""
+    """One alert for the newest tick whose work should be done by now, and is not."""
     state = deps.schedule()
     if state is not None and not state.enabled:
         return None
     last = _last_runs(deps)
-    # A rate begins anew when its schedule is changed; the old rhythm's ticks would be false alarms.
-    known = max((m for m in (last.last_tick, state and state.since) if m), default=None)
-    tick = deps.rules.ticks.last(last.now - deps.rules.grace, known)
-    # A schedule that was made, changed or resumed after the tick did not have it.
-    if tick is None or (state is not None and tick < state.since):
-        return None
-    if queries.value(deps.connection, "tick_has_a_row", tick=tick, job_name=JOB_NAME):
+    ticks = _ticks_without_work(deps, last, state)
+    reason = _why_missed(deps, ticks, last) if ticks else None
+    if reason is None:
         return None
     alert = Alert(
         kind="missed_run",
         job_name=JOB_NAME,
-        error_message=f"no run was started for the tick {tick:%Y-%m-%d %H:%M} UTC",
+        error_message=reason,
         last_success_at=iso(last.last_success_at),
-        scheduled_for=iso(tick),
+        scheduled_for=iso(ticks[0]),
         schedule=deps.rules.expression,
     )
-    return iso(tick) if deps.outbox.write(deps.connection, alert, f"missed_run:{iso(tick)}") else None
+    return iso(ticks[0]) if deps.outbox.write(deps.connection, alert) else None
+
+
+def _ticks_without_work(deps: WatchdogDeps, last: _LastRuns, state: ScheduleState | None) -> list[datetime]:
+    """The ticks since the last one that was worked, newest first; no more than the number of failures that alerts."""
+    # A rate begins anew when its schedule is changed; the old rhythm's ticks would be false alarms.
+    known = last.known(state)
+    found: list[datetime] = []
+    tick = deps.rules.ticks.last(last.now - deps.rules.grace, known)
+    # A schedule that was made, changed or resumed after the tick did not have it.
+    while tick and not last.worked(tick) and not (state and tick < state.since):
+        found.append(tick)
+        if len(found) >= deps.outbox.policy.threshold:
+            break
+        tick = deps.rules.ticks.last(tick - MINUTE, known)
+    return found
+
+
+def _why_missed(deps: WatchdogDeps, ticks: list[datetime], last: _LastRuns) -> str | None:
+    """What to report of the newest tick; None when the alerts about failing or endless runs report it."""
+    tick = f"{ticks[0]:%Y-%m-%d %H:%M} UTC"
+    left = queries.one(deps.connection, "tick_rows", _TickRows, tick=ticks[0], job_name=JOB_NAME)
+    if left.rows == 0:
+        return f"no run was started for the tick {tick}"
+    if left.skipped == left.rows:
+        holder = _lock_holder(deps)
+        now = f"the run lock is held by {holder}" if holder else "the run lock, which another session held, is free now"
+        return f"every run for the tick {tick} was skipped; {now}"
+    since = last.last_success_started_at
+    if len(ticks) < deps.outbox.policy.threshold or queries.value(deps.connection, "failure_is_reported", since=since):
+        return None
+    count = "1 scheduled time has" if len(ticks) == 1 else f"{len(ticks):,} scheduled times have"
+    return f"at least {count} passed since the last run that did its work"
 
 
 def _last_runs(deps: WatchdogDeps) -> _LastRuns:

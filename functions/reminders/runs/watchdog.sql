@@ -1,43 +1,69 @@
--- name: run_lock_is_held
+-- name: run_lock_holder
 -- Looked up, not tried: a watchdog that took the lock, for an instant only, could make the day's run skip.
-SELECT EXISTS (
-    SELECT FROM pg_locks
-    WHERE
-        locktype = 'advisory'
-        AND granted
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-        AND objsubid = 1
-        AND (classid::bigint << 32 | objid::bigint) = %(key)s
-)
+SELECT
+    pid,
+    role,
+    application_name,
+    since
+FROM public.run_lock_holder()
 
--- name: tick_has_a_row
--- Whatever became of the run: a row says that EventBridge and Lambda did their part.
+-- name: tick_rows
+-- What became of the runs that EventBridge started for a scheduled time: how many rows, and how many of them skipped.
+-- A success does not count: this is asked when no success can be believed to be this time's.
+SELECT
+    count(*) AS rows,
+    count(*) FILTER (WHERE status = 'skipped') AS skipped
+FROM public.cron_execution_logs
+WHERE
+    scheduled_for >= %(tick)s
+    AND scheduled_for < %(tick)s + interval '1 minute'
+    AND job_name = %(job_name)s
+    AND trigger_source = 'schedule'
+    AND status <> 'success'
+
+-- name: failure_is_reported
+-- Whether an alert about failing runs was written after `since`.
 SELECT EXISTS (
-    SELECT FROM cron_execution_logs
-    WHERE
-        scheduled_for >= %(tick)s
-        AND scheduled_for < %(tick)s + interval '1 minute'
-        AND job_name = %(job_name)s
-        AND trigger_source = 'schedule'
+    SELECT FROM public.cron_alerts
+    WHERE kind IN ('failure', 'repeat') AND created_at > coalesce(%(since)s::timestamptz, '-infinity')
 )
 
 -- name: last_runs
--- What a missed tick is judged by, and told with. The tick index gives the newest scheduled run.
+-- What a missed tick is judged by, and told with. started_at is the database's, so a success can only speak of its
+-- own time; rows that claim to be of the future are not looked at.
 SELECT
     clock_timestamp() AS now,
     (
-        SELECT scheduled_for FROM cron_execution_logs
-        WHERE trigger_source = 'schedule' AND job_name = %(job_name)s
+        SELECT scheduled_for FROM public.cron_execution_logs
+        WHERE trigger_source = 'schedule' AND job_name = %(job_name)s AND scheduled_for <= clock_timestamp()
         ORDER BY scheduled_for DESC
         LIMIT 1
     ) AS last_tick,
     (
-        SELECT completed_at FROM cron_execution_logs
-        WHERE status = 'success' AND job_name = %(job_name)s
+        SELECT scheduled_for FROM public.cron_execution_logs
+        WHERE
+            status = 'success'
+            AND job_name = %(job_name)s
+            AND trigger_source = 'schedule'
+            AND scheduled_for <= clock_timestamp()
         ORDER BY started_at DESC
         LIMIT 1
-    ) AS last_success_at
+    ) AS last_success_tick,
+    success.started_at AS last_success_started_at,
+    success.completed_at AS last_success_at,
+    success.scheduled_for AS last_success_scheduled_for
+FROM (VALUES (1)) AS always (here)
+LEFT JOIN LATERAL (
+    SELECT
+        log.started_at,
+        log.completed_at,
+        log.scheduled_for
+    FROM public.cron_execution_logs AS log
+    WHERE log.status = 'success' AND log.job_name = %(job_name)s AND log.started_at <= clock_timestamp()
+    ORDER BY log.started_at DESC
+    LIMIT 1
+) AS success ON true
 
 -- name: prune_runs
 -- The function alone may delete; it spares running rows and the newest success.
-SELECT prune_runs(%(days)s, %(at_most)s)
+SELECT public.prune_runs(%(days)s, %(at_most)s)

@@ -37,6 +37,7 @@ ATTEMPTS = 4
 # 429: Lambda has no free place for the call at this moment.
 RETRYABLE_STATUS = {429, 502, 503, 504}
 PROBLEM = "application/problem+json"
+LONGEST_REASON = 500
 
 
 class Scheduler(Protocol):
@@ -227,6 +228,9 @@ def _progress(response: httpx.Response, work: Work) -> Progress:
             assignments_evaluated=_count(answer["assignments_evaluated"]),
             reminders_dispatched=_count(answer["reminders_dispatched"]),
             assignments_failed=_count(answer["assignments_failed"]),
+            # A service of an older version has neither key.
+            assignments_without_recipient=_count(answer.get("assignments_without_recipient", 0)),
+            first_error=_reason(answer.get("first_error")),
             next_cursor=_cursor(answer["next_cursor"], work),
             would_notify=tuple(_planned(row) for row in answer.get("would_notify", ())),
         )
@@ -242,6 +246,11 @@ def _count(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_COUNT:
         raise ValueError("not a count")
     return value
+
+
+def _reason(value: str | None) -> str | None:
+    """The first assignment's error, as safe as a problem document's text."""
+    return value and _PERSONAL.sub("[removed]", printable(value))[:LONGEST_REASON]
 
 
 def _cursor(value: str | None, work: Work) -> UUID | None:

@@ -17,12 +17,12 @@ batch AS MATERIALIZED (
         coalesce(s.reminder_days, 10) AS reminder_days,
         coalesce(s.escalation_days, 20) AS escalation_days
     FROM (
-        SELECT ctid, * FROM assignments
+        SELECT ctid, * FROM public.assignments
         WHERE status = 'open' AND id BETWEEN %(first)s AND %(last)s
         ORDER BY id
         LIMIT %(size)s
     ) AS a
-    LEFT JOIN org_settings AS s ON s.org_id = a.org_id
+    LEFT JOIN public.org_settings AS s ON s.org_id = a.org_id
 ),
 
 -- PostgreSQL cannot subtract an infinite date: one such row would make its whole batch fail. It has no gap.
@@ -54,7 +54,7 @@ due AS MATERIALIZED (
     FROM wanted AS w
     LEFT JOIN LATERAL (
         SELECT e.assignment_id, e.run_id
-        FROM notifications AS e
+        FROM public.notifications AS e
         WHERE e.assignment_id = w.id AND e.kind = w.kind AND e.contact_anchor = w.anchor
         LIMIT 1
     ) AS n ON true
@@ -72,13 +72,13 @@ WITH
 
 held AS MATERIALIZED (
     SELECT h.id, h.anchor
-    FROM hold_assignments(
+    FROM public.hold_assignments(
         (SELECT array_agg(d.version) FROM due AS d WHERE NOT d.done AND d.recipient_id IS NOT NULL)
     ) AS h
 ),
 
 inserted AS (
-    INSERT INTO notifications (assignment_id, recipient_id, kind, contact_anchor, gap_days, run_id)
+    INSERT INTO public.notifications (assignment_id, recipient_id, kind, contact_anchor, gap_days, run_id)
     SELECT d.id, d.recipient_id, d.kind, d.anchor, d.gap_days, %(run_id)s
     FROM due AS d
     INNER JOIN held AS h ON h.id = d.id AND h.anchor = d.anchor
@@ -93,8 +93,8 @@ SELECT
     (SELECT count(*) FROM inserted) AS inserted,
     (SELECT count(*) FROM due WHERE done) AS confirmed,
     (SELECT b.id FROM batch AS b ORDER BY b.id DESC LIMIT 1) AS last_id,
-    ARRAY(SELECT d.id FROM due AS d WHERE d.recipient_id IS NULL ORDER BY d.id) AS failed,
-    ARRAY(SELECT b.id FROM batch AS b WHERE NOT isfinite(b.anchor) ORDER BY b.id) AS undated,
+    ARRAY(SELECT d.id FROM due AS d WHERE d.recipient_id IS NULL ORDER BY d.id) AS without_recipient,
+    ARRAY(SELECT b.id FROM batch AS b WHERE NOT isfinite(b.anchor) ORDER BY b.id) AS failed,
     -- Worked out on the rare day only that something was not inserted.
     CASE
         WHEN
@@ -117,8 +117,8 @@ SELECT
     (SELECT count(*) FROM batch) AS evaluated,
     (SELECT count(*) FROM due WHERE recipient_id IS NOT NULL) AS inserted,
     (SELECT b.id FROM batch AS b ORDER BY b.id DESC LIMIT 1) AS last_id,
-    ARRAY(SELECT d.id FROM due AS d WHERE d.recipient_id IS NULL ORDER BY d.id) AS failed,
-    ARRAY(SELECT b.id FROM batch AS b WHERE NOT isfinite(b.anchor) ORDER BY b.id) AS undated,
+    ARRAY(SELECT d.id FROM due AS d WHERE d.recipient_id IS NULL ORDER BY d.id) AS without_recipient,
+    ARRAY(SELECT b.id FROM batch AS b WHERE NOT isfinite(b.anchor) ORDER BY b.id) AS failed,
     (
         SELECT coalesce(jsonb_agg(to_jsonb(p)), '[]') FROM (
             SELECT
@@ -136,11 +136,11 @@ SELECT
 
 -- name: hold_run
 -- The fence: true while the run's row says 'running', and then until this transaction ends.
-SELECT hold_run_date(%(run_id)s)
+SELECT public.hold_run_date(%(run_id)s)
 
 -- name: first_open
 -- Which row stands alone when a batch of one has failed.
-SELECT id FROM assignments
+SELECT id FROM public.assignments
 WHERE status = 'open' AND id BETWEEN %(first)s AND %(last)s
 ORDER BY id
 LIMIT 1

@@ -5,7 +5,7 @@ The ReminderSchedulerService, next to the database.
                         └─ the run is no longer 'running': stop, for good
 
 A batch that fails is split in halves until the row that made it fail stands alone. That row is set aside
-and counted, the rest goes through (design, rule 10).
+and counted, the rest goes through (docs/architecture.md#halving).
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ STATEMENT_GRACE_SECONDS = 2.0
 # Long enough for any sane batch. Half a batch has half of it, and so on: the row that hangs is found within a call.
 LONGEST_STATEMENT_SECONDS = 30.0
 IDS_IN_A_LOG_LINE = 50
-UNDATED = "the date of the last contact is infinite; an admin must correct it"
+LOCKED = "locked by another transaction; the next run evaluates them again"
+INFINITE = "the date of the last contact is infinite; an admin must correct it"
 
 # Worth trying again as it is: serialization failure, deadlock, lock timeout.
 TRANSIENT = {"40001", "40P01", "55P03"}
@@ -44,16 +45,17 @@ class _Batch:
     """
     One batch's outcome, with the columns of `dispatch_batch` and `plan_batch`.
 
-    `confirmed` are dispatches of this same run that an earlier, unanswered call made; `failed` are
-    assignments that nobody can be notified for, or that were set aside; `undated` have an infinite date.
+    `confirmed` are dispatches of this same run that an earlier, unanswered call made; `without_recipient` are
+    assignments whose coordinator is missing; `failed` have an infinite date, or were set aside for the reason `error`.
     """
 
     evaluated: int = 0
     inserted: int = 0
     confirmed: int = 0
     last_id: UUID | None = None
+    without_recipient: list[UUID] = field(default_factory=list)
     failed: list[UUID] = field(default_factory=list)
-    undated: list[UUID] = field(default_factory=list)
+    error: str = INFINITE
     busy: list[UUID] = field(default_factory=list)
     planned: list[dict[str, Any]] = field(default_factory=list)
 
@@ -65,17 +67,35 @@ class _Tally:
     evaluated: int = 0
     dispatched: int = 0
     failed: int = 0
+    without_recipient: int = 0
+    first_error: str | None = None
     busy: list[list[UUID]] = field(default_factory=list)
     planned: list[Planned] = field(default_factory=list)
 
     def add(self, batch: _Batch) -> None:
         self.evaluated += batch.evaluated
         self.dispatched += batch.inserted + batch.confirmed
-        self.failed += len(batch.failed) + len(batch.undated)
+        self.without_recipient += len(batch.without_recipient)
+        self.fail(len(batch.failed), batch.error)
         if batch.busy:
             self.busy.append(batch.busy)
         room = PLAN_LIMIT - len(self.planned)
         self.planned.extend(_planned(row) for row in batch.planned[:room])
+
+    def fail(self, assignments: int, error: str | None) -> None:
+        self.failed += assignments
+        self.first_error = self.first_error or (error if assignments else None)
+
+    def progress(self, next_cursor: UUID | None) -> Progress:
+        return Progress(
+            assignments_evaluated=self.evaluated,
+            reminders_dispatched=self.dispatched,
+            assignments_failed=self.failed,
+            assignments_without_recipient=self.without_recipient,
+            first_error=self.first_error,
+            next_cursor=next_cursor,
+            would_notify=tuple(self.planned),
+        )
 
 
 class ReminderSchedulerService:
@@ -108,7 +128,7 @@ class ReminderSchedulerService:
             self._refuse_a_distant_day(work)
         first = self._walk(work, deadline, tally)
         self._look_again(work, deadline, tally)
-        return Progress(tally.evaluated, tally.dispatched, tally.failed, first, tuple(tally.planned))
+        return tally.progress(first)
 
     def _refuse_a_distant_day(self, work: Work) -> None:
         if not queries.value(self._connection, "is_near", as_of=work.as_of):
@@ -156,8 +176,8 @@ class ReminderSchedulerService:
         for attempt in stamina.retry_context(on=_is_transient, attempts=3, wait_initial=0.05, wait_max=0.5):
             with attempt:
                 batch = self._dispatch(settings, values)
-        _log_ids("no recipient for a due notification, is the coordinator missing?", batch.failed)
-        _log_ids(UNDATED, batch.undated)
+        _log_ids("no recipient for a due notification, is the coordinator missing?", batch.without_recipient)
+        _log_ids(INFINITE, batch.failed)
         return batch
 
     def _dispatch(self, settings: dict[str, str], values: dict[str, Any]) -> _Batch:
@@ -187,7 +207,7 @@ class ReminderSchedulerService:
         if poison is None:
             return _Batch()
         logger.error("assignment set aside", extra={"assignment_id": str(poison), "reason": str(error)})
-        return _Batch(evaluated=1, last_id=poison, failed=[poison])
+        return _Batch(evaluated=1, last_id=poison, failed=[poison], error=str(error))
 
     def _look_again(self, work: Work, deadline: float, tally: _Tally) -> None:
         """
@@ -202,8 +222,8 @@ class ReminderSchedulerService:
                     again = self._batch(work, min(ids), max(ids), self._batch_size, deadline)
                     tally.dispatched += again.inserted
                     still = again.busy
-            tally.failed += len(still)
-            _log_ids("locked by another transaction; the next run evaluates them again", still)
+            tally.fail(len(still), LOCKED)
+            _log_ids(LOCKED, still)
 
 
 def _is_rows_fault(error: DatabaseError) -> bool:

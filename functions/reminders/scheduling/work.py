@@ -82,6 +82,8 @@ class Progress:
     What one call did. `next_cursor` is None when the shard is done.
 
     `reminders_dispatched` counts reminders and escalations, each assignment giving at most one of each.
+    `assignments_failed` counts those that failed by an error, `first_error` is the first one's safe text;
+    `assignments_without_recipient` counts escalations that are due for an assignment without a coordinator.
     `would_notify` is filled by a dry run alone, with at most `PLAN_LIMIT` rows.
     """
 
@@ -90,6 +92,8 @@ class Progress:
     assignments_failed: int = 0
     next_cursor: UUID | None = None
     would_notify: tuple[Planned, ...] = ()
+    assignments_without_recipient: int = 0
+    first_error: str | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True)
@@ -103,6 +107,8 @@ class Totals:
     assignments_evaluated: int = 0
     reminders_dispatched: int = 0
     assignments_failed: int = 0
+    assignments_without_recipient: int = 0
+    first_error: str | None = None
     would_notify: list[Planned] = field(default_factory=list)
     _adding: Lock = field(default_factory=Lock, repr=False)
 
@@ -113,6 +119,8 @@ class Totals:
             self.assignments_evaluated += progress.assignments_evaluated
             self.reminders_dispatched += progress.reminders_dispatched
             self.assignments_failed += progress.assignments_failed
+            self.assignments_without_recipient += progress.assignments_without_recipient
+            self.first_error = self.first_error or progress.first_error
             room = PLAN_LIMIT - len(self.would_notify)
             self.would_notify.extend(progress.would_notify[:room])
 
@@ -122,6 +130,7 @@ class Totals:
             self.assignments_evaluated + progress.assignments_evaluated,
             self.reminders_dispatched + progress.reminders_dispatched,
             self.assignments_failed + progress.assignments_failed,
+            self.assignments_without_recipient + progress.assignments_without_recipient,
         )
         if max(sums) > LARGEST_COUNT:
             raise SchedulerError("scheduler counts more than a ledger can hold")

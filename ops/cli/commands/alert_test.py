@@ -19,6 +19,7 @@ def command(target: Target, yes: bool, as_json: bool) -> int:
 
     Writes nothing to ledger or outbox. Exit code 1 when a channel refuses it, or none is configured.
     """
+    target.function_name("cron")  # a database alone has none: said before anything is asked
     if target.asks_first:
         output.confirm(f"Send a test alert to the channels of {target.title}?", yes)
     with output.working("Sending a test alert"):

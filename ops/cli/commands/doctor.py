@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,7 +12,10 @@ from ops.cli.doctor.examination import Check, Finding
 from ops.cli.errors import DONE, UNHEALTHY
 from ops.cli.targets import Target
 
-SIGNS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "problem": "[red]✗[/]", "skipped": "[dim]-[/]"}
+if TYPE_CHECKING:
+    from rich.text import Text
+
+SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red"), "skipped": ("-", "dim")}
 
 
 @click.command("doctor")
@@ -28,7 +31,8 @@ def command(target: Target, as_json: bool) -> int:
 
     told: list[dict[str, Any]] = []
     if not as_json:
-        output.out().print(f"[bold]{target.title}[/]\n")
+        output.out().print(output.styled(target.title, "bold"))
+        output.out().print()
     for check, findings in examine(target):
         told += [{"check": check.name, **asdict(finding)} for finding in findings]
         if not as_json:
@@ -37,22 +41,22 @@ def command(target: Target, as_json: bool) -> int:
     if as_json:
         output.show_json({"target": target.title, "healthy": not problems, "findings": told})
     else:
-        output.out().print(f"\n{_conclusion(problems, sum(f['level'] == 'warning' for f in told))}")
+        output.out().print()
+        output.out().print(_conclusion(problems, sum(f["level"] == "warning" for f in told)))
     return UNHEALTHY if problems else DONE
 
 
 def _show(check: Check, findings: list[Finding]) -> None:
     console = output.out()
     for finding in findings:
-        console.print(f"{SIGNS[finding.level]} [bold]{check.name}[/]: ", end="", soft_wrap=True)
-        console.print(finding.what, markup=False, soft_wrap=True)
+        sign = output.styled(*SIGNS[finding.level])
+        console.print(sign, output.styled(f"{check.name}:", "bold"), finding.what, soft_wrap=True)
         if finding.fix:
-            console.print("    do: ", style="dim", end="")
-            console.print(finding.fix, markup=False, soft_wrap=True)
+            console.print("   ", output.styled("do:", "dim"), finding.fix, soft_wrap=True)
 
 
-def _conclusion(problems: int, warnings: int) -> str:
+def _conclusion(problems: int, warnings: int) -> Text:
     if not problems and not warnings:
-        return "[green]Nothing is wrong.[/]"
+        return output.styled("Nothing is wrong.", "green")
     counted = [f"{problems} problem{'s' * (problems != 1)}", f"{warnings} warning{'s' * (warnings != 1)}"]
-    return f"[{'red' if problems else 'yellow'}]{', '.join(counted)}.[/]"
+    return output.styled(f"{', '.join(counted)}.", "red" if problems else "yellow")

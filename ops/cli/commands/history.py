@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import click
-from rich.text import Text
 
 from ops.cli import ledger, options, output
 from ops.cli.ledger import Day
@@ -40,7 +39,7 @@ def command(target: Target, days: int, html: Path | None, as_json: bool) -> None
     if as_json:
         output.show_json([{**asdict(day), "status": status_of(day)} for day in every])
     elif html:
-        output.out().print(f"Written to {html}.", soft_wrap=True, markup=False)
+        output.out().print(f"Written to {html}.", soft_wrap=True)
     else:
         _show(every)
 
@@ -71,7 +70,8 @@ def _show(days: list[Day]) -> None:
     output.out().print(table)
     kinds = [status_of(day) for day in days]
     counted = ", ".join(f"{kinds.count(kind)} {words}" for kind, words in _KINDS.items() if kinds.count(kind))
-    output.out().print(f"\n{counted}; {sum(day.dispatched for day in days):,} notifications.")
+    output.out().print()
+    output.out().print(f"{counted}; {sum(day.dispatched for day in days):,} notifications.")
 
 
 _KINDS = {"success": "days succeeded", "failed": "failed", "skipped": "only skipped", "none": "without a run"}
@@ -83,14 +83,14 @@ def _row(day: Day, most: int, longest: int) -> list[object]:
     if status == "none":
         return [str(day.day), "", "", "", "", ""]
     duration = day.duration_ms or 0
-    mark = Text(sign, style=colour)
+    mark = output.styled(sign, colour)
     return [
         str(day.day),
         mark,
         f"{day.dispatched:,}",
-        Text(bar(day.dispatched, most), style="cyan"),
+        output.styled(bar(day.dispatched, most), "cyan"),
         "-" if day.duration_ms is None else f"{duration:,}",
-        Text(bar(duration, longest), style="magenta"),
+        output.styled(bar(duration, longest), "magenta"),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,6 @@ from pathlib import Path
 from types import FrameType
 
 import click
-from rich.markup import escape
 
 from ops.cli import local_state, output
 from ops.cli.errors import DONE, UNREACHABLE, CliError
@@ -27,7 +27,7 @@ def command() -> None:
     The whole stack on this machine: PostgreSQL, AWS, the functions.
 
     No account, no Docker, no root; nothing of it is left at the end. While it runs, every other command works on it
-    unless --stack names a deployed one.
+    unless --stack or DATABASE_URL names something else.
     """
 
 
@@ -55,15 +55,15 @@ def up(assignments: int, days: int) -> int:
 @command.command("down")
 def down() -> int:
     """End a local stack that runs in another terminal."""
-    state = local_state.read()
-    if state is None:
+    pid = local_state.running_pid()
+    if pid is None:
         output.out().print("No local stack is running.")
         return DONE
-    os.kill(state.pid, signal.SIGTERM)
+    os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while local_state.read() is not None:
+    while local_state.running_pid() is not None:
         if time.monotonic() > deadline:
-            raise CliError(f"Process {state.pid} was told to end and has not.")
+            raise CliError(f"Process {pid} was told to end and has not.")
         time.sleep(0.1)
     output.out().print("Ended.")
     return DONE
@@ -77,12 +77,26 @@ def psql(arguments: tuple[str, ...]) -> int:
 
     To be another role there: SET ROLE cron_runner.
     """
+    # By environment: arguments can be read by every local user.
+    environment = {**os.environ, **_libpq(_running().database_url)}
+    return subprocess.run([_psql(), *arguments], env=environment, check=False).returncode
+
+
+@command.command("env")
+def env() -> None:
+    """
+    Print DATABASE_URL of its database for a shell: eval "$(reminders local env)".
+
+    With it, whatever is written for a deployed stack with `psql "$DATABASE_URL"` works on the local one.
+    """
+    click.echo(f"export DATABASE_URL={shlex.quote(_running().database_url)}")
+
+
+def _running() -> local_state.LocalState:
     state = local_state.read()
     if state is None:
         raise CliError("No local stack is running.", "Start one with `reminders local up`.", UNREACHABLE)
-    # By environment: arguments can be read by every local user.
-    environment = {**os.environ, **_libpq(state.database_url)}
-    return subprocess.run([_psql(), *arguments], env=environment, check=False).returncode
+    return state
 
 
 class _Ended:
@@ -101,14 +115,18 @@ class _Ended:
 
 def _greet(state: local_state.LocalState, assignments: int) -> None:
     console = output.out()
-    console.print(f"[bold]The local stack is up[/], with {assignments:,} assignments in 6 organisations.\n")
+    console.print(
+        output.styled("The local stack is up", "bold"), f"with {assignments:,} assignments in 6 organisations."
+    )
+    console.print()
     console.print(output.pairs(state.addresses.items()))
-    console.print("\nIn another terminal: reminders status | run | logs | plan | doctor | local psql")
+    console.print()
+    console.print("In another terminal: reminders status | run | logs | plan | doctor | local psql")
     console.print("Ctrl-C ends it all. Alerts appear here:")
 
 
 def _tell_alert(channel: str, text: str) -> None:
-    output.out().print(f"{datetime.now():%H:%M:%S} {channel}: {escape(text)}", soft_wrap=True)
+    output.out().print(f"{datetime.now():%H:%M:%S} {channel}: {text}", soft_wrap=True)
 
 
 def _psql() -> str:

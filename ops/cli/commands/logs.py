@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import click
-from rich.text import Text
 
-from ops.cli import ledger, options, output
+from ops.cli import function_log, ledger, options, output
 from ops.cli.targets import Target
 from reminders.runs.history import Run
 
@@ -21,11 +22,13 @@ COLUMNS = [
     "status",
     "seen",
     "sent",
-    "set aside",
+    "not processed",
     "ms",
     "failures",
     "note or error",
 ]
+LOGGED = ("cron", "scheduler", "watchdog")
+LOG_COLUMNS = ["logged (UTC)", "function", "run", "what", "assignments"]
 EVERY_SECONDS = 2.0
 FOLLOWED = 50
 
@@ -34,14 +37,23 @@ FOLLOWED = 50
 @click.option("-n", "number", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many runs.")
 @click.option("--status", type=click.Choice(STATUSES), help="Only runs with this status.")
 @click.option("--follow", "-f", is_flag=True, help="Go on showing what happens, until Ctrl-C.")
+@click.option("--functions", is_flag=True, help="What the functions logged instead: warnings and errors, with ids.")
+@click.option("--hours", type=click.IntRange(1, 720), default=24, show_default=True, help="How far --functions looks.")
 @options.with_target
 @options.as_json
-def command(target: Target, number: int, status: str | None, follow: bool, as_json: bool) -> None:
+def command(
+    target: Target, number: int, status: str | None, follow: bool, functions: bool, hours: int, as_json: bool
+) -> None:
     """
     The newest runs of the ledger.
 
     With --json one JSON object a run and line; with --follow a run is shown when it starts and when it is settled.
+    With --functions the newest warnings and errors of the functions' own logs: runs that left no row, and the ids of
+    assignments that were not processed.
     """
+    if functions:
+        _show_log(target, number, datetime.now(UTC) - timedelta(hours=hours), as_json)
+        return
     with target.connect() as connection:
         runs = ledger.runs(connection, number, status)
         _show(runs if not follow else runs[::-1], as_json)
@@ -53,6 +65,25 @@ def command(target: Target, number: int, status: str | None, follow: bool, as_js
             if news:
                 _show(news, as_json, header=False)
             shown |= {run.id: run.status for run in news}
+
+
+def _show_log(target: Target, number: int, since: datetime, as_json: bool) -> None:
+    found = [(function, line) for function in LOGGED for line in target.log_lines(function, since)]
+    newest = sorted(found, key=lambda pair: function_log.time_of(pair[1]) or since)[-number:]
+    if as_json:
+        for function, line in newest:
+            output.show_json({"function": function, **line})
+    elif newest:
+        output.out().print(output.table(LOG_COLUMNS, [_log_row(*pair) for pair in newest]))
+    else:
+        output.out().print("The functions logged no warning and no error.")
+
+
+def _log_row(function: str, line: dict[str, Any]) -> list[object]:
+    failed = "errorType" in line
+    what = [str(line.get("message", "")), str(line.get("reason", "")), function_log.error_of(line) if failed else ""]
+    ids = ", ".join(function_log.ids_of(line))
+    return [function_log.time_of(line), function, line.get("run_id"), ": ".join(filter(None, what)), ids or None]
 
 
 def _is_news(run: Run, first_shown: list[Run]) -> bool:
@@ -78,7 +109,7 @@ def _row(run: Run) -> list[object]:
         run.started_at,
         f"{run.scheduled_for:%m-%d %H:%M}",
         run.trigger_source,
-        Text(run.status, style=COLOURS[run.status]),
+        output.styled(run.status, COLOURS[run.status]),
         run.assignments_evaluated,
         run.reminders_dispatched,
         run.assignments_failed,

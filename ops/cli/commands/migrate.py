@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import quote, urlencode
 
 import click
+from psycopg import conninfo
 
 from ops.cli import ledger, options, output
 from ops.cli.errors import DONE, UNHEALTHY, WRONG_USE, CliError
@@ -49,13 +51,27 @@ def _apply(target: Target, yes: bool) -> None:
     from ops.local.database import migrate
 
     url = target.database_url()
-    if urlsplit(url).port == POOLER_PORT:
+    found = conninfo.conninfo_to_dict(url)
+    if str(found.get("port", "")) == str(POOLER_PORT):
         hint = "Give the direct connection's URI, or the session pooler's (port 5432)."
         raise CliError("Migrations cannot run through the transaction pooler (port 6543).", hint, WRONG_USE)
     if target.asks_first:
         output.confirm(f"Apply them to {target.title}?", yes)
     with output.working("Migrating"):
-        said = migrate(url)
+        said = migrate(_encoded(found))
     for line in said.splitlines():
         if line.strip():
-            output.err().print(f"  {line}", soft_wrap=True, markup=False)
+            output.err().print(f"  {line}", soft_wrap=True)
+
+
+def _encoded(found: dict[str, Any]) -> str:
+    """
+    The URI with every part percent-encoded.
+
+    libpq takes a # in a password as it is; dbmate does not, and would quote the password in its error.
+    """
+    parts = {name: quote(str(found.pop(name, "")), safe="") for name in ("user", "password", "host", "port", "dbname")}
+    login = f"{parts['user']}:{parts['password']}" if parts["password"] else parts["user"]
+    place = f"{parts['host']}:{parts['port']}" if parts["port"] else parts["host"]
+    more = f"?{urlencode(found)}" if found else ""
+    return f"postgresql://{login}@{place}/{parts['dbname']}{more}"

@@ -26,21 +26,21 @@ BATCH = PLAN_LIMIT // 2
 @options.as_json
 def command(target: Target, as_of: date | None, as_json: bool) -> None:
     """
-    Who would be notified on a day: counts an organisation.
+    Who would be notified on a day: counts per organisation.
 
     Asks the database with the scheduler's own statement, in transactions that cannot write.
     """
     day = as_of or datetime.now(UTC).date()
     counts: dict[UUID, dict[str, int]] = defaultdict(lambda: {"reminder": 0, "escalation": 0})
-    evaluated = failed = 0
+    evaluated = missing = 0
     with target.connect() as connection, output.working(f"Evaluating every open assignment as of {day}"):
         for progress in _batches(connection, day):
             evaluated += progress.assignments_evaluated
-            failed += progress.assignments_failed
+            missing += progress.assignments_without_recipient
             for notice in progress.would_notify:
                 counts[notice.org_id][notice.kind] += 1
     rows = sorted(((org, kinds["reminder"], kinds["escalation"]) for org, kinds in counts.items()), key=_most_first)
-    _tell(day, evaluated, failed, rows, as_json)
+    _tell(day, evaluated, missing, rows, as_json)
 
 
 def _batches(connection: Connection, day: date) -> Any:
@@ -59,16 +59,16 @@ def _most_first(row: tuple[UUID, int, int]) -> tuple[int, str]:
     return -row[1] - row[2], str(row[0])
 
 
-def _tell(day: date, evaluated: int, failed: int, rows: list[tuple[UUID, int, int]], as_json: bool) -> None:
+def _tell(day: date, evaluated: int, missing: int, rows: list[tuple[UUID, int, int]], as_json: bool) -> None:
     reminders, escalations = sum(row[1] for row in rows), sum(row[2] for row in rows)
     if as_json:
         names = ("org_id", "reminders", "escalations")
-        totals = {"evaluated": evaluated, "reminders": reminders, "escalations": escalations, "no_recipient": failed}
+        totals = {"evaluated": evaluated, "reminders": reminders, "escalations": escalations, "no_recipient": missing}
         output.show_json({"as_of": day, **totals, "organisations": [dict(zip(names, r, strict=True)) for r in rows]})
         return
     console = output.out()
     console.print(f"As of {day}: {evaluated:,} open assignments, {reminders:,} reminders, {escalations:,} escalations.")
     if rows:
         console.print(output.table(["organisation", "reminders", "escalations"], rows))
-    if failed:
-        console.print(f"{failed:,} have nobody to be told (a coordinator is missing).")
+    if missing:
+        console.print(f"{missing:,} have no recipient (a coordinator is missing).")

@@ -18,11 +18,12 @@ def command(target: Target, yes: bool, as_json: bool) -> None:
 
     The next tick does what the paused ones would have done; to have it at once, `reminders run`.
     """
+    name = target.schedule_name  # a database alone has none: said before anything is asked
     if target.asks_first:
         output.confirm(f"Start the daily reminders of {target.title} again?", yes)
     changed = schedules.set_state(target, enabled=True, reason=None)
     if as_json:
-        output.show_json({"schedule": target.schedule_name, "state": "ENABLED", "changed": changed})
+        output.show_json({"schedule": name, "state": "ENABLED", "changed": changed})
         return
     said = "Resumed" if changed else "It was not paused"
-    output.out().print(f"{said}: {target.schedule_name}. `reminders run` makes good what is late, at once.")
+    output.out().print(f"{said}: {name}. `reminders run` sends what is late, at once.")

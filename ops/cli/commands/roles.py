@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import os
 import sys
+from collections.abc import Callable
 
 import click
 from psycopg import conninfo
@@ -24,8 +25,9 @@ SHORTEST = 16
 @click.command("roles")
 @click.option("--role", type=click.Choice(list(ROLES)), multiple=True, help="Only this one; may be repeated.")
 @click.option("--from-secrets", is_flag=True, help="Take the passwords from the functions' secrets; else ask.")
-@options.with_target
-def command(target: Target, role: tuple[str, ...], from_secrets: bool) -> None:
+@click.option("--stdin", "from_stdin", is_flag=True, help="Take the password of one --role from standard input.")
+@options.with_target_if_needed
+def command(target: Callable[[], Target], role: tuple[str, ...], from_secrets: bool, from_stdin: bool) -> None:
     """
     Print the SQL that gives the three roles LOGIN.
 
@@ -33,10 +35,16 @@ def command(target: Target, role: tuple[str, ...], from_secrets: bool) -> None:
     (a SCRAM verifier), so that none is echoed, logged by the server, or left in a shell's history.
     """
     chosen = list(role) or list(ROLES)
-    if not from_secrets and not sys.stdin.isatty():
-        raise CliError("Passwords are asked for, and there is no terminal.", "Say --from-secrets.", WRONG_USE)
+    if from_stdin and (from_secrets or len(chosen) != 1):
+        raise CliError("--stdin gives one password.", "Name one --role, and leave out --from-secrets.", WRONG_USE)
+    if not (from_secrets or from_stdin) and not sys.stdin.isatty():
+        raise CliError("Passwords are asked for; there is no terminal.", "Say --from-secrets or --stdin.", WRONG_USE)
+    secrets = target() if from_secrets else None
     for name in chosen:
-        password = _of_secret(target, name) if from_secrets else _asked(name)
+        if secrets:
+            password = _of_secret(secrets, name)
+        else:
+            password = sys.stdin.readline().strip() if from_stdin else _asked(name)
         click.echo(f"ALTER ROLE {name} LOGIN PASSWORD '{scram_verifier(_usable(name, password))}';")
 
 

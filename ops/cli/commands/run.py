@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import click
@@ -10,8 +10,11 @@ import click
 from ops.cli import options, output
 from ops.cli.errors import DONE, UNHEALTHY, WRONG_USE, CliError
 from ops.cli.targets import Target
+from reminders.errors import ReminderError
 
 SHOWN = 10
+# This machine's clock may be a little ahead of the database's.
+CLOCKS_APART = timedelta(seconds=5)
 
 
 @click.command("run")
@@ -32,19 +35,36 @@ def command(target: Target, dry_run: bool, as_of: date | None, wait: bool, yes: 
         raise CliError(f"{as_of} has not begun (UTC).", "Only a dry run looks ahead: add --dry-run.", WRONG_USE)
     if dry_run and not wait:
         raise CliError("A dry run is its answer: there is nothing to start.", "Leave out --no-wait.", WRONG_USE)
+    target.function_name("cron")  # a database alone has no function to run
     if target.asks_first and not dry_run:
         output.confirm(f"Notify everybody who is due, on {target.title}?", yes)
     with output.working(f"{'A dry run' if dry_run else 'A run'} on {target.title}"):
+        started = datetime.now(UTC)
         answer = target.invoke(_event(dry_run, as_of), wait=wait)
     if answer.error:
-        raise CliError(
-            f"The run failed. {answer.error}", "`reminders logs` shows it; `reminders doctor` looks for why."
-        )
+        raise CliError(f"The run failed. {answer.error}", _where_to_look(target, started, dry_run))
     if not wait:
         output.out().print("Started. `reminders logs --follow` shows how it goes.")
         return DONE
     _tell(answer.result, as_json)
     return UNHEALTHY if answer.result["status"] == "failed" else DONE
+
+
+def _where_to_look(target: Target, started: datetime, dry_run: bool) -> str:
+    """The ledger tells of a failed run only when the run could reach it."""
+    if not dry_run and _left_a_row(target, started):
+        return "`reminders logs` shows it; `reminders doctor` looks for why."
+    return "It left no row in the ledger. `reminders logs --functions` shows its log; `reminders doctor` looks for why."
+
+
+def _left_a_row(target: Target, started: datetime) -> bool:
+    from ops.cli import ledger
+
+    try:
+        with target.connect() as connection:
+            return ledger.failed_since(connection, started - CLOCKS_APART) > 0
+    except (CliError, ReminderError):
+        return False  # the operator's login fails as well
 
 
 def _event(dry_run: bool, as_of: date | None) -> dict[str, Any]:
@@ -62,9 +82,9 @@ def _tell(summary: dict[str, Any], as_json: bool) -> None:
         return
     console = output.out()
     note = f" ({summary['note']})" if summary["note"] else ""
-    console.print(f"[bold]{summary['status']}[/]{note}")
+    console.print(output.styled(summary["status"], "bold"), note, sep="")
     names = ("run_id", "assignments_evaluated", "reminders_dispatched", "assignments_failed", "duration_ms")
-    console.print(output.pairs([(name.replace("_", " "), output.cell(summary[name])) for name in names]))
+    console.print(output.pairs([(name.replace("_", " "), summary[name]) for name in names]))
     planned = summary.get("would_notify")
     if planned:
         columns = ("kind", "gap_days", "assignment_id", "recipient_id")

@@ -1,9 +1,10 @@
-"""`reminders status`: how it is, in one look and in one exit code."""
+"""`reminders status`: is the service healthy? In one look and in one exit code."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -12,16 +13,18 @@ from ops.cli.errors import DONE, UNHEALTHY, CliError, of_aws
 from ops.cli.health import Facts
 from ops.cli.targets import Target
 
+Answer = TypeVar("Answer")
+
 
 @click.command("status")
 @options.with_target
 @options.as_json
 def command(target: Target, as_json: bool) -> int:
     """
-    How it is: last success, next tick, lock, alerts.
+    Is the service healthy? Last success, next tick, lock, alerts.
 
-    Problems come with what to do about them. The exit code is for monitors: 0 healthy, 1 something is wrong, 3 the
-    database cannot be reached.
+    Invocations that failed and left no row in the ledger are counted as well. Problems come with what to do about them.
+    The exit code is for monitors: 0 healthy, 1 something is wrong, 3 the database cannot be reached as the operator.
     """
     facts = gather(target)
     found = health.findings(facts)
@@ -43,20 +46,24 @@ def gather(target: Target) -> Facts:
         holder = ledger.holder(connection)
         if holder is None and running:
             running = ledger.running(connection)
-    schedule, unasked = ask_schedule(target)
-    return Facts(overview, running, holder, schedule, unasked)
+        since = overview.last_success_at or overview.now - health.LONGEST_PAUSE
+        failures, failures_unasked = ask(lambda: target.failures(since))
+        failed_rows = ledger.failed_since(connection, since)
+    schedule, unasked = ask(lambda: schedules.read(target))
+    why = unasked and f"The schedule was not read. {unasked}"
+    return Facts(overview, running, holder, schedule, why, failures, failures_unasked, failed_rows)
 
 
-def ask_schedule(target: Target) -> tuple[schedules.Schedule | None, str | None]:
-    """The schedule, or why it is not known."""
+def ask(question: Callable[[], Answer]) -> tuple[Answer | None, str | None]:
+    """What AWS answers, or why it is not known."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        return schedules.read(target), None
+        return question(), None
     except (BotoCoreError, ClientError) as error:
-        return None, f"The schedule was not read. {of_aws(error)}"
+        return None, str(of_aws(error))
     except CliError as error:
-        return None, f"The schedule was not read. {error}"
+        return None, str(error)
 
 
 def found_as_json(found: list[health.Finding]) -> list[dict[str, Any]]:
@@ -76,18 +83,23 @@ def _facts_as_json(facts: Facts) -> dict[str, Any]:
         "running": [asdict(run) for run in facts.running],
         "lock": facts.holder and asdict(facts.holder),
         "undelivered_alerts": seen.undelivered,
+        "failed_invocations": facts.failures and facts.failures.count,
+        "failed_invocations_recorded": facts.failed_rows,
     }
 
 
 def _show(target: Target, facts: Facts, found: list[health.Finding]) -> None:
     console = output.out()
-    mark = "[green]healthy[/]" if health.is_healthy(found) else "[bold red]not healthy[/]"
-    console.print(f"[bold]{target.title}[/]: {mark}\n")
+    healthy = health.is_healthy(found)
+    mark = output.styled("healthy" if healthy else "not healthy", "green" if healthy else "bold red")
+    console.print(output.styled(f"{target.title}:", "bold"), mark)
+    console.print()
     console.print(output.pairs(_lines(facts)), soft_wrap=True)
     for finding in found:
         sign, colour = ("✗", "red") if finding.level == "problem" else ("•", "yellow")
-        console.print(f"\n[{colour}]{sign}[/] {finding.what}", soft_wrap=True)
-        console.print(f"  [dim]do:[/] {finding.fix}", soft_wrap=True)
+        console.print()
+        console.print(output.styled(sign, colour), finding.what, soft_wrap=True)
+        console.print(" ", output.styled("do:", "dim"), finding.fix, soft_wrap=True)
 
 
 def _lines(facts: Facts) -> list[tuple[str, str]]:
@@ -121,4 +133,5 @@ def _next_line(schedule: schedules.Schedule | None, facts: Facts) -> str:
 
 def holder_line(held: ledger.Holder, facts: Facts) -> str:
     since = output.ago(held.since, facts.overview.now) if held.since else "a time that you may not see"
-    return f"held by pid {held.pid} since {since}, client {held.client or 'unknown'}, {held.application_name}"
+    who = f"pid {held.pid}, role {held.role or 'unknown'}"
+    return f"held by {who} since {since}, client {held.client or 'unknown'}, {held.application_name}"

@@ -31,9 +31,6 @@ def lambda_retries(it: Examination) -> Iterator[Finding]:
         raise Skipped("Lambda's own, not here")
     from botocore.exceptions import ClientError
 
-    from ops.cli.deployed import Deployed
-
-    assert isinstance(it.target, Deployed)
     name = it.target.function_name("cron")
     try:
         found = it.target.client("lambda").get_function_event_invoke_config(FunctionName=name)

@@ -12,13 +12,14 @@ from psycopg import conninfo
 
 from ops.cli.commands.roles import ROLES
 from ops.cli.doctor.examination import Examination, Finding, Look, Skipped, ok, problem, warning
-from reminders import database
+from reminders import database, unreachable
 from reminders.database import LOOPBACK, Connection
 from reminders.errors import DatabaseUnavailable
 
 POOLER = 6543
 SHORTEST_TOKEN = 32
 FUNCTION_OF = ROLES
+VERIFY = "Use sslmode=verify-full with Supabase's CA, see docs/deploy.md: require encrypts, but trusts whoever answers."
 WEAK_TLS = {"disable", "allow", "prefer"}
 
 
@@ -30,10 +31,12 @@ def login_of(role: str) -> Look:
         uri = it.secret(name)
         try:
             found = conninfo.conninfo_to_dict(uri)
-        except psycopg.ProgrammingError:
-            yield problem(
-                f"the secret {name} holds no libpq URI", "Write it as postgresql://USER:PASSWORD@HOST:6543/postgres."
-            )
+        except psycopg.ProgrammingError as error:
+            wrong = unreachable.of_uri(str(error))
+            yield problem(f"the secret {name} holds no libpq URI: {wrong.what}", wrong.hint)
+            return
+        if misread := unreachable.of_parameters(found):
+            yield problem(f"the secret {name}: {misread.what}", misread.hint)
             return
         yield from _uri(name, role, found)
         yield from _connection(uri, role, found)
@@ -52,16 +55,14 @@ def scheduler_token(it: Examination) -> Iterator[Finding]:
     elif min(map(len, tokens)) < SHORTEST_TOKEN:
         yield problem(f"shorter than {SHORTEST_TOKEN} characters", "`openssl rand -base64 48`, into the secret.")
     else:
-        yield ok("one long token for both ends")
+        yield ok("cron and scheduler share one token, long enough")
 
 
 def alert_channels(it: Examination) -> Iterator[Finding]:
     environment = it.target.environment("cron")
     topic, slack = environment.get("ALERT_TOPIC_ARN"), environment.get("SLACK_WEBHOOK_SECRET")
     if not topic and not slack:
-        yield problem(
-            "none is configured, so nobody is told of a failure", "Set ALERT_TOPIC_ARN or SLACK_WEBHOOK_SECRET."
-        )
+        yield problem("none is configured, so no failure is reported", "Set ALERT_TOPIC_ARN or SLACK_WEBHOOK_SECRET.")
     if slack:
         parts = urlsplit(it.secret(slack))
         if not (parts.scheme == "https" or parts.hostname in LOOPBACK) or not parts.path.strip("/"):
@@ -92,7 +93,11 @@ def _uri(name: str, role: str, found: dict[str, Any]) -> Iterator[Finding]:
     if found.get("host", "") in LOOPBACK:
         return
     if found.get("sslmode") in WEAK_TLS:
-        yield problem(f"the secret {name} allows a connection without TLS", "Use sslmode=require, or verify-full.")
+        yield problem(f"the secret {name} allows a connection without TLS", VERIFY)
+    elif found.get("sslmode") != "verify-full":
+        yield warning(
+            f"the secret {name} does not verify who answers (sslmode={found.get('sslmode', 'require')})", VERIFY
+        )
     if int(found.get("port") or 5432) != POOLER:
         fix = f"Port {POOLER} is the transaction pooler; others hold a server connection for each function."
         yield warning(f"the secret {name} does not use the transaction pooler", fix)
@@ -102,8 +107,7 @@ def _connection(uri: str, role: str, found: dict[str, Any]) -> Iterator[Finding]
     try:
         connection = database.connect(uri, name="reminders-doctor")
     except DatabaseUnavailable as error:
-        fix = "`reminders roles` gives the role its login; compare host and port with Supabase's Connect page."
-        yield problem(str(error), fix)
+        yield problem(str(error), error.hint or "Compare host and port with Supabase's Connect page.")
         return
     with closing(connection):
         yield from _as_it_is(connection, role, found)
@@ -122,5 +126,5 @@ def _as_it_is(connection: Connection, role: str, found: dict[str, Any]) -> Itera
     through = "through a pooler" if connection.info.backend_pid != pid else "directly"
     tls = "with TLS" if connection.pgconn.ssl_in_use else "without TLS, on loopback"
     if not connection.pgconn.ssl_in_use and found.get("host", "") not in LOOPBACK:
-        yield problem("the connection has no TLS", "Use sslmode=require, or verify-full.")
-    yield ok(f"connects {through}, {tls}, port {found.get('port') or 5432}, prepares nothing")
+        yield problem("the connection has no TLS", VERIFY)
+    yield ok(f"connects {through}, {tls}, port {found.get('port') or 5432}, uses no prepared statements")

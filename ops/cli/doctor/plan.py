@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from ops.cli.doctor import cloud, database, logins, rights
+from ops.cli.doctor import cloud, database, logins, rights, role_settings, shapes
 from ops.cli.doctor.examination import Check, Examination, Finding, Skipped, problem
 from ops.cli.errors import CliError, of_aws
 from ops.cli.targets import Target
@@ -17,10 +17,11 @@ CHECKS = (
     Check("clock skew", database.clock_skew),
     Check("migrations", database.migrations),
     Check("app's tables", database.app_tables),
+    Check("shapes", shapes.compare),
     Check("roles", rights.roles),
     Check("grants", rights.grants),
     Check("row level security", rights.row_level_security),
-    Check("statement timeouts", database.statement_timeouts),
+    Check("statement timeouts", role_settings.role_settings),
     *(Check(f"login of {role}", logins.login_of(role)) for role in OUR_ROLES),
     Check("scheduler token", logins.scheduler_token),
     Check("alert channels", logins.alert_channels),
@@ -44,14 +45,14 @@ def examine(target: Target) -> Iterator[tuple[Check, list[Finding]]]:
 
 
 def _connect(it: Examination, stack: ExitStack) -> Finding | None:
-    from reminders.errors import ReminderError
+    from reminders.errors import DatabaseUnavailable, ReminderError
 
     try:
         it.connection = stack.enter_context(it.target.connect())
+    except DatabaseUnavailable as error:
+        return problem(str(error), error.hint or "Is the project paused? Supabase's dashboard shows it.")
     except ReminderError as error:
-        return problem(
-            str(error), "Is it paused in Supabase's dashboard? Else compare DATABASE_URL with its Connect page."
-        )
+        return problem(str(error), "Compare DATABASE_URL with Supabase's Connect page.")
     except CliError as error:
         return problem(str(error), error.hint)
     except Exception as error:
@@ -87,4 +88,6 @@ def _of(error: Exception) -> Finding:
         return problem(ours.describe(error), "Are the migrations applied? `reminders migrate --check`.")
     if isinstance(error, ReminderError):
         return problem(str(error), "Are the migrations applied? `reminders migrate --check`.")
-    raise error
+    return problem(
+        f"unexpected {type(error).__name__}", "This is a defect of the check itself; the others still count."
+    )

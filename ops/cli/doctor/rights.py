@@ -12,28 +12,39 @@ from collections.abc import Iterator
 from typing import Any
 
 from ops import schema
-from ops.cli.doctor.database import APP_TABLES
+from ops.cli.doctor.database import APPS, OURS
 from ops.cli.doctor.examination import Examination, Finding, ok, problem
 
 # The rights that there are, by kind of object: whole objects, and columns.
 WHOLE = {"tables": ("DELETE", "TRUNCATE"), "views": ("DELETE",)}
 BY_COLUMN = ("SELECT", "INSERT", "UPDATE")
-OURS = {
-    "cron_execution_logs",
-    "cron_alerts",
-    "cron_alert_deliveries",
-    "contact_date_corrections",
-    "contact_activity_types",
-}
-APPS = set(APP_TABLES) - OURS
-
 COLUMNS = """
 SELECT a.attname::text FROM pg_attribute AS a
 WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
 """
 
 
+# What a role may be allowed on the whole server, as ALTER ROLE takes it away.
+ATTRIBUTES = {
+    "rolsuper": "SUPERUSER",
+    "rolbypassrls": "BYPASSRLS",
+    "rolcreaterole": "CREATEROLE",
+    "rolcreatedb": "CREATEDB",
+    "rolreplication": "REPLICATION",
+    "rolinherit": "INHERIT",
+}
+# Which role a role of ours may become.
+MEMBERSHIPS = {("contact_admin_api", "authenticated")}
+
+
 def roles(it: Examination) -> Iterator[Finding]:
+    found = [*_logins(it), *_attributes(it), *_memberships(it)]
+    yield from found
+    if not found:
+        yield ok("all three can log in, and are allowed nothing more")
+
+
+def _logins(it: Examination) -> Iterator[Finding]:
     rows = dict(
         it.rows("SELECT rolname::text, rolcanlogin FROM pg_roles WHERE rolname = ANY(%s)", list(schema.OUR_ROLES))
     )
@@ -43,8 +54,26 @@ def roles(it: Examination) -> Iterator[Finding]:
     closed = [role for role, can_login in rows.items() if not can_login]
     if closed:
         yield problem(f"{', '.join(closed)} cannot log in", "`reminders roles` prints the SQL that lets them.")
-    if not missing and not closed:
-        yield ok("all three can log in")
+
+
+def _attributes(it: Examination) -> Iterator[Finding]:
+    query = "SELECT to_jsonb(r) FROM pg_roles AS r WHERE rolname = ANY(%s) ORDER BY rolname"
+    for (role,) in it.rows(query, list(schema.OUR_ROLES)):
+        for column, attribute in ATTRIBUTES.items():
+            if role[column]:
+                yield problem(f"{role['rolname']} has {attribute}", f"ALTER ROLE {role['rolname']} NO{attribute};")
+
+
+def _memberships(it: Examination) -> Iterator[Finding]:
+    """What our roles may become, and which of the API's roles may become one of ours."""
+    query = """
+    SELECT member::regrole::text, roleid::regrole::text FROM pg_auth_members
+    WHERE member::regrole::text = ANY(%s) OR (roleid::regrole::text = ANY(%s) AND member::regrole::text = ANY(%s))
+    """
+    ours = list(schema.OUR_ROLES)
+    others = [role for role in schema.ROLES if role not in ours]
+    for member, role in sorted(set(it.rows(query, ours, ours, others)) - MEMBERSHIPS):
+        yield problem(f"{member} may become {role}", f"REVOKE {role} FROM {member};")
 
 
 def grants(it: Examination) -> Iterator[Finding]:
@@ -59,27 +88,33 @@ def grants(it: Examination) -> Iterator[Finding]:
                 wrong = True
                 yield told
     if not wrong:
-        yield ok("equal the matrix")
+        yield ok("as listed in ops/schema/matrix.toml")
 
 
 def row_level_security(it: Examination) -> Iterator[Finding]:
     tables = sorted(OURS | APPS)
     query = """
-    SELECT relname::text FROM pg_class
-    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname = ANY(%s) AND NOT relrowsecurity
+    SELECT relname::text, relrowsecurity, relforcerowsecurity FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname = ANY(%s)
     """
-    off = [row[0] for row in it.rows(query, tables)]
+    rows = it.rows(query, tables)
+    off = [name for name, enabled, _ in rows if not enabled]
+    forced = [name for name, _, is_forced in rows if is_forced and name in OURS]
     for table in off:
         yield problem(
             f"off on {table}", f"ALTER TABLE public.{table} ENABLE ROW LEVEL SECURITY; then look at its policies."
         )
-    if not off:
+    for table in forced:
+        what = f"forced on {table}, so the functions that run as its owner see no row"
+        yield problem(what, f"ALTER TABLE public.{table} NO FORCE ROW LEVEL SECURITY;")
+    if not off and not forced:
         yield ok("on, on every table")
 
 
 def _named(kind: str, name: str) -> str:
     """As GRANT and REVOKE want it."""
-    return {"functions": "FUNCTION ", "sequences": "SEQUENCE "}.get(kind, "") + f"public.{name}"
+    full = name if "." in name else f"public.{name}"
+    return {"functions": "FUNCTION ", "sequences": "SEQUENCE "}.get(kind, "") + full
 
 
 def _differences(name: str, role: str, wanted: dict[str, Any], found: dict[str, Any]) -> Iterator[Finding]:
@@ -105,9 +140,9 @@ def _actual(it: Examination, kind: str, name: str, role: str) -> dict[str, Any]:
     if kind == "functions":
         query = """
         SELECT bool_or(has_function_privilege(%s, oid, 'EXECUTE')) FROM pg_proc
-        WHERE pronamespace = 'public'::regnamespace AND proname = %s
+        WHERE pronamespace = to_regnamespace(%s) AND proname = %s
         """
-        return {"EXECUTE": True} if it.rows(query, who, name)[0][0] else {}
+        return {"EXECUTE": True} if it.rows(query, who, *f"public.{name}".split(".")[-2:])[0][0] else {}
     full = f"public.{name}"
     if kind == "sequences":
         query = "SELECT v FROM unnest(%s::text[]) AS v WHERE has_sequence_privilege(%s, to_regclass(%s)::oid, v)"

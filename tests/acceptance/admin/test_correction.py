@@ -107,7 +107,7 @@ WRONGEST = ["infinity", "-infinity", "12026-11-01", "5874897-12-31", "0044-03-15
 
 @pytest.mark.parametrize("wrong", WRONGEST)
 def test_date_that_python_does_not_know(owner: Connection, door: Door, wrong: str) -> None:
-    """The wrongest dates are shown, as PostgreSQL writes them, and corrected; a repeat is answered as the first time."""
+    """The wrongest dates are shown as PostgreSQL writes them, and corrected; a repeat gets the first answer."""
     pair, now = add_pair(owner), today(owner)
     owner.execute("UPDATE assignments SET last_contact_date = %s", [wrong])
     refused = door.correct(pair, now, version="2026-01-01")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -11,8 +11,9 @@ import pytest
 from handlers import unrecorded
 from ops.local.slack import Slack
 from ops.local.stack import LocalStack
+from tests.factories import TICK
 
-FIRST_DAY = datetime(2025, 11, 20, 6, tzinfo=UTC)
+FIRST_DAY = TICK - timedelta(days=2)
 Fail = Callable[[], None]
 
 

@@ -10,7 +10,7 @@ from ops.local.stack import LocalStack
 from reminders.errors import DatabaseUnavailable, SecretError
 from tests.acceptance.alerts.conftest import heard, tick
 
-COULD_NOT_BEGIN = "assignment-reminder-cron: a run could not even begin"
+COULD_NOT_BEGIN = "assignment-reminder-cron: a failure that the ledger does not record"
 
 
 @pytest.fixture

@@ -23,11 +23,11 @@ import pytest
 from ops.local.stack import LocalStack
 from reminders.database import Connection
 from reminders.runs.lock import LOCK_KEY
-from tests.factories import add_assignment, add_org, runs
+from tests.factories import TICK, add_assignment, add_org, runs
 from tests.integration.test_lock import HELD
 from tests.ops.helpers import eventually
 
-FIRST_DAY = datetime(2025, 11, 20, 6, tzinfo=UTC)
+FIRST_DAY = TICK - timedelta(days=2)
 TODAY = FIRST_DAY.date()
 DEFAULT_THRESHOLDS = (10, 20)
 # In `populate`: 7 reminders, and 4 escalations: gaps 20 and 45, 6 of the quick organisation, never contacted.
@@ -61,7 +61,7 @@ class Prediction:
         if day.status not in NO_ROW:
             self.rows.append(day)
         if day.status in ("unrecorded", "lost"):
-            self.heard.append("could not even begin")
+            self.heard.append("does not record")
         elif day.status == "failed":
             self._fail(day)
         elif day.status == "success":

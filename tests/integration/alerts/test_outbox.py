@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 
@@ -16,37 +16,64 @@ from reminders.alerts import outbox as module
 from reminders.alerts.channels import ChannelError
 from reminders.alerts.message import Alert
 from reminders.alerts.outbox import DELIVERY_SECONDS, Outbox
+from reminders.alerts.policy import Kind
 from reminders.database import Connection
 from reminders.errors import DatabaseError
 from tests.alerting import FAILURE, FakeChannel, alerts, captured_log, deliveries, result, time_passes
 from tests.conftest import AsRole
-from tests.factories import count
+from tests.factories import add_run, count
 from tests.integration.alerts.conftest import MakeOutbox
 from tests.ops.helpers import eventually
 
 MINUTE = timedelta(minutes=1)
 
 
+Write = Callable[..., bool]
+ENDED = {"failure": "failed", "repeat": "failed", "recovery": "success", "overrun": "running"}
+
+
+def about_a_run(owner: Connection, kind: Kind = "failure", failures: int = 2) -> Alert:
+    """An alert of a kind, about a run that ended as such a run does."""
+    run_id = add_run(owner, ENDED[kind])
+    return replace(FAILURE, kind=kind, run_id=str(run_id), consecutive_failure_count=failures)
+
+
 @pytest.fixture
-def written(outbox: Outbox, runner: Connection) -> Alert:
+def failure(owner: Connection) -> Alert:
+    """An alert that is not written yet."""
+    return about_a_run(owner)
+
+
+@pytest.fixture
+def write(outbox: Outbox, runner: Connection, owner: Connection) -> Write:
+    """Writes an alert about a run of its own."""
+
+    def write(kind: Kind = "failure", failures: int = 2) -> bool:
+        return outbox.write(runner, about_a_run(owner, kind, failures))
+
+    return write
+
+
+@pytest.fixture
+def written(outbox: Outbox, runner: Connection, failure: Alert) -> Alert:
     """One alert that waits for both channels."""
-    outbox.write(runner, FAILURE, "failure:1")
-    return FAILURE
+    outbox.write(runner, failure)
+    return failure
 
 
-def test_alert_written_twice(outbox: Outbox, runner: Connection, owner: Connection) -> None:
+def test_alert_written_twice(outbox: Outbox, runner: Connection, owner: Connection, failure: Alert) -> None:
     """Whoever notices the same thing a second time writes nothing."""
-    assert [True, False] == [outbox.write(runner, FAILURE, "failure:1") for _ in range(2)]
+    assert [True, False] == [outbox.write(runner, failure) for _ in range(2)]
     assert (1, 2) == (count(owner, "cron_alerts"), count(owner, "cron_alert_deliveries"))
 
 
-def test_alert_written_by_two_at_once(outbox: Outbox, as_role: AsRole, owner: Connection) -> None:
+def test_alert_written_by_two_at_once(outbox: Outbox, as_role: AsRole, owner: Connection, failure: Alert) -> None:
     """The second waits for the first's commit and then writes nothing."""
     first, second = as_role("cron_runner"), as_role("cron_runner")
     with ThreadPoolExecutor(1) as pool:
         with database.transaction(first):
-            assert outbox.write(first, FAILURE, "failure:1")
-            late = pool.submit(outbox.write, second, FAILURE, "failure:1")
+            assert outbox.write(first, failure)
+            late = pool.submit(outbox.write, second, failure)
             time.sleep(0.1)
             assert not late.done()
         assert not late.result(timeout=5)
@@ -55,8 +82,9 @@ def test_alert_written_by_two_at_once(outbox: Outbox, as_role: AsRole, owner: Co
 
 def test_alert_of_a_transaction_that_fails(outbox: Outbox, runner: Connection, owner: Connection) -> None:
     """The alert goes with its run: a settling that is rolled back leaves none."""
-    with pytest.raises(DatabaseError), database.transaction(runner):
-        outbox.write_for(runner, result(2, 1))
+    failed = result(2, 1, run_id=add_run(owner, "failed"))
+    with pytest.raises(DatabaseError, match="22012"), database.transaction(runner):
+        outbox.write_for(runner, failed)
         runner.execute("SELECT 1/0")
     assert 0 == count(owner, "cron_alerts")
 
@@ -77,10 +105,10 @@ def test_delivery(outbox: Outbox, runner: Connection, owner: Connection, written
     }
 
 
-def test_several_alerts(outbox: Outbox, runner: Connection, slack: FakeChannel) -> None:
+def test_several_alerts(outbox: Outbox, runner: Connection, slack: FakeChannel, write: Write) -> None:
     """All that wait are sent in one go, oldest first."""
     for n in range(4):
-        outbox.write(runner, replace(FAILURE, consecutive_failure_count=n), f"repeat:{n}")
+        write("repeat", n)
     outbox.deliver(runner)
     assert [0, 1, 2, 3] == [alert.consecutive_failure_count for alert in slack.sent]
 
@@ -109,11 +137,11 @@ def test_two_deliverers_at_once(outbox: Outbox, runner: Connection, slack: FakeC
 
 
 def test_many_deliverers_and_many_alerts(
-    outbox: Outbox, as_role: AsRole, runner: Connection, slack: FakeChannel, sns: FakeChannel
+    outbox: Outbox, as_role: AsRole, slack: FakeChannel, sns: FakeChannel, write: Write
 ) -> None:
     """Six deliverers in a race send each of ten alerts once a channel."""
     for n in range(10):
-        outbox.write(runner, replace(FAILURE, consecutive_failure_count=n), f"repeat:{n}")
+        write("repeat", n)
     connections = [as_role("cron_runner") for _ in range(6)]
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(outbox.deliver, connections))
@@ -190,19 +218,76 @@ def test_channel_that_has_been_down_for_a_month(
     assert (100_001, 60) == (row["attempts"], round(row["pause"] / MINUTE))
 
 
-def test_first_of_two_alerts_fails(outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel) -> None:
-    """The one that Slack does not take does not block the one after it for ever."""
-    for kind in ("failure", "recovery"):
-        outbox.write(runner, replace(FAILURE, kind=kind), f"{kind}:1")
+@pytest.mark.usefixtures("written")
+def test_alert_that_a_channel_refuses_for_a_day(
+    outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel, write: Write
+) -> None:
+    """Newer ones wait behind it for a day, so that their order stays; then they pass."""
 
     def picky(alert: Alert) -> None:
         if alert.kind == "failure":
             raise ChannelError("slack: it does not accept the message's form (400)", permanent=True)
 
     slack.before = picky
+    write("overrun")
+    for _ in range(2):
+        outbox.deliver(runner)
+    assert [] == slack.kinds
+    owner.execute("UPDATE cron_alerts SET created_at = created_at - interval '25 hours' WHERE kind = 'failure'")
     outbox.deliver(runner)
+    assert ["overrun"] == slack.kinds
+
+
+@pytest.mark.usefixtures("written")
+def test_recovery_while_the_failure_is_being_sent(
+    outbox: Outbox, runner: Connection, slack: FakeChannel, write: Write
+) -> None:
+    """However slow the first delivery is, the channel hears of the failure first and of the recovery then."""
+    sending, go_on = threading.Event(), threading.Event()
+
+    def block(alert: Alert) -> None:
+        slack.works()
+        sending.set()
+        assert go_on.wait(5)
+
+    slack.before = block
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(outbox.deliver, runner)
+        assert sending.wait(5)
+        write("recovery")
+        outbox.deliver(runner)
+        assert [] == slack.kinds
+        go_on.set()
+        first.result(timeout=5)
+    assert ["failure", "recovery"] == slack.kinds
+
+
+def test_recovery_before_the_failure_was_sent(
+    outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel, sns: FakeChannel, write: Write
+) -> None:
+    """A channel that was down gets one notice of both; one that had the failure gets the recovery."""
+    slack.fails()
+    write("failure")
     outbox.deliver(runner)
-    assert ["recovery"] == slack.kinds
+    write("repeat", 3)
+    write("overrun")
+    write("recovery", 3)
+    slack.works()
+    time_passes(owner)
+    outbox.deliver(runner)
+    assert ["overrun", "recovery"] == slack.kinds
+    assert ["failure", "overrun", "recovery"] == sns.kinds
+    assert "assignment-reminder-cron: has recovered after 3 failed runs" == slack.sent[-1].headline
+    waiting = owner.execute("SELECT count(*) FROM cron_alert_deliveries WHERE delivered_at IS NULL").fetchone()
+    assert (0,) == waiting
+
+
+def test_failure_after_a_recovery(outbox: Outbox, runner: Connection, slack: FakeChannel, write: Write) -> None:
+    """A recovery tells of the failures before it, not of those after it."""
+    for kind in ("recovery", "failure"):
+        write(kind)
+    outbox.deliver(runner)
+    assert ["recovery", "failure"] == slack.kinds
 
 
 @pytest.mark.usefixtures("written")
@@ -218,10 +303,10 @@ def test_channel_that_is_no_longer_configured(
     assert ["failure"] == slack.kinds
 
 
-def test_no_channel_at_all(make_outbox: MakeOutbox, runner: Connection, owner: Connection) -> None:
+def test_no_channel_at_all(make_outbox: MakeOutbox, runner: Connection, owner: Connection, failure: Alert) -> None:
     """The alert stands in the outbox for whoever looks, and the log says what to set."""
     with captured_log() as log:
-        make_outbox().write(runner, FAILURE, "failure:1")
+        make_outbox().write(runner, failure)
     make_outbox().deliver(runner)
     assert (1, 0) == (count(owner, "cron_alerts"), count(owner, "cron_alert_deliveries"))
     assert "set ALERT_TOPIC_ARN or SLACK_WEBHOOK_SECRET" in log.getvalue()
@@ -292,7 +377,7 @@ def test_deliverer_that_is_frozen(
 
 
 def test_outbox_that_cannot_be_read(outbox: Outbox, runner: Connection) -> None:
-    """Delivering raises nothing (design, rule 12): a lost connection is logged."""
+    """Delivering raises nothing: a lost connection is logged."""
     runner.close()
     with captured_log() as log:
         outbox.deliver(runner)
@@ -314,20 +399,23 @@ def test_deliverer_without_a_connection(
     assert "alerts not delivered" in log.getvalue()
 
 
+@pytest.mark.parametrize("payload", ['{"v": 2}', '{"kind": "failure", "job_name": "x", "failing_since": "soon"}', "7"])
 def test_payload_of_a_version_to_come(
-    outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel
+    outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel, write: Write, payload: str
 ) -> None:
-    """A row that this version cannot read blocks nobody behind it."""
-    owner.execute(
+    """A row that this version cannot read is reported as such, and blocks nothing behind it."""
+    alert = owner.execute(
         """
-        WITH a AS (INSERT INTO cron_alerts (kind, dedupe_key, payload) VALUES ('failure', 'x', '{"v": 2}') RETURNING id)
-        INSERT INTO cron_alert_deliveries (alert_id, channel) SELECT id, 'slack' FROM a
-        """
-    )
-    outbox.write(runner, FAILURE, "failure:1")
+        WITH a AS (INSERT INTO cron_alerts (kind, dedupe_key, payload) VALUES ('failure', 'x', %s) RETURNING id)
+        INSERT INTO cron_alert_deliveries (alert_id, channel) SELECT id, 'slack' FROM a RETURNING alert_id
+        """,
+        [payload],
+    ).fetchone()
+    write("overrun")
     outbox.deliver(runner)
-    outbox.deliver(runner)
-    assert ["failure"] == slack.kinds
+    assert alert and ["failure", "overrun"] == slack.kinds
+    text = f"this version cannot read the details of alert {alert[0]}: see the table cron_alerts"
+    assert text == slack.sent[0].error_message
 
 
 @pytest.mark.parametrize(
@@ -338,7 +426,7 @@ def test_what_an_alert_of_a_run_tells(
     outbox: Outbox, runner: Connection, owner: Connection, succeeded: bool, counts: tuple[int, int], expected: object
 ) -> None:
     """The count of the outage, before it ended, and the run's own times; the key is kind and run."""
-    run_id = uuid4()
+    run_id = add_run(owner, "success" if succeeded else "failed")
     settled = result(*counts, succeeded=succeeded, run_id=run_id)
     outbox.write_for(runner, settled)
     row = owner.execute("SELECT dedupe_key, run_id, payload FROM cron_alerts").fetchone()

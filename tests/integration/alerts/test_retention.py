@@ -24,24 +24,24 @@ def prune(connection: Connection, days: int | None, at_most: int = 1_000) -> int
 
 def test_batch(runner: Connection, owner: Connection) -> None:
     """Never more than asked for, the oldest first."""
-    for days in range(40, 45):
+    for days in range(100, 105):
         add_run(owner, "failed", started_at=days_ago(days))
-    assert [2, 2, 1, 0] == [prune(runner, 30, at_most=2) for _ in range(4)]
+    assert [2, 2, 1, 0] == [prune(runner, 90, at_most=2) for _ in range(4)]
 
 
 def test_oldest_first(runner: Connection, owner: Connection) -> None:
     """What is left is the newest."""
-    for days in (40, 44, 42):
+    for days in (100, 104, 102):
         add_run(owner, "failed", started_at=days_ago(days))
-    prune(runner, 30, at_most=2)
-    assert [40] == [(datetime.now(UTC) - run["started_at"]).days for run in runs(owner)]
+    prune(runner, 90, at_most=2)
+    assert [100] == [(datetime.now(UTC) - run["started_at"]).days for run in runs(owner)]
 
 
-@pytest.mark.parametrize("days", [29, 0, -1, None])
-def test_retention_below_30_days(runner: Connection, owner: Connection, days: int | None) -> None:
+@pytest.mark.parametrize("days", [89, 30, 0, -1, None])
+def test_retention_below_90_days(runner: Connection, owner: Connection, days: int | None) -> None:
     """A mistyped setting cannot empty the ledger: the database refuses, too."""
     add_run(owner, "failed", started_at=days_ago(400))
-    with pytest.raises(errors.InvalidParameterValue, match="kept for 30 days at least"):
+    with pytest.raises(errors.InvalidParameterValue, match="kept for 90 days at least"):
         prune(runner, days)
     assert 1 == count(owner, "cron_execution_logs")
 
@@ -50,7 +50,7 @@ def test_rows_that_stay(runner: Connection, owner: Connection) -> None:
     """A running row and the newest success stay, whatever their age."""
     kept = {add_run(owner, "success", started_at=days_ago(900)), add_run(owner, "running", started_at=days_ago(950))}
     add_run(owner, "success", started_at=days_ago(901))
-    assert 1 == prune(runner, 30)
+    assert 1 == prune(runner, 90)
     assert kept == {run["id"] for run in runs(owner)}
 
 

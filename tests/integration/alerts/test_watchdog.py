@@ -16,7 +16,7 @@ from reminders.alerts.outbox import Outbox
 from reminders.database import Connection
 from reminders.runs import ledger as ledger_module
 from reminders.runs.ledger import Ledger, Outcome, RunningRun
-from reminders.runs.lock import RunLock
+from reminders.runs.lock import LOCK_KEY, RunLock
 from reminders.runs.ticks import parse_schedule
 from reminders.runs.watchdog import (
     OLDEST_LIVING_RUN,
@@ -175,8 +175,6 @@ def test_lock_of_another_database(make_watchdog: MakeWatchdog, owner: Connection
     """Advisory locks belong to a database: the same key held next door keeps nobody alive."""
     import psycopg
 
-    from reminders.runs.lock import LOCK_KEY
-
     running(owner, 1)
     with psycopg.connect(server.dsn(server.superuser, "postgres")) as next_door:
         next_door.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK_KEY])
@@ -249,25 +247,94 @@ def test_tick_that_is_not_late_yet(make_watchdog: MakeWatchdog, owner: Connectio
     assert watch(make_watchdog(daily(tick))).missed_tick is None
 
 
-@pytest.mark.parametrize("status", ["running", "success", "failed", "skipped"])
-def test_tick_that_left_a_row(make_watchdog: MakeWatchdog, owner: Connection, status: str) -> None:
-    """Whatever became of the run: EventBridge and Lambda did their part."""
-    tick = ago(minutes=20).replace(second=0, microsecond=0)
-    more = {"note": "advisory_lock_held"} if status == "skipped" else {}
-    add_run(owner, status, scheduled_for=tick + timedelta(seconds=17), **more)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def tick() -> datetime:
+    """A scheduled time that is past its grace."""
+    return ago(minutes=20).replace(second=0, microsecond=0)
+
+
+@pytest.mark.parametrize("status", ["running", "success", "failed"])
+def test_tick_that_left_a_row(make_watchdog: MakeWatchdog, owner: Connection, tick: datetime, status: str) -> None:
+    """A run that failed or still runs has alerts of its own."""
+    add_run(owner, "success", scheduled_for=tick - DAY, started_at=tick - DAY)
+    add_run(owner, status, scheduled_for=tick + timedelta(seconds=17), started_at=tick)
     assert watch(make_watchdog(daily(tick))).missed_tick is None
 
 
+def test_tick_whose_runs_were_all_skipped(
+    make_watchdog: MakeWatchdog, owner: Connection, tick: datetime, slack: FakeChannel
+) -> None:
+    """A session that took the lock and let go of it has cost the day's reminders: reported."""
+    add_run(owner, "skipped", scheduled_for=tick, started_at=tick, note="advisory_lock_held")
+    watch(make_watchdog(daily(tick)))
+    told = f"every run for the tick {tick:%Y-%m-%d %H:%M} UTC was skipped"
+    assert [f"{told}; the run lock, which another session held, is free now"] == [a.error_message for a in slack.sent]
+
+
+def test_lock_that_a_session_holds(
+    make_watchdog: MakeWatchdog, owner: Connection, as_role: AsRole, tick: datetime, slack: FakeChannel
+) -> None:
+    """Any login can take the lock, so the alert names who has it: pid, role, application name and since when."""
+    stranger = as_role("contact_admin_api")
+    stranger.execute("SELECT set_config('application_name', 'psql \x1b[2J', false), pg_advisory_lock(%s)", [LOCK_KEY])
+    add_run(owner, "skipped", scheduled_for=tick, started_at=tick, note="advisory_lock_held")
+    watch(make_watchdog(daily(tick)))
+    (alert,) = slack.sent
+    pid = stranger.info.backend_pid
+    assert alert.error_message
+    assert f"; the run lock is held by pid {pid}, role contact_admin_api, application name psql" in alert.error_message
+    assert "\x1b" not in alert.error_message
+    assert ", since " in alert.error_message
+
+
 @pytest.mark.parametrize(
-    "row",
-    [{"trigger_source": "manual"}, {"job_name": "another-job"}, {"later": timedelta(minutes=1)}, {"later": -MINUTE}],
+    ("row", "worked"),
+    [
+        ({}, True),
+        ({"started_at": -4 * MINUTE}, True),
+        ({"started_at": -6 * MINUTE}, False),
+        ({"started_at": -DAY}, False),
+        ({"trigger_source": "manual"}, True),
+        ({"trigger_source": "manual", "started_at": -MINUTE, "scheduled_for": -MINUTE}, False),
+        ({"scheduled_for": -MINUTE, "started_at": -MINUTE}, False),
+        ({"scheduled_for": DAY}, True),
+        ({"started_at": DAY, "scheduled_for": DAY}, False),
+        ({"job_name": "another-job"}, False),
+    ],
     ids=str,
 )
-def test_row_that_is_not_the_ticks(make_watchdog: MakeWatchdog, owner: Connection, row: dict[str, Any]) -> None:
-    """A run by hand, of another job or of another minute is not the tick's."""
-    tick = ago(minutes=25).replace(second=0, microsecond=0)
-    add_run(owner, "success", scheduled_for=tick + row.pop("later", timedelta(0)), **row)
-    assert watch(make_watchdog(daily(tick))).missed_tick is not None
+def test_success_that_a_tick_is_done_by(
+    make_watchdog: MakeWatchdog, owner: Connection, tick: datetime, row: dict[str, Any], worked: bool
+) -> None:
+    """Its own, opened at its time, or any that was opened after it. A success of before, or to come, proves nothing."""
+    times = {name: tick + row.get(name, timedelta(0)) for name in ("scheduled_for", "started_at")}
+    add_run(owner, "success", **{**row, **times})
+    assert worked == (watch(make_watchdog(daily(tick))).missed_tick is None)
+
+
+def test_failures_that_no_alert_reports(
+    make_watchdog: MakeWatchdog, owner: Connection, tick: datetime, slack: FakeChannel
+) -> None:
+    """Rows may say that runs failed for long, so that no failure crosses the threshold: the ticks are counted."""
+    add_run(owner, "success", scheduled_for=tick - 2 * DAY, started_at=tick - 2 * DAY)
+    for day in (1, 0):
+        then = tick - day * DAY
+        add_run(owner, "failed", scheduled_for=then, started_at=then, consecutive_failure_count=1_000)
+    watch(make_watchdog(daily(tick)))
+    told = "at least 2 scheduled times have passed since the last run that did its work"
+    assert [("missed_run", told)] == [(alert.kind, alert.error_message) for alert in slack.sent]
+
+
+def test_failures_that_an_alert_reports(
+    make_watchdog: MakeWatchdog, outbox: Outbox, runner: Connection, owner: Connection, tick: datetime
+) -> None:
+    """The alert about failing runs is enough."""
+    ids = [add_run(owner, "failed", scheduled_for=then, started_at=then) for then in (tick - DAY, tick)]
+    outbox.write(runner, replace(FAILURE, run_id=str(ids[-1])))
+    assert watch(make_watchdog(daily(tick))).missed_tick is None
 
 
 def test_schedule_that_is_paused(make_watchdog: MakeWatchdog) -> None:
@@ -296,9 +363,18 @@ def test_schedule_that_nobody_can_ask_about(make_watchdog: MakeWatchdog) -> None
 def test_rate_counts_from_the_newest_run(make_watchdog: MakeWatchdog, owner: Connection) -> None:
     """A rate's ticks follow the newest run that the schedule started."""
     newest = ago(minutes=100)
-    add_run(owner, "success", scheduled_for=newest)
+    add_run(owner, "success", scheduled_for=newest, started_at=newest)
     missed = watch(make_watchdog("rate(1 hour)")).missed_tick
     assert f"{newest + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}" == missed
+
+
+def test_rate_and_rows_without_a_result(make_watchdog: MakeWatchdog, owner: Connection) -> None:
+    """Rows that can be written at any moment do not put a rate's ticks off."""
+    newest = ago(minutes=100)
+    add_run(owner, "success", scheduled_for=newest, started_at=newest)
+    for moment in (ago(minutes=16), ago(minutes=1), ago(days=-3)):
+        add_run(owner, "skipped", scheduled_for=moment, note="advisory_lock_held")
+    assert watch(make_watchdog("rate(1 hour)")).missed_tick is not None
 
 
 def test_rate_that_is_on_time(make_watchdog: MakeWatchdog, owner: Connection) -> None:
@@ -330,10 +406,10 @@ def test_rate_that_was_changed_since_the_newest_run(make_watchdog: MakeWatchdog,
 
 
 def test_alert_that_nobody_has_sent(
-    make_watchdog: MakeWatchdog, outbox: Outbox, runner: Connection, slack: FakeChannel
+    make_watchdog: MakeWatchdog, outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel
 ) -> None:
     """What the outbox still holds goes out, once."""
-    outbox.write(runner, FAILURE, "failure:1")
+    outbox.write(runner, replace(FAILURE, run_id=str(add_run(owner, "failed"))))
     deps = make_watchdog()
     watch(deps)
     watch(deps)
@@ -452,7 +528,7 @@ def test_settings_of_the_rules(make_watchdog: MakeWatchdog, owner: Connection) -
     """Overrun and retention are as the settings say."""
     deps = make_watchdog()
     running(owner, 3)
-    add_run(owner, "failed", started_at=ago(days=31))
-    strict = replace(deps, rules=replace(deps.rules, overrun=2 * MINUTE, retention_days=30))
+    add_run(owner, "failed", started_at=ago(days=91))
+    strict = replace(deps, rules=replace(deps.rules, overrun=2 * MINUTE, retention_days=90))
     summary = watch(strict)
     assert (1, 1) == (summary.overruns, summary.pruned)

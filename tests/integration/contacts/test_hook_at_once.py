@@ -144,7 +144,7 @@ def open_notifications(owner: Connection, pairs: list[UUID]) -> int:
 
 def test_hook_is_quick_whatever_the_session_did_before(owner: Connection, another: Another) -> None:
     """
-    One activity in 10 ms, 10,000 in 2 s (design, section 8), in a session that has just done the other.
+    One activity in 10 ms, 10,000 in 2 s, in a session that has just done the other.
 
     A plan that is kept from the first call would fit only one of the two.
     """

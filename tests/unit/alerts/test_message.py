@@ -65,7 +65,7 @@ def test_system_that_never_succeeded() -> None:
 
 def test_run_that_could_not_begin() -> None:
     """Without a count the headline does not tell of 0 failures."""
-    assert f"{JOB}: a run could not even begin" == Alert("failure", JOB).headline
+    assert f"{JOB}: a failure that the ledger does not record" == Alert("failure", JOB).headline
 
 
 @pytest.mark.parametrize(

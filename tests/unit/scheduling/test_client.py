@@ -145,7 +145,7 @@ def test_problem_with_text_that_cannot_be_stored(service: FakeService, call: Cal
 
 
 def test_request_on_the_wire(service: FakeService, call: Call) -> None:
-    """Path, token and body are what the design says."""
+    """Path, token and body are what the service accepts."""
     assert Progress(7, 3, 1, None) == call()
     ((path, headers, body),) = service.requests
     assert ("/runs", "Bearer s3cret") == (path, headers["authorization"])

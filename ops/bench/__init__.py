@@ -1,1 +1,0 @@
-"""The benchmark: the numbers that the design promises, measured side by side in one run."""

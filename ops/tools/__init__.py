@@ -1,0 +1,1 @@
+"""What developers run from the Makefile: build, demo, benchmark, costs. Nothing here is deployed."""

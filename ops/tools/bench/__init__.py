@@ -1,0 +1,1 @@
+"""The benchmark: the numbers that docs/performance.md promises, measured side by side in one run."""

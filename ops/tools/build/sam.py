@@ -1,0 +1,49 @@
+"""SAM CLI, in an environment of its own, because it pins its own boto3 and click."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ops.tools.build.artifact import ROOT
+from ops.tools.build.environments import environment
+from ops.tools.build.pythons import BuildError
+
+# Templates are judged for a region; any will do, and none is talked to.
+REGION = "eu-west-2"
+
+
+def sam() -> Path:
+    """The path of `sam`, installed if need be."""
+    return environment("sam") / "bin" / "sam"
+
+
+def call(*arguments: str, **environment: str) -> str:
+    """What `sam ARGUMENTS` prints, run in the project's root; raise `BuildError` with it when it fails."""
+    done = subprocess.run(
+        [str(sam()), *arguments],
+        cwd=ROOT,
+        env={"AWS_DEFAULT_REGION": REGION, **os.environ, "SAM_CLI_TELEMETRY": "0", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = (done.stdout + done.stderr).strip()
+    if done.returncode:
+        raise BuildError(f"sam {arguments[0]} failed:\n{said}")
+    return said
+
+
+def transformed(template: str) -> dict[str, Any]:
+    """What CloudFormation gets for `template`, a path in the project."""
+    python = sam().parent / "python"
+    command = [str(python), str(ROOT / "ops" / "build" / "transform.py"), str(ROOT / template)]
+    environment = {**os.environ, "AWS_DEFAULT_REGION": REGION}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"{template} cannot be transformed: {done.stderr.strip()[-2_000:]}")
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result

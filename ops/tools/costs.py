@@ -1,0 +1,117 @@
+"""
+What a deployment costs a month: `python -m ops.tools.costs --assignments 10000`.
+
+Every line is a quantity times a price. Quantities are the template's (memory, alarms, a watchdog's round every 15
+minutes) and the ceilings for time in docs/performance.md, so that the truth is below them. Prices are AWS' list prices
+for London (eu-west-2) as they were known when this was written, in US dollars, without tax and without any free
+tier: compare them with AWS' own calculator before a cent matters. What Supabase costs is not in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+
+DAYS = 365 / 12
+HOURS = DAYS * 24
+
+# US dollars.
+LAMBDA_GB_SECOND_ARM64 = 0.0000133334
+LAMBDA_REQUEST = 0.20 / 1e6
+SCHEDULER_INVOCATION = 1.00 / 1e6
+SECRET_MONTH = 0.40
+SECRET_CALL = 0.05 / 1e4
+METRIC_MONTH = 0.30
+ALARM_METRIC_MONTH = 0.10
+DASHBOARD_MONTH = 3.00
+LOG_GB = 0.5985
+ALERT_EMAIL = 2.00 / 1e5
+
+# The template's.
+SECRETS = 5
+ALARM_METRICS = 7
+ROUNDS_A_DAY = 96
+GB = 0.5
+ADMIN_GB = 1.0
+# Metrics are paid by the hour in which they are sent: the watchdog's three in every hour, a run's six in one a day.
+WATCHDOG_METRICS = 3
+RUN_METRICS = 6
+
+# The ceilings, and what was measured where it has none.
+COLD_START_SECONDS = 2.0
+RUN_SECONDS_AT_LEAST = 1.0
+RUN_SECONDS_A_MILLION = 20.0
+ROUND_SECONDS = 2.0
+ADMIN_SECONDS = 0.5
+LOG_BYTES = 4_000
+CALLS_OF_SECRETS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the bill; `dollars` a month."""
+
+    what: str
+    quantity: str
+    dollars: float
+
+
+def bill(assignments: int, admin_requests: int = 1_000) -> list[Line]:
+    """The month's lines for `assignments` evaluated daily and `admin_requests` a month."""
+    run = COLD_START_SECONDS + max(RUN_SECONDS_AT_LEAST, assignments / 1e6 * RUN_SECONDS_A_MILLION)
+    rounds = ROUNDS_A_DAY * DAYS
+    # The cron function waits while the scheduler function works: both are paid. 60 s of work is one call.
+    calls = DAYS * (1 + int(run // 60))
+    gb_seconds = {
+        "cron": DAYS * run * GB,
+        "scheduler": DAYS * run * GB,
+        "watchdog": rounds * ROUND_SECONDS * GB,
+        "admin": admin_requests * ADMIN_SECONDS * ADMIN_GB,
+    }
+    invocations = DAYS + calls + rounds + admin_requests
+    metrics = WATCHDOG_METRICS + RUN_METRICS * DAYS / HOURS
+    logged = invocations * LOG_BYTES / 1e9
+    lines = [
+        Line(f"Lambda, {name}", f"{used:,.0f} GB-s", used * LAMBDA_GB_SECOND_ARM64) for name, used in gb_seconds.items()
+    ]
+    return [
+        *lines,
+        Line("Lambda, requests", f"{invocations:,.0f}", invocations * LAMBDA_REQUEST),
+        Line("EventBridge Scheduler", f"{rounds + DAYS:,.0f}", (rounds + DAYS) * SCHEDULER_INVOCATION),
+        Line("Secrets Manager, secrets", f"{SECRETS}", SECRETS * SECRET_MONTH),
+        Line(
+            "Secrets Manager, calls",
+            f"{invocations * CALLS_OF_SECRETS:,.0f}",
+            invocations * CALLS_OF_SECRETS * SECRET_CALL,
+        ),
+        Line("CloudWatch, metrics", f"{metrics:.2f}", metrics * METRIC_MONTH),
+        Line("CloudWatch, alarms", f"{ALARM_METRICS} metrics", ALARM_METRICS * ALARM_METRIC_MONTH),
+        Line("CloudWatch, dashboard", "1", DASHBOARD_MONTH),
+        Line("CloudWatch, logs", f"{logged * 1000:,.0f} MB", logged * LOG_GB),
+        Line("SNS, e-mails", "100", 100 * ALERT_EMAIL),
+    ]
+
+
+def as_markdown(assignments: list[int]) -> str:
+    """The bills side by side, as a table."""
+    bills = [bill(number) for number in assignments]
+    heads = " | ".join(f"{number:,} assignments" for number in assignments)
+    rows = [f"| a month | {heads} |", "| --- |" + " ---: |" * len(assignments)]
+    for lines in zip(*bills, strict=True):
+        cells = " | ".join(f"{line.quantity}: ${line.dollars:.2f}" for line in lines)
+        rows.append(f"| {lines[0].what} | {cells} |")
+    totals = " | ".join(f"**${sum(line.dollars for line in lines):.2f}**" for lines in bills)
+    return "\n".join([*rows, f"| **all** | {totals} |"])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m ops.tools.costs", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--assignments", type=int, nargs="+", default=[10_000, 1_000_000])
+    print(as_markdown(parser.parse_args(arguments).assignments))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

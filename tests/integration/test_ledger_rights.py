@@ -1,0 +1,135 @@
+"""What a leaked password of cron_runner cannot do: choose times and counts, take keys, make the job fall silent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from psycopg import errors
+from psycopg.types.json import Jsonb
+
+from reminders.database import Connection
+from reminders.runs.lock import LOCK_KEY
+from tests.alerting import FAILURE, alerts
+from tests.conftest import AsRole
+from tests.factories import add_run, runs
+
+ROW = {"job_name": "assignment-reminder-cron", "trigger_source": "schedule", "status": "running"}
+
+
+@pytest.fixture
+def runner(as_role: AsRole) -> Connection:
+    return as_role("cron_runner")
+
+
+def insert(connection: Connection, **columns: Any) -> None:
+    values = {**ROW, "scheduled_for": datetime.now(UTC), **columns}
+    marks = ", ".join(["%s"] * len(values))
+    statement = f"INSERT INTO cron_execution_logs ({', '.join(values)}) VALUES ({marks})"
+    connection.execute(statement.encode(), list(values.values()))
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"status": "success", "completed_at": datetime.now(UTC)},
+        {"status": "failed", "completed_at": datetime.now(UTC)},
+        {"status": "skipped", "completed_at": datetime.now(UTC) + timedelta(days=1)},
+        {"scheduled_for": datetime.now(UTC) + timedelta(minutes=10)},
+        {"scheduled_for": datetime.now(UTC) - timedelta(days=8)},
+        {"started_at": datetime.now(UTC) + timedelta(days=1)},
+        {"created_at": datetime.now(UTC)},
+        {"id": uuid4()},
+        {"consecutive_failure_count": 1_000},
+        {"assignments_evaluated": 1},
+    ],
+    ids="-".join,
+)
+def test_row_that_says_what_is_not_its_to_say(runner: Connection, owner: Connection, columns: dict[str, Any]) -> None:
+    """A row stands for a scheduled time of now, and is 'running' or 'skipped'; all else is the database's."""
+    with pytest.raises(errors.InsufficientPrivilege):
+        insert(runner, **columns)
+    assert [] == runs(owner)
+
+
+@pytest.mark.parametrize(
+    ("status", "completed"),
+    [("skipped", "now()"), ("success", "now() + interval '1 day'"), ("success", "'2020-01-01'")],
+)
+def test_result_that_says_when_it_likes(runner: Connection, status: str, completed: str) -> None:
+    """A run is settled as success or failure, now."""
+    insert(runner)
+    with pytest.raises(errors.InsufficientPrivilege):
+        runner.execute(f"UPDATE cron_execution_logs SET status = '{status}', completed_at = {completed}".encode())
+
+
+def write(connection: Connection, kind: str, run: UUID | None = None, tick: datetime | None = None) -> bool:
+    row = connection.execute(
+        "SELECT write_alert(%s, %s, %s, %s, %s)", [kind, run, tick, Jsonb(FAILURE.payload()), ["slack"]]
+    ).fetchone()
+    return bool(row and row[0])
+
+
+ENDED = {"failure": "failed", "repeat": "failed", "recovery": "success"}
+
+
+@pytest.mark.parametrize("kind", ENDED)
+@pytest.mark.parametrize("status", ["running", "success", "failed", "skipped", None])
+def test_alert_about_a_run(runner: Connection, owner: Connection, kind: str, status: str | None) -> None:
+    """Its key is the run's, and only a run that ended as the alert says can have it: no key can be taken before."""
+    run_id = add_run(owner, status) if status else uuid4()
+    if ENDED[kind] == status:
+        assert write(runner, kind, run_id)
+        assert [(kind, f"{kind}:{run_id}")] == alerts(owner)
+        return
+    with pytest.raises(errors.InvalidParameterValue):
+        write(runner, kind, run_id)
+    assert [] == alerts(owner)
+
+
+def test_overrun_of_a_run_that_has_ended(runner: Connection, owner: Connection) -> None:
+    """It ended between the watchdog's look and the alert: nothing is written."""
+    assert not write(runner, "overrun", add_run(owner, "success"))
+    assert write(runner, "overrun", add_run(owner, "running"))
+
+
+def test_missed_tick_to_come(runner: Connection, owner: Connection) -> None:
+    """Nobody can take the key of a scheduled time that has not passed."""
+    for tick in (datetime.now(UTC) + timedelta(minutes=1), None):
+        with pytest.raises(errors.InvalidParameterValue):
+            write(runner, "missed_run", tick=tick)
+    assert write(runner, "missed_run", tick=datetime(2026, 11, 21, 7, tzinfo=UTC))
+    assert [("missed_run", "missed_run:2026-11-21T07:00:00Z")] == alerts(owner)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO cron_alerts (kind, dedupe_key, payload) VALUES ('failure', 'failure:x', '{}')",
+        "INSERT INTO cron_alert_deliveries (alert_id, channel) SELECT gen_random_uuid(), 'slack'",
+        "UPDATE cron_alerts SET dedupe_key = 'x'",
+    ],
+)
+def test_outbox_beside_its_function(runner: Connection, statement: str) -> None:
+    """Alerts are written by the function alone."""
+    with pytest.raises(errors.InsufficientPrivilege):
+        runner.execute(statement.encode())
+
+
+def test_delivery_put_off_for_ever(runner: Connection, owner: Connection) -> None:
+    """An alert cannot be put off for longer than a channel may ask for."""
+    assert write(runner, "failure", add_run(owner, "failed"))
+    with pytest.raises(errors.InsufficientPrivilege):
+        runner.execute("UPDATE cron_alert_deliveries SET next_attempt_at = now() + interval '2 days'")
+
+
+def test_holder_of_the_run_lock(runner: Connection, as_role: AsRole) -> None:
+    """The function tells of this lock alone, whatever kind of lock it is, and who holds it."""
+    holder = as_role("contact_admin_api")
+    holder.execute("SELECT pg_advisory_lock(4711)")
+    assert [] == runner.execute("SELECT * FROM run_lock_holder()").fetchall()
+    holder.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
+    (found,) = runner.execute("SELECT pid, role, since IS NOT NULL FROM run_lock_holder()").fetchall()
+    assert (holder.info.backend_pid, "contact_admin_api") == found[:2]
