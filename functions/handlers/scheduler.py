@@ -1,7 +1,8 @@
 """
 The scheduler function: `POST /runs` on a Function URL, for callers that know the shared token.
 
-Only the token stands between the internet and this door, so it is checked before the body is looked at.
+On AWS the Function URL also asks for a signature (AWS_IAM). Elsewhere only the token keeps others out, so it is
+checked before the body is read.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import binascii
 import hmac
 import os
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -31,6 +33,7 @@ from reminders.errors import (
     SecretError,
     safe_message,
 )
+from reminders.scheduling.work import TOKEN_HEADER
 from reminders.secrets import Secrets
 from reminders.settings import SchedulerSettings
 from reminders.telemetry import logger, metrics
@@ -55,8 +58,7 @@ def runs() -> dict[str, Any] | Response[str]:
     """Do a part of a run's work and say how far it came."""
     try:
         settings = SchedulerSettings.read(os.environ)
-        authorization = app.current_event.headers.get("authorization", "")
-        allowed = _token_is_right(secrets(), settings.token_secret, authorization)
+        allowed = _token_is_right(secrets(), settings.token_secret, _shown_token(app.current_event.headers))
     except ReminderError as error:
         # Nobody has shown a token yet, so nobody is told which secret or setting is wrong.
         return _failure(error, detail=None)
@@ -80,11 +82,19 @@ def _decoded_body() -> str:
         return ""
 
 
-def _token_is_right(known: Secrets, name: str, header: str) -> bool:
+def _shown_token(headers: Mapping[str, str]) -> str | None:
+    """The bearer token, or `X-Reminder-Token` of a caller whose `Authorization` is AWS's signature."""
+    authorization = headers.get("authorization", "")
+    if authorization.startswith("Bearer "):
+        return authorization.removeprefix("Bearer ")
+    return headers.get(TOKEN_HEADER)
+
+
+def _token_is_right(known: Secrets, name: str, shown: str | None) -> bool:
     """Compare in constant time; when it differs, once more with a fresh secret, which may have been rotated."""
-    given = header.removeprefix("Bearer ").encode("utf-8", "surrogatepass")
-    if not header.startswith("Bearer "):
+    if shown is None:
         return False
+    given = shown.encode("utf-8", "surrogatepass")
     token = known.get(name)
     if hmac.compare_digest(given, token.encode()):
         return True

@@ -20,13 +20,18 @@ Environment = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class CronSettings:
-    """Settings of `handlers.cron`. Names are names of secrets in Secrets Manager."""
+    """
+    Settings of `handlers.cron`. Names are names of secrets in Secrets Manager.
+
+    `signing_region`: the AWS region that calls of the scheduler are signed for (REMINDER_FUNCTION_AUTH), if any.
+    """
 
     database_secret: str
     scheduler_token_secret: str | None
     scheduler_url: str | None
     shards: int
     batch_size: int
+    signing_region: str | None = None
 
     @classmethod
     def read(cls, env: Environment) -> CronSettings:
@@ -39,6 +44,7 @@ class CronSettings:
             scheduler_url=url,
             shards=_whole_number(env, "SCHEDULER_SHARDS", default=1, low=1, high=64),
             batch_size=_batch_size(env),
+            signing_region=_signing_region(env, url),
         )
 
 
@@ -144,6 +150,14 @@ class AdminSettings:
             issuer=_optional(env, "SUPABASE_JWT_ISSUER") or derived or _required(env, "SUPABASE_JWT_ISSUER"),
             require_aal2=_flag(env, "ADMIN_REQUIRE_AAL2"),
         )
+
+
+def _signing_region(env: Environment, url: str | None) -> str | None:
+    auth = _optional(env, "REMINDER_FUNCTION_AUTH")
+    if auth not in {None, "AWS_IAM"}:
+        raise SettingsError(f"REMINDER_FUNCTION_AUTH must be AWS_IAM or absent, got {auth!r}")
+    # A call in this process is not signed.
+    return _required(env, "AWS_REGION") if auth and url else None
 
 
 def _batch_size(env: Environment) -> int:

@@ -15,7 +15,7 @@ from reminders.database import Connection
 from reminders.errors import DatabaseError
 from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import Progress, Shard, Work
-from tests.factories import TODAY, add_assignment, add_assignments, count, notified
+from tests.factories import TODAY, add_assignment, add_assignments, add_run, count, notified
 from tests.integration.conftest import MakeService
 from tests.integration.test_batches import Ticking, calls_until_done
 from tests.proxy import Wire
@@ -115,17 +115,13 @@ def test_one_poison_row_among_many_costs_few_batches(owner: Connection, server: 
     """Splitting finds the row in O(log n) batches: two for each halving."""
     ids = add_assignments(owner, 1000)
     forbid(owner, [ids[617]])
-    run = owner.execute(
-        "INSERT INTO cron_execution_logs (job_name, trigger_source, status) VALUES ('j', 'manual', 'running')"
-        " RETURNING id"
-    ).fetchone()
-    assert run
+    run_id = add_run(owner, as_of=TODAY)
     with (
         Wire(server.dsn("reminder_scheduler", database)) as wire,
         psycopg.connect(wire.dsn, autocommit=True, prepare_threshold=None) as connection,
     ):
         service = ReminderSchedulerService(connection, 1000, lambda: 0.0)
-        assert Progress(1000, 999, 1, None) == service.work(Work(run[0], TODAY, ALL), budget=1)
+        assert Progress(1000, 999, 1, None) == service.work(Work(run_id, TODAY, ALL), budget=1)
         batches = sum("hold_run" in statement for statement in wire.statements)
     assert batches <= 2 * math.ceil(math.log2(1000)) + 2
 

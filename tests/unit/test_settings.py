@@ -29,6 +29,30 @@ def test_cron_with_everything() -> None:
     assert settings == CronSettings.read(env)
 
 
+SIGNED = {**SCHEDULER, "REMINDER_FUNCTION_URL": "https://example.org", "REMINDER_FUNCTION_AUTH": "AWS_IAM"}
+
+
+def test_calls_that_are_signed() -> None:
+    """With AWS_IAM they are signed for the function's region; in this process there is nothing to sign."""
+    assert "eu-west-2" == CronSettings.read({**SIGNED, "AWS_REGION": "eu-west-2"}).signing_region
+    assert None is CronSettings.read({**SIGNED, "REMINDER_FUNCTION_URL": ""}).signing_region
+    assert None is CronSettings.read({**SIGNED, "REMINDER_FUNCTION_AUTH": ""}).signing_region
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("REMINDER_FUNCTION_AUTH", "aws_iam", "must be AWS_IAM or absent, got 'aws_iam'"),
+        ("REMINDER_FUNCTION_AUTH", "NONE", "must be AWS_IAM or absent, got 'NONE'"),
+        ("AWS_REGION", "", "is not set"),
+    ],
+)
+def test_signing_that_cannot_work(name: str, value: str, message: str) -> None:
+    """A wrong way to sign, or no region to sign for, is named."""
+    with pytest.raises(SettingsError, match=f"^{name} {message}$"):
+        CronSettings.read({**SIGNED, "AWS_REGION": "eu-west-2", name: value})
+
+
 def test_scheduler() -> None:
     """The door has to know its token."""
     assert SchedulerSettings("reminders/db", "reminders/token", 5_000) == SchedulerSettings.read(SCHEDULER)

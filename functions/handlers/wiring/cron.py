@@ -63,7 +63,17 @@ def _http_scheduler(settings: CronSettings) -> Iterator[Scheduler]:
             newer_token=lambda: secrets().newer(name, than=token),
             http=http,
             clock=time.monotonic,
+            signature=_signature(settings.signing_region),
         )
+
+
+def _signature(region: str | None) -> httpx.Auth | None:
+    if region is None:
+        return None
+    # Late: botocore takes a tenth of a second, and a call that is not signed does not need it.
+    from handlers.wiring.signature import AwsSignature
+
+    return AwsSignature.of_this_function(region)
 
 
 @cache

@@ -24,7 +24,7 @@ import stamina
 
 from reminders.errors import DeadlineExceeded, RunSettledElsewhere, SchedulerError, safe_message
 from reminders.scheduling.service import ReminderSchedulerService
-from reminders.scheduling.work import LARGEST_COUNT, Planned, Progress, Work
+from reminders.scheduling.work import LARGEST_COUNT, TOKEN_HEADER, Planned, Progress, Work
 from reminders.text import is_printable, printable
 
 # One call's work. Shorter calls lose less when an answer is lost; longer ones save round trips.
@@ -72,7 +72,10 @@ class InProcessScheduler:
 
 class HttpScheduler:
     """
-    Calls `POST {url}/runs` with a bearer token.
+    Calls `POST {url}/runs` with a token.
+
+    `signature`: each request is signed by it, a retry anew. Its signature takes up the header `Authorization`, and the
+    token stands in `X-Reminder-Token` then, else it is the bearer token.
 
     Connection errors and 429, 502, 503, 504 are retried with jitter inside the deadline, and not before the time
     that `Retry-After` names: dispatch is idempotent and counts its own rows again, so a call that was made twice is
@@ -86,12 +89,14 @@ class HttpScheduler:
         newer_token: Callable[[], str | None],
         http: httpx.Client,
         clock: Callable[[], float],
+        signature: httpx.Auth | None = None,
     ) -> None:
         self._url = f"{url}/runs"
         self._token = token
         self._newer_token = newer_token
         self._http = http
         self._clock = clock
+        self._signature = signature
 
     def __call__(self, work: Work, deadline: float) -> Progress:
         retries = stamina.retry_context(
@@ -125,13 +130,17 @@ class HttpScheduler:
             raise _refusal(response)
         return response
 
+    def _credentials(self) -> dict[str, str]:
+        return {TOKEN_HEADER: self._token} if self._signature else {"authorization": f"Bearer {self._token}"}
+
     def _post(self, work: Work, deadline: float) -> httpx.Response:
         left = deadline - self._clock()
         try:
             return self._http.post(
                 self._url,
                 content=json.dumps(_body(work, _budget(left))),
-                headers={"authorization": f"Bearer {self._token}", "content-type": "application/json"},
+                headers={**self._credentials(), "content-type": "application/json"},
+                auth=self._signature or httpx.USE_CLIENT_DEFAULT,
                 timeout=httpx.Timeout(left, connect=min(left, 5.0)),
                 follow_redirects=False,
             )

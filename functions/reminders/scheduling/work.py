@@ -15,6 +15,8 @@ from uuid import UUID
 from reminders.errors import SchedulerError
 
 UUID_SPACE = 1 << 128
+# Where a call's token stands when its `Authorization` holds AWS's signature.
+TOKEN_HEADER = "x-reminder-token"
 # A dry run names whom it would notify; a million names fit in no Lambda answer (6 MB at most).
 PLAN_LIMIT = 1_000
 # More than the ledger's integer can hold is a lie.

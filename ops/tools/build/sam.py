@@ -26,7 +26,8 @@ def call(*arguments: str, **environment: str) -> str:
     done = subprocess.run(
         [str(sam()), *arguments],
         cwd=ROOT,
-        env={"AWS_DEFAULT_REGION": REGION, **os.environ, "SAM_CLI_TELEMETRY": "0", **environment},
+        # SAM CLI calls make: a variable given to the make that called us would win over this environment's.
+        env={"AWS_DEFAULT_REGION": REGION, **os.environ, "SAM_CLI_TELEMETRY": "0", "MAKEFLAGS": "", **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -40,7 +41,7 @@ def call(*arguments: str, **environment: str) -> str:
 def transformed(template: str) -> dict[str, Any]:
     """What CloudFormation gets for `template`, a path in the project."""
     python = sam().parent / "python"
-    command = [str(python), str(ROOT / "ops" / "build" / "transform.py"), str(ROOT / template)]
+    command = [str(python), str(Path(__file__).with_name("transform.py")), str(ROOT / template)]
     environment = {**os.environ, "AWS_DEFAULT_REGION": REGION}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
