@@ -15,7 +15,7 @@ empty :=
 READY := .venv/ready-in$(subst /,-,$(subst $(empty) $(empty),_,$(CURDIR)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint build bench bench-cold lock clean
+.PHONY: help setup demo test test-all test-sam lint audit build bench bench-cold lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ test: setup ## Run the tests, one case for each outcome of a fault
 test-all: test ## Run the tests, then every fault at every step
 	@$(RUN) -m pytest -n 8 -m matrix
 
+test-sam: setup ## Build for this machine and test `sam local invoke` (needs Docker, or podman and root)
+	@$(MAKE) --no-print-directory build ARCHITECTURE=native
+	@$(RUN) -m pytest -m containers tests/containers
+
 lint: setup ## Check format, style, types, import directions, migrations, template and workflows
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
@@ -51,7 +55,10 @@ lint: setup ## Check format, style, types, import directions, migrations, templa
 	.venv/bin/cfn-lint template.yaml infra/*.yaml
 	.venv/bin/actionlint
 
-build: setup ## Build what Lambda runs (ARCHITECTURE=x86_64 for the other one), and validate the template
+audit: setup ## Look for known vulnerabilities in the locked versions (needs the network; exit status 3: could not look)
+	@$(RUN) -m ops.tools.audit
+
+build: setup ## Build what Lambda runs (ARCHITECTURE=native: for this machine), and validate the template
 	@$(RUN) -m ops.tools.build
 
 bench: setup ## Measure the numbers that the design promises
@@ -74,7 +81,7 @@ lock: setup ## Renew the lock files from pyproject.toml
 	echo uv | $(LOCK) - -o requirements-setup.lock
 	for artifact in $(ARTIFACTS); do $(LOCK) --constraint requirements.lock --group $$artifact \
 		-o ops/tools/build/locks/$$artifact.lock || exit; done
-	for tool in runtime sam picture; do $(LOCK) --group $$tool -o ops/tools/build/locks/$$tool.lock || exit; done
+	for tool in runtime sam audit picture; do $(LOCK) --group $$tool -o ops/tools/build/locks/$$tool.lock || exit; done
 
 clean: ## Remove .venv, builds and caches
 	rm -rf .venv build dist .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage

@@ -3,6 +3,8 @@
 
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';
+-- hold_assignments is made anew in existing_projects, for other types of ids and other statuses than here.
+SET LOCAL check_function_bodies = off;
 
 -- The run lock. Transaction-scoped: a session lock would leak through a transaction pooler into the next
 -- client's session. Supabase publishes the functions of this schema over its REST API, hence the REVOKE:

@@ -67,6 +67,17 @@ BEGIN
 END
 $$;
 
+DO $$
+DECLARE
+    id_type constant text := (
+        SELECT format_type(a.atttypid, NULL)
+        FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = 'public.assignments'::regclass AND a.attname = 'id'
+    );
+BEGIN
+    EXECUTE replace(pg_get_functiondef('public.log_contact()'::regprocedure), 'ids uuid []', format('ids %s []', id_type));
+END
+$$;
+
 REVOKE ALL ON FUNCTION public.log_contact() FROM PUBLIC, anon, authenticated, service_role;
 
 CREATE TRIGGER contact_moves_the_date

@@ -8,9 +8,7 @@ SET LOCAL statement_timeout = '5min';
 
 CREATE TABLE public.contact_date_corrections (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT contact_date_corrections_pkey PRIMARY KEY,
-    -- CASCADE: a reason may name a person, so it must not outlive an assignment that was erased.
-    assignment_id uuid NOT NULL
-        CONSTRAINT corrections_assignment_fkey REFERENCES public.assignments (id) ON DELETE CASCADE,
+    assignment_id uuid NOT NULL,
     old_date date,
     new_date date NOT NULL,
     reason text NOT NULL
@@ -20,6 +18,22 @@ CREATE TABLE public.contact_date_corrections (
     corrected_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT correction_changes_the_date CHECK (new_date IS DISTINCT FROM old_date)
 );
+
+DO $$
+DECLARE
+    id_type constant text := (
+        SELECT format_type(a.atttypid, NULL)
+        FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = 'public.assignments'::regclass AND a.attname = 'id'
+    );
+BEGIN
+    IF id_type <> 'uuid' THEN
+        EXECUTE format('ALTER TABLE public.contact_date_corrections ALTER COLUMN assignment_id TYPE %s USING NULL', id_type);
+    END IF;
+END
+$$;
+-- CASCADE: a reason may name a person, so it must not outlive an assignment that was erased.
+ALTER TABLE public.contact_date_corrections
+    ADD CONSTRAINT corrections_assignment_fkey FOREIGN KEY (assignment_id) REFERENCES public.assignments (id) ON DELETE CASCADE;
 
 -- "Who set this date?", newest first.
 CREATE INDEX corrections_assignment_idx ON public.contact_date_corrections (assignment_id, id DESC);

@@ -25,7 +25,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Pat
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers import admin_api
-from handlers.admin_api import CorrectionAnswer, CorrectionBody, Limit, RunsAnswer, Status, Uuid
+from handlers.admin_api import AnAssignmentId, CorrectionAnswer, CorrectionBody, Limit, RunsAnswer, Status, Uuid
 from handlers.problems import as_event, problem, told
 from handlers.wiring import startup
 from handlers.wiring.admin import admin_connection, identity
@@ -134,7 +134,7 @@ def runs(
     ),
 )
 def correct(
-    assignment_id: Annotated[Uuid, Path(description="The assignment's id")],
+    assignment_id: Annotated[AnAssignmentId, Path(description="The assignment's id")],
     body: Annotated[CorrectionBody, Body()],
     if_match: Annotated[
         str,

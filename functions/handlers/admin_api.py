@@ -38,6 +38,12 @@ def _uuid(value: object) -> object:
     return value
 
 
+def _assignment_id(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"-?\d{1,19}", value, re.ASCII):
+        return int(value)
+    return _uuid(value)
+
+
 def _digits(value: object) -> object:
     # int() would take other scripts' digits, "1_0" and " 10 ", too.
     if isinstance(value, str) and not re.fullmatch(r"\d{1,9}", value, re.ASCII):
@@ -47,6 +53,8 @@ def _digits(value: object) -> object:
 
 Day = Annotated[date, BeforeValidator(_day)]
 Uuid = Annotated[UUID, BeforeValidator(_uuid)]
+# A uuid, or a number where the project's assignments have such ids.
+AnAssignmentId = Annotated[UUID | int, BeforeValidator(_assignment_id)]
 Limit = Annotated[int, Field(ge=1, le=100), BeforeValidator(_digits)]
 
 # What reminders.text.is_printable refuses, as a client's regular expression can say it (a test compares them).
@@ -104,7 +112,7 @@ class CorrectionAnswer(BaseModel):
         },
     )
 
-    assignment_id: UUID
+    assignment_id: UUID | int
     old_date: Annotated[
         date | str | None,
         Field(description="As PostgreSQL writes it where it is infinite or outside the years 1 to 9999: `infinity`"),

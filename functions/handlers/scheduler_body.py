@@ -7,8 +7,9 @@ from datetime import date
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
+from reminders.scheduling.ids import AssignmentId, assignment_id
 from reminders.scheduling.work import Progress, Shard, Work
 
 _STRICT = ConfigDict(strict=True, extra="forbid", frozen=True)
@@ -29,6 +30,10 @@ class ShardBody(BaseModel):
         return self
 
 
+def _cursor(value: object) -> AssignmentId | None:
+    return None if value is None else assignment_id(value)
+
+
 class RunsBody(BaseModel):
     """The body of `POST /runs`."""
 
@@ -37,7 +42,7 @@ class RunsBody(BaseModel):
     run_id: UUID | None = None
     as_of: date
     shard: ShardBody = ShardBody(index=0, of=1)
-    cursor: UUID | None = None
+    cursor: Annotated[AssignmentId | None, PlainValidator(_cursor)] = None
     dry_run: bool = False
     budget_ms: Annotated[int, Field(ge=1, le=900_000)]
 
@@ -45,7 +50,7 @@ class RunsBody(BaseModel):
     def _real_runs_have_an_id(self) -> Self:
         if self.run_id is None and not self.dry_run:
             raise ValueError("run_id is needed unless dry_run is true")
-        if self.cursor is not None and not self._shard().first <= self.cursor <= self._shard().last:
+        if self.cursor is not None and not self._shard().includes(self.cursor):
             raise ValueError("cursor must lie in the shard")
         return self
 
@@ -58,10 +63,21 @@ class RunsBody(BaseModel):
 
 
 def answer(progress: Progress, *, dry_run: bool) -> dict[str, Any]:
-    """The body of a 200, only JSON's own types; `would_notify` for a dry run alone."""
+    """
+    The body of a 200, only JSON's own types.
+
+    `would_notify` stands in it for a dry run alone, `of_unknown_status` where it is not 0. An assignment's id is a
+    string where it is a uuid, and a number where it is a bigint.
+    """
     body = asdict(progress)
-    body["next_cursor"] = progress.next_cursor and str(progress.next_cursor)
+    body["next_cursor"] = _plain(progress.next_cursor)
     planned = body.pop("would_notify")
     if dry_run:
-        body["would_notify"] = [{k: str(v) if isinstance(v, UUID) else v for k, v in p.items()} for p in planned]
+        body["would_notify"] = [{key: _plain(value) for key, value in row.items()} for row in planned]
+    if not progress.of_unknown_status:
+        del body["of_unknown_status"]
     return body
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, UUID) else value

@@ -8,13 +8,14 @@ DETAIL lines with row values, and those must not reach a log.
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from ipaddress import ip_address
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 import psycopg
 from psycopg import conninfo
@@ -44,7 +45,7 @@ def connect(dsn: str, *, name: str) -> Connection:
         raise _unreachable(unreachable.of_uri(str(error))) from None
     if problem := unreachable.of_parameters(parameters):
         raise _unreachable(problem)
-    if not _stays_on_this_machine(parameters):
+    if not stays_on_this_machine(parameters):
         parameters["sslmode"] = _encrypted_mode(parameters)
     parameters.setdefault("connect_timeout", CONNECT_TIMEOUT_SECONDS)
     parameters["application_name"] = name
@@ -69,7 +70,7 @@ def _encrypted_mode(parameters: Mapping[str, Any]) -> str:
     return str(stated)
 
 
-def _stays_on_this_machine(parameters: Mapping[str, Any]) -> bool:
+def stays_on_this_machine(parameters: Mapping[str, Any]) -> bool:
     """Whether every address is a local socket or loopback. libpq connects to hostaddr where there is one."""
     if parameters.get("service") or os.environ.get("PGSERVICE"):
         return False  # libpq reads the address from a file, which we do not
@@ -166,6 +167,14 @@ class Queries:
         fragments = {name: sql.strip() for kind, name, sql in found if kind == "fragment"}
         # Bytes, which psycopg takes as they are; a str would have to be a literal of the source code.
         self.by_name = {name: _with_fragments(sql, fragments).encode() for kind, name, sql in found if kind == "name"}
+
+    def renamed(self, table: str, other: str) -> Self:
+        """The same queries on the table `other` instead of `table`."""
+        if table == other:
+            return self
+        found = copy.copy(self)
+        found.by_name = {name: sql.replace(table.encode(), other.encode()) for name, sql in self.by_name.items()}
+        return found
 
     def first(self, connection: Connection, name: str, row: type[Row], **values: object) -> Row | None:
         """The first row of query `name` as a `row` (a dataclass whose fields are its columns), or None."""

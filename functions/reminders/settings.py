@@ -56,6 +56,8 @@ class AlertSettings:
     slack_webhook_secret: str | None
     threshold: int
     repeat_every: int
+    stack: str | None  #: the deployment's name: staging and production must not read alike
+    runbook_url: str | None
 
     @classmethod
     def read(cls, env: Environment) -> AlertSettings:
@@ -65,6 +67,8 @@ class AlertSettings:
             slack_webhook_secret=_optional(env, "SLACK_WEBHOOK_SECRET"),
             threshold=_whole_number(env, "ALERT_THRESHOLD", default=2, low=1, high=1_000),
             repeat_every=_whole_number(env, "ALERT_REPEAT_EVERY", default=0, low=0, high=1_000),
+            stack=_optional(env, "POWERTOOLS_SERVICE_NAME"),
+            runbook_url=_optional_url(env, "RUNBOOK_URL"),
         )
 
 

@@ -64,7 +64,9 @@ class Deployed(Target):
         if key not in self._clients:
             make: Any = boto3.client  # its types know no service by a name that is not literal
             limits = {"connect_timeout": 5, "read_timeout": 20, "retries": {"total_max_attempts": 3}}
-            self._clients[key] = make(service, config=Config(**{**limits, **config}))
+            # boto3 reads AWS_DEFAULT_REGION only; AWS' other tools read this name too.
+            region = os.environ.get("AWS_REGION")
+            self._clients[key] = make(service, region_name=region, config=Config(**{**limits, **config}))
         return self._clients[key]
 
     def function_name(self, function: str) -> str:

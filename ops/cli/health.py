@@ -77,6 +77,9 @@ def _ledger(facts: Facts) -> list[Finding]:
         what = f"The last run could not process {counted(seen.last_success_set_aside, 'assignment')}."
         fix = "`reminders logs --functions` shows their ids; then the runbook, 'Assignments that were not processed'."
         found.append(Finding("note", "not_processed", what, fix))
+    if seen.last_success_note:
+        fix = "`reminders doctor` names the statuses and the SQL; then the runbook, 'A run found nothing open'."
+        found.append(Finding("problem", "nothing_open", f"The last run did nothing: {seen.last_success_note}.", fix))
     return found
 
 

@@ -26,6 +26,7 @@ class Overview:
     last_success_at: datetime | None
     last_success_tick: datetime | None
     last_success_set_aside: int | None
+    last_success_note: str | None
     last_status: str | None
     last_started_at: datetime | None
     last_error: str | None

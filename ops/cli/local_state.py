@@ -25,7 +25,11 @@ LOGGED = ("cron", "scheduler", "admin")
 
 @dataclass(frozen=True, slots=True)
 class LocalState:
-    """A running local stack. Environments are those of its functions, by function."""
+    """
+    A running local stack. Environments are those of its functions, by function.
+
+    `sam_environment` is the path of the file with those for containers; empty unless it was started --for-sam.
+    """
 
     pid: int
     started_at: str
@@ -33,6 +37,7 @@ class LocalState:
     schedule_name: str
     environments: dict[str, dict[str, str]]
     addresses: dict[str, str] = field(default_factory=dict)
+    sam_environment: str = ""
 
 
 def state_file() -> Path:

@@ -34,8 +34,7 @@ class Local(Target):
         return self.state.schedule_name
 
     def client(self, service: str, **config: Any) -> Any:
-        aws = self.state.environments["cron"]
-        return _client(aws["AWS_ENDPOINT_URL"], aws["AWS_REGION"], service, tuple(config.items()))
+        return client(self.state, service, **config)
 
     def environment(self, function: str) -> Mapping[str, str]:
         return self.state.environments.get(function, {})
@@ -76,6 +75,12 @@ class Local(Target):
 
     def database_url(self) -> str:
         return self.asked.database or self.state.database_url
+
+
+def client(state: LocalState, service: str, **config: Any) -> Any:
+    """A boto3 client of the stack's AWS."""
+    aws = state.environments["cron"]
+    return _client(aws["AWS_ENDPOINT_URL"], aws["AWS_REGION"], service, tuple(config.items()))
 
 
 @cache

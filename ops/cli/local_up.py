@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from ops.cli import local_history, local_state
+from ops.cli import local_history, local_state, sam_local
 from ops.cli.local_state import LocalState
 from ops.local.database import give_logins
 from ops.local.seed import seed
@@ -41,6 +41,14 @@ def whole_stack(assignments: int, days: int) -> Iterator[tuple[LocalStack, Local
         admin = admin_environment(stack)
         with scheduler_process(admin, ADMIN, log=other) as admin_url:
             yield stack, _state(stack, admin, admin_url, now)
+
+
+@contextmanager
+def stack_for_sam(assignments: int, days: int) -> Iterator[tuple[LocalStack, LocalState]]:
+    """The same, reachable from containers. Raise `CliError` before the start when there is no engine for them."""
+    engine = sam_local.engine()
+    with whole_stack(assignments, days) as (stack, state), sam_local.prepared(stack, state, engine) as prepared:
+        yield stack, prepared
 
 
 def make_schedule(stack: LocalStack, group: str = GROUP) -> str:

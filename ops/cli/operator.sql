@@ -6,6 +6,7 @@ SELECT
     success.completed_at AS last_success_at,
     success.scheduled_for AS last_success_tick,
     success.assignments_failed AS last_success_set_aside,
+    success.note AS last_success_note,
     settled.status AS last_status,
     settled.started_at AS last_started_at,
     settled.error_message AS last_error,

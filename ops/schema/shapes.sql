@@ -1,6 +1,7 @@
 -- name: shapes
--- What the migrations made, by what it is and not only by its name. One row an object of schema public: kind, the table
--- that it belongs to (empty for a function), name, shape, and whether only our own roles are concerned.
+-- What the migrations made, by what it is and not only by its name. One row an object of schema public, and a function of
+-- reminder_...: kind, the table that it belongs to (empty for a function), name (outside of public with its schema),
+-- shape, and whether only our own roles are concerned.
 -- Text of expressions depends on search_path: the caller sets it to pg_catalog first.
 SELECT
     'index' AS kind,
@@ -23,7 +24,8 @@ SELECT
     t.tgname::text,
     concat_ws('; ', pg_get_triggerdef(t.oid), CASE t.tgenabled WHEN 'O' THEN 'enabled' WHEN 'A' THEN 'enabled'
         WHEN 'D' THEN 'DISABLED' ELSE 'ENABLED IN REPLICAS ONLY' END),
-    true
+    -- This one is made on a notifications table of ours only, like the policies for its readers.
+    t.tgname <> 'read_at_is_set_once'
 FROM pg_trigger AS t
 INNER JOIN pg_class AS c ON c.oid = t.tgrelid
 WHERE c.relnamespace = 'public'::regnamespace AND NOT t.tgisinternal
@@ -56,7 +58,7 @@ UNION ALL
 SELECT
     'function',
     '',
-    p.proname::text,
+    concat_ws('.', nullif(n.nspname, 'public'), p.proname),
     concat_ws(
         '; ',
         l.lanname,
@@ -64,12 +66,19 @@ SELECT
         'volatility ' || p.provolatile::text,
         'settings ' || coalesce(array_to_string(p.proconfig, ', '), 'none'),
         CASE WHEN p.proowner <> t.relowner THEN 'OWNER ' || pg_get_userbyid(p.proowner) END,
-        'body ' || md5(p.prosrc)
+        -- As in a new project: what the migrations replace where ids or notifications are the app's (existing_projects).
+        'body ' || md5(
+            regexp_replace(
+                replace(p.prosrc, 'public.reminder_notifications', 'public.notifications'),
+                'ids (bigint|integer) \[\]', 'ids uuid []'
+            )
+        )
     ),
     true
 FROM pg_proc AS p
 INNER JOIN pg_language AS l ON l.oid = p.prolang
+INNER JOIN pg_namespace AS n ON n.oid = p.pronamespace
 -- The owner of the ledger is who ran the migrations.
 LEFT JOIN pg_class AS t ON t.oid = to_regclass('public.cron_execution_logs')
-WHERE p.pronamespace = 'public'::regnamespace AND p.prokind = 'f'
+WHERE (n.nspname = 'public' OR n.nspname ~ '^reminder_') AND p.prokind = 'f'
 ORDER BY 1, 2, 3, 4

@@ -7,12 +7,14 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from ops.cli import sample_events
 from ops.local.aws import Aws
 from ops.local.server import MIGRATOR, Server
 from ops.local.slack import Slack
@@ -28,9 +30,13 @@ EVENTS = Path(__file__).resolve().parent.parent.parent / "infra" / "events"
 InvokeProcess = Callable[..., subprocess.Popen[str]]
 
 
+# What the sample events leave open, and is no secret. The rest stays as it stands.
+MOMENTS = sample_events.moments(datetime.combine(DAY, time(6), UTC))
+
+
 def recorded(name: str) -> Any:
-    """An event of infra/events, as if it had been recorded on `DAY`: a run for last year is refused."""
-    return json.loads((EVENTS / f"{name}.json").read_text().replace("2025-11-21", DAY.isoformat()))
+    """An event of infra/events, of `DAY` at 06:00."""
+    return json.loads(sample_events.fill((EVENTS / f"{name}.json").read_text(), MOMENTS))
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import jwt
 
+from ops.cli import sample_events
 from ops.local.database import give_logins
 from ops.local.stack import LocalStack
 from reminders.database import Connection
@@ -102,7 +104,9 @@ def token() -> str:
 
 
 def url_event(name: str) -> Any:
-    return json.loads((EVENTS / f"{name}.json").read_text())
+    """A sample event of today; its token is still a placeholder."""
+    text = (EVENTS / f"{name}.json").read_text()
+    return json.loads(sample_events.fill(text, sample_events.moments(datetime.now(UTC))))
 
 
 def get(path: str, **headers: str) -> Any:

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,17 +55,23 @@ class Operated:
 
     def say(self, *arguments: str) -> Said:
         """The same in this process, which saves the seconds of its start."""
-        out, err = io.StringIO(), io.StringIO()
-        with pytest.MonkeyPatch.context() as patched, redirect_stdout(out), redirect_stderr(err):
+        with pytest.MonkeyPatch.context() as patched:
             patched.setenv("REMINDERS_STATE_DIR", str(self.state))
-            code = main(list(arguments))
-        return Said(code, out.getvalue(), err.getvalue())
+            return say(*arguments)
 
     def json(self, *arguments: str) -> Any:
         """What it prints with --json; it must succeed."""
         said = self.say(*arguments, "--json")
         assert said.code == 0, said.err
         return json.loads(said.out)
+
+
+def say(*arguments: str) -> Said:
+    """`reminders ARGUMENTS` in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(list(arguments))
+    return Said(code, out.getvalue(), err.getvalue())
 
 
 def shell_environment(state: Path) -> dict[str, str]:
@@ -88,11 +94,11 @@ def run(state: Path, *arguments: str, **more: str) -> subprocess.CompletedProces
 
 
 @contextmanager
-def local_up(state: Path, *arguments: str) -> Iterator[Operated]:
-    """`reminders local up`, until the block ends: then Ctrl-C."""
+def local_up(state: Path, *arguments: str, prefix: Sequence[str] = (), **more: str) -> Iterator[Operated]:
+    """`reminders local up`, run by the command `prefix` with `more` in its environment; Ctrl-C when the block ends."""
     process = subprocess.Popen(
-        [str(COMMAND), "local", "up", *arguments],
-        env={**shell_environment(state), "PYTHONUNBUFFERED": "1"},
+        [*prefix, str(COMMAND), "local", "up", *arguments],
+        env={**shell_environment(state), "PYTHONUNBUFFERED": "1", **more},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

@@ -14,7 +14,9 @@ from typing import Any
 import boto3
 import pytest
 
+from ops.cli.deployed import Deployed
 from ops.cli.main import main
+from ops.cli.targets import Asked
 from tests.cli.conftest import Site
 
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
@@ -170,6 +172,17 @@ def test_pending_migrations_are_shown_and_applied(deployment: Deployment, capsys
         assert 0 == main(["migrate", "--check", *where])
     finally:
         drop_database(server, empty)
+
+
+@pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_region_by_either_name(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS' tools read one or the other: here each is enough."""
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, "eu-north-1")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+    assert "eu-north-1" == Deployed("x", Asked()).client("lambda").meta.region_name
 
 
 def test_credentials_that_are_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -195,3 +195,11 @@ def _at(facts: health.Facts, now: object) -> health.Facts:
     from dataclasses import replace
 
     return replace(facts, overview=replace(facts.overview, now=now))  # type: ignore[arg-type]
+
+
+def test_run_that_found_nothing_open(site: Site) -> None:
+    """A success that evaluated nothing, while there are assignments of other statuses, is not healthy."""
+    succeeded(site, "1 minute")
+    execute(site, "UPDATE cron_execution_logs SET note = 'no assignment is open; with another status: 3'")
+    assert ("problem", "nothing_open") in named(site)
+    assert "The last run did nothing: no assignment is open; with another status: 3." in {f.what for f in found(site)}

@@ -16,6 +16,7 @@ STEPS = [
     "ledger: running_runs",
     "ledger: open_run",
     "scheduler: connect",
+    "scheduler: project",
     "scheduler: BEGIN",
     "scheduler: limits",
     "scheduler: hold_run",

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+import psycopg
 import pytest
 
+from handlers.scheduler_body import RunsBody, answer
+from ops.local.database import migrate
+from ops.local.server import Server
 from reminders.database import Connection
+from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import PLAN_LIMIT, Progress, Shard, Work
+from tests.existing import project_on
 from tests.factories import TODAY, add_assignment, add_assignments, add_run, count, notified
 from tests.integration.conftest import MakeService
 
@@ -142,3 +150,29 @@ def test_dry_run_over_many(owner: Connection, make_service: MakeService) -> None
         progress.reminders_dispatched,
         len(progress.would_notify),
     )
+
+
+def test_numbers_as_ids(server: Server) -> None:
+    """Every assignment is in exactly one shard and one call, from the lowest number to the highest, through JSON."""
+    with project_on(server, "bigint_ids") as project:
+        migrate(project.dsn)
+        run_id = str(add_run(project.connection))
+        with psycopg.connect(project.dsn, autocommit=True, prepare_threshold=None) as connection:
+            service = ReminderSchedulerService(connection, 1, time.monotonic)
+            calls = [cursor for index in range(3) for cursor in cursors(service, run_id, index)]
+        done = project.connection.execute("SELECT assignment_id, count(*) FROM notifications GROUP BY 1").fetchall()
+        assert {(-(2**63), 2), (-7, 2), (0, 2), (3, 2), (2**63 - 1, 2)} == set(done)
+    # A cursor is the id after the last one of the batch, so the shard of the highest number ends with its batch.
+    assert [None, 1 - 2**63, None, -6, 1, 4, None] == calls
+
+
+def cursors(service: ReminderSchedulerService, run_id: str, index: int) -> Iterator[int | None]:
+    """Call after call of one shard of three, through JSON; a budget of nothing makes each one batch."""
+    cursor = None
+    while True:
+        yield cursor
+        body = {"run_id": run_id, "as_of": TODAY.isoformat(), "shard": {"index": index, "of": 3}, "budget_ms": 1}
+        asked = RunsBody.model_validate_json(json.dumps(body | {"cursor": cursor}))
+        cursor = json.loads(json.dumps(answer(service.work(asked.work(), budget=0), dry_run=False)))["next_cursor"]
+        if cursor is None:
+            return

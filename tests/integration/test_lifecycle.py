@@ -258,7 +258,7 @@ def test_assignments_that_failed_by_an_error(
     with pytest.raises(AssignmentsFailed) if outcome == "failed" else nullcontext():
         lifecycle.run(MANUAL, broken)
     (run,) = runs(owner)
-    told = f"{failed} of 300 assignments that were due failed: {reason}" if outcome == "failed" else None
+    told = f"{failed} of 300 that were due failed: {reason}" if outcome == "failed" else None
     assert (outcome, told, failed, 300) == tuple(
         run[name] for name in ("status", "error_message", "assignments_failed", "assignments_without_recipient")
     )

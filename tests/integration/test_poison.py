@@ -13,6 +13,7 @@ from ops.local.server import Server
 from reminders import telemetry
 from reminders.database import Connection
 from reminders.errors import DatabaseError
+from reminders.scheduling.ids import AssignmentId
 from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import Progress, Shard, Work
 from tests.factories import TODAY, add_assignment, add_assignments, add_run, count, notified
@@ -135,7 +136,7 @@ def test_budget_that_ends_while_a_batch_is_split(
     ids = add_assignments(owner, 13)
     bad = [ids[n] for n in poisoned]
     forbid(owner, bad)
-    service, cursors = make_service(batch_size, Ticking()), set[UUID | None]()
+    service, cursors = make_service(batch_size, Ticking()), set[AssignmentId | None]()
 
     def call(work: Work) -> Progress:
         assert work.cursor not in cursors, "the call before came no step further"

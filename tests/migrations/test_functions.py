@@ -66,18 +66,17 @@ def test_nothing_of_the_callers_runs_as_another(server: Server, database: str, f
     assert attacks.may_call(filled, actor) <= began
 
 
-def test_trap_works_where_pg_temp_is_not_last(superuser: Connection, server: Server, database: str) -> None:
+def test_trap_works_where_pg_temp_is_not_last(filled: Connection, server: Server, database: str) -> None:
     """The test above would notice: an empty search_path still finds pg_temp's types first."""
     with psycopg.connect(server.dsn(MIGRATOR, database), autocommit=True) as owner:
-        owner.execute("ALTER FUNCTION public.hold_assignments(tid []) SET search_path = ''")
+        owner.execute("ALTER FUNCTION reminder_admin.assignment(uuid) SET search_path = ''")
     ran: list[str] = []
-    with connect_as(server, database, "reminder_scheduler") as connection:
+    with connect_as(server, database, "authenticated") as connection:
         connection.add_notice_handler(lambda notice: ran.append(notice.message_primary or ""))
-        attacks.lay_traps(superuser, connection, "reminder_scheduler")
-        superuser.execute(
-            "INSERT INTO public.assignments (org_id, peer_mentor_id) VALUES (gen_random_uuid(), gen_random_uuid())"
-        )
-        connection.execute("SELECT * FROM public.hold_assignments(ARRAY['(0,1)']::pg_catalog.tid [])")
+        attacks.lay_traps(filled, connection, "authenticated")
+        its_claims = json.dumps(claims(role="admin"))
+        connection.execute("SELECT pg_catalog.set_config('request.jwt.claims', %s, false)", [its_claims])
+        connection.execute("SELECT * FROM reminder_admin.assignment(%s)", [ASSIGNMENT["a"]])
     assert f"{attacks.TRAP} {MIGRATOR}" in ran
 
 

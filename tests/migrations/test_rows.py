@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from psycopg import errors, sql
 
@@ -25,6 +26,7 @@ def claims(user: UUID = SOMEBODY, **app_metadata: Any) -> dict[str, Any]:
     return {"sub": str(user), "role": "authenticated", "app_metadata": app_metadata}
 
 
+Params = Sequence[object] | Mapping[str, object]
 OF_A = [str(ORG["a"])]
 # Each with a role, and the claims that PostgREST would have set.
 PERSONAS: dict[str, tuple[str, dict[str, Any] | None]] = {
@@ -48,11 +50,15 @@ LABEL = {
     "assignments": "SELECT id FROM assignments",
     "activities": "SELECT assignment_id FROM activities",
     "contact_date_corrections": "SELECT assignment_id FROM contact_date_corrections",
+    "admin_changes": "SELECT org_id FROM admin_changes",
+    "my_reminder_settings": "SELECT org_id FROM my_reminder_settings()",
     "org_settings": "SELECT org_id FROM org_settings",
     "notifications": "SELECT recipient_id FROM notifications",
     "cron_execution_logs": "SELECT 'run' FROM cron_execution_logs",
     "cron_execution_log": "SELECT 'run' FROM cron_execution_log",
 }
+# How the functions for admins answer those who may not.
+REFUSED = ("PT403", "PT404")
 NAMES: dict[object, str] = {
     **{value: key for each in (ORG, ASSIGNMENT) for key, value in each.items()},
     **{value: f"{key} mentor" for key, value in MENTOR.items()},
@@ -83,6 +89,13 @@ def filled(superuser: Connection) -> Connection:
             VALUES (%s, '2025-06-01', '2025-06-02', 'logged late', %s)
             """,
             [ASSIGNMENT[key], SOMEBODY],
+        )
+        superuser.execute(
+            """
+            INSERT INTO admin_changes (what, org_id, old_value, new_value, changed_by)
+            VALUES ('thresholds', %s, '{"reminder_days": 9}', '{"reminder_days": 10}', %s)
+            """,
+            [org, SOMEBODY],
         )
         for kind, recipient in (("reminder", MENTOR[key]), ("escalation", COORDINATOR[key])):
             superuser.execute(
@@ -119,12 +132,16 @@ def seen(connection: Connection, persona: str, table: str) -> list[str]:
         return []
 
 
-def may(connection: Connection, persona: str, statement: str, *values: object) -> bool:
+def may(connection: Connection, persona: str, statement: str, values: Params) -> bool:
+    """Whether a row is returned or changed, and nothing refused."""
     try:
         with as_persona(connection, persona):
-            connection.execute(statement.encode(), values)
-        return True
+            return connection.execute(statement.encode(), values).rowcount > 0
     except errors.InsufficientPrivilege:
+        return False
+    except psycopg.DatabaseError as error:
+        if error.sqlstate not in REFUSED:
+            raise
         return False
 
 
@@ -150,7 +167,7 @@ def test_each_persona_logs_contact_where_the_matrix_says(filled: Connection, pat
         persona: [
             key
             for key, assignment in ASSIGNMENT.items()
-            if may(filled, persona, statement, assignment, (its or {}).get("sub"), path)
+            if may(filled, persona, statement, [assignment, (its or {}).get("sub"), path])
         ]
         for persona, (_, its) in PERSONAS.items()
     }
@@ -164,10 +181,45 @@ def test_each_persona_corrects_where_the_matrix_says(filled: Connection) -> None
         VALUES (%s, '2025-06-02', '2025-07-01', 'met in July')
     """
     found = {
-        persona: [key for key, assignment in ASSIGNMENT.items() if may(filled, persona, statement, assignment)]
+        persona: [key for key, assignment in ASSIGNMENT.items() if may(filled, persona, statement, [assignment])]
         for persona in PERSONAS
     }
     assert MATRIX["may_correct"] == by_persona(found)
+
+
+CHANGES = {
+    "admin_set_coordinator": f"""
+        SELECT admin_set_coordinator(
+            assignment_id => %(assignment)s, coordinator_id => '{SOMEBODY}', reason => 'on leave',
+            expected_coordinator_id => %(coordinator)s)
+    """,
+    "admin_close_assignment": "SELECT admin_close_assignment(%(assignment)s, 'moved away')",
+    "admin_set_thresholds": "SELECT admin_set_thresholds(%(org)s, 7, 14)",
+    "admin_set_activity_type": "SELECT admin_set_activity_type('letter to ' || %(org)s::text, true)",
+}
+
+
+@pytest.mark.parametrize("function", MATRIX["may_change"])
+def test_each_persona_changes_what_the_matrix_says(filled: Connection, function: str) -> None:
+    """Only admins, and only in the organisations that their claims name, whatever else they can see."""
+    values = {key: {"org": ORG[key], "assignment": ASSIGNMENT[key], "coordinator": COORDINATOR[key]} for key in ORG}
+    found = {
+        persona: [key for key in ORG if may(filled, persona, CHANGES[function], values[key])] for persona in PERSONAS
+    }
+    assert MATRIX["may_change"][function] == by_persona(found)
+
+
+def test_each_persona_marks_as_read_what_the_matrix_says(filled: Connection) -> None:
+    """Everybody their own notifications. An admin sees those of others, and does not mark them."""
+    statement = "UPDATE notifications SET read_at = 'now' WHERE recipient_id = %s"
+    recipients = {
+        f"{key} {kind}": who[key] for key in ORG for kind, who in (("mentor", MENTOR), ("coordinator", COORDINATOR))
+    }
+    found = {
+        persona: [name for name, recipient in recipients.items() if may(filled, persona, statement, [recipient])]
+        for persona in PERSONAS
+    }
+    assert MATRIX["may_mark_as_read"] == by_persona(found)
 
 
 def test_mentor_cannot_sign_for_another(filled: Connection) -> None:
@@ -176,7 +228,7 @@ def test_mentor_cannot_sign_for_another(filled: Connection) -> None:
         INSERT INTO activities (assignment_id, activity_type, recorded_date, registered_by, registration_path)
         VALUES (%s, 'meeting', '2025-07-01', %s, 'direct')
     """
-    assert not may(filled, "mentor", statement, ASSIGNMENT["a"], COORDINATOR["a"])
+    assert not may(filled, "mentor", statement, [ASSIGNMENT["a"], COORDINATOR["a"]])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from ops.tools.build.artifact import ROOT
 from ops.tools.build.pythons import BuildError
 from ops.tools.build.sam import sam, transformed
 
@@ -44,6 +46,24 @@ def nested() -> Json:
 def alarms(nested: Json) -> Json:
     """The alarms' properties, by logical id."""
     return {name: alarm["Properties"] for name, alarm in nested["Alarms"]["Resources"].items()}
+
+
+class _Reader(yaml.SafeLoader):
+    """Reads CloudFormation's short forms (!Ref, !Sub) as their plain values."""
+
+
+_Reader.add_multi_constructor("!", lambda loader, _, node: _plain(loader, node))
+
+
+def _plain(loader: yaml.SafeLoader, node: yaml.Node) -> Json:
+    if isinstance(node, yaml.ScalarNode):
+        return loader.construct_scalar(node)
+    return loader.construct_sequence(node, True) if isinstance(node, yaml.SequenceNode) else None
+
+
+def source(template: str) -> Json:
+    """A template as it is written, before any transformation."""
+    return yaml.load((ROOT / template).read_text(), _Reader)
 
 
 def walk(value: Json) -> Iterator[Json]:

@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from ops.tools.build.artifact import ARTIFACTS, LOCKS, ROOT
+from reminders.errors import SettingsError
+from reminders.settings import CronSettings
 from tests.template.conftest import Json
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -55,11 +57,32 @@ def test_staging_and_production_share_no_secret() -> None:
     assert set() == names[0] & names[1]
 
 
-def test_local_environments_set_variables_that_exist(template: Json) -> None:
-    """infra/env.json, for `sam local invoke`: it replaces only what the template sets."""
-    for function, variables in json.loads((ROOT / "infra" / "env.json").read_text()).items():
-        known = template["Resources"][function]["Properties"]["Environment"]["Variables"]
-        assert set(variables) <= set(known), function
+def test_environment_file_is_for_each_function(template: Json) -> None:
+    """infra/env.json, for `sam local invoke`: it names every function, and replaces only what the template sets."""
+    functions = {name: it for name, it in template["Resources"].items() if it["Type"] == "AWS::Lambda::Function"}
+    given = json.loads((ROOT / "infra" / "env.json").read_text())
+
+    assert set(functions) == set(given)
+    for function, variables in given.items():
+        assert set(variables) <= set(functions[function]["Properties"]["Environment"]["Variables"]), function
+
+
+def test_environment_file_reaches_the_scheduler_over_http() -> None:
+    """In the cron function's own process the service would run as cron_runner, which may not read assignments."""
+    given = json.loads((ROOT / "infra" / "env.json").read_text())
+
+    assert "PUT-THE-SCHEDULER-URL-HERE" == given["CronFunction"]["REMINDER_FUNCTION_URL"]
+    with pytest.raises(SettingsError, match="REMINDER_FUNCTION_URL"):
+        CronSettings.read(given["CronFunction"])
+
+
+def test_sample_events_are_on_the_page() -> None:
+    """docs/deploy.md explains each, and has the command that `make test-sam` runs."""
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    names = [path.name for path in (ROOT / "infra" / "events").glob("*.json")]
+    commands = {name: f"reminders local invoke {name.partition('-')[0]} infra/events/{name}\n" for name in names}
+
+    assert [] == [name for name in names if f"| `{name}` |" not in page or commands[name] not in page]
 
 
 def test_continuous_integration_uses_the_same_doors() -> None:

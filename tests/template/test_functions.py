@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import boto3
 import pytest
 
 from reminders.runs.lifecycle import RESERVE_SECONDS
@@ -13,7 +14,7 @@ from reminders.runs.watchdog import OLDEST_LIVING_RUN
 from reminders.scheduling.client import ANSWER_MARGIN_SECONDS, CALL_BUDGET_SECONDS
 from reminders.settings import AdminSettings, AlertSettings, CronSettings, SchedulerSettings, WatchdogSettings
 from tests.artifact.conftest import SCHEDULED
-from tests.template.conftest import Json
+from tests.template.conftest import Json, source
 
 READS: dict[str, list[Callable[[Mapping[str, str]], object]]] = {
     "CronFunction": [CronSettings.read, AlertSettings.read],
@@ -21,7 +22,8 @@ READS: dict[str, list[Callable[[Mapping[str, str]], object]]] = {
     "WatchdogFunction": [WatchdogSettings.read, AlertSettings.read],
     "AdminFunction": [AdminSettings.read],
 }
-POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
+# What libraries read.
+LIBRARIES = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "AWS_ENDPOINT_URL"}
 # What CloudFormation makes of references that have no default.
 MADE = {
     "SchedulerFunctionUrl": "https://abc.lambda-url.eu-west-2.on.aws/",
@@ -53,12 +55,12 @@ class Recorder(Mapping[str, str]):
 def test_environment_is_what_settings_read(function: str, template: Json) -> None:
     """Every variable that settings.py reads is set, and no other; and with the defaults it can be read."""
     environment = environment_of(template, function)
-    recorder = Recorder({name: value for name, value in environment.items() if name not in POWERTOOLS})
+    recorder = Recorder({name: value for name, value in environment.items() if name not in LIBRARIES})
 
     for read in READS[function]:
         read(recorder)
 
-    assert recorder.asked | POWERTOOLS == set(environment)
+    assert recorder.asked | LIBRARIES == set(environment)
 
 
 @pytest.mark.parametrize("function", READS)
@@ -69,6 +71,15 @@ def test_defaults_are_those_of_the_code(function: str, template: Json) -> None:
     bare = {name: value for name, value in environment.items() if name not in numbers}
 
     assert [read(bare) for read in READS[function]] == [read(environment) for read in READS[function]]
+
+
+@pytest.mark.parametrize("service", ["secretsmanager", "sns", "scheduler"])
+def test_endpoint_is_that_of_aws(service: str, template: Json, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS_ENDPOINT_URL is declared for `sam local invoke`; empty, as it is deployed, it changes nothing."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", environment_of(template, "CronFunction")["AWS_ENDPOINT_URL"])
+    make: Any = boto3.Session("key", "secret", region_name="eu-west-2").client
+
+    assert f"https://{service}.eu-west-2.amazonaws.com" == make(service).meta.endpoint_url
 
 
 @pytest.mark.parametrize("function", READS)
@@ -144,6 +155,35 @@ def test_cors_is_off_unless_origins_are_named(resources: Json) -> None:
     assert {"Ref": "AdminAllowedOrigins"} == cors["AllowOrigins"]
     assert "AllowCredentials" not in cors
     assert "Cors" not in resources["SchedulerFunctionUrl"]["Properties"]
+
+
+LOGS = ["CronLogs", "SchedulerLogs", "WatchdogLogs", "AdminLogs"]
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_logs_are_kept_and_encrypted_as_parameters_say(name: str, resources: Json) -> None:
+    """Retain lets them outlive the stack; a key of the operator's encrypts them, and none is needed."""
+    log = resources[name]
+
+    assert {"Ref": "LogsOnDelete"} == log["DeletionPolicy"] == log["UpdateReplacePolicy"]
+    assert ["HasLogKey", {"Ref": "LogKeyArn"}, {"Ref": "AWS::NoValue"}] == log["Properties"]["KmsKeyId"]["Fn::If"]
+
+
+def test_there_are_no_other_logs(resources: Json) -> None:
+    """A new log group is in the list above, so that it follows the same parameters."""
+    assert set(LOGS) == {name for name, it in resources.items() if it["Type"] == "AWS::Logs::LogGroup"}
+
+
+def test_a_parameter_may_decide_on_deletion(template: Json) -> None:
+    """CloudFormation reads a reference in DeletionPolicy only with this transform, and it must come before SAM's."""
+    assert ["AWS::LanguageExtensions", "AWS::Serverless-2016-10-31"] == source("template.yaml")["Transform"]
+    assert [] == [name for name, it in template["Resources"].items() if "DependsOn" in it]
+
+
+@pytest.mark.parametrize("function", READS)
+def test_traces_are_sent_when_a_parameter_says_so(function: str, resources: Json) -> None:
+    """Not by default."""
+    assert {"Mode": {"Ref": "Tracing"}} == resources[function]["Properties"]["TracingConfig"]
 
 
 def test_at_rest(resources: Json) -> None:

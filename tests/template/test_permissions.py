@@ -13,11 +13,13 @@ ALERT = {"sns:Publish", "kms:GenerateDataKey"}
 # Lambda developer guide, "Control access to Lambda function URLs": both are needed since October 2025.
 CALL = {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"}
 SECRET = {"secretsmanager:GetSecretValue", "kms:Decrypt"}
+# X-Ray knows no narrower resource than "*" for these: AWS, "Actions, resources, and condition keys for AWS X-Ray".
+TRACE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 ALLOWED = {
-    "CronRole": LOG | SECRET | ALERT | CALL | {"sqs:SendMessage"},
-    "SchedulerRole": LOG | SECRET,
-    "WatchdogRole": LOG | SECRET | ALERT | {"scheduler:GetSchedule"},
-    "AdminRole": LOG | SECRET,
+    "CronRole": LOG | TRACE | SECRET | ALERT | CALL | {"sqs:SendMessage"},
+    "SchedulerRole": LOG | TRACE | SECRET,
+    "WatchdogRole": LOG | TRACE | SECRET | ALERT | {"scheduler:GetSchedule"},
+    "AdminRole": LOG | TRACE | SECRET,
     "ScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage"},
 }
 SECRETS = {
@@ -41,8 +43,9 @@ def test_actions(role: str, resources: Json) -> None:
 
 @pytest.mark.parametrize("role", ALLOWED)
 def test_no_wildcard(role: str, resources: Json) -> None:
-    """No resource is a wildcard, but for the six characters that Secrets Manager appends to a name."""
-    named = [resource for s in statements(resources[role]) for resource in listed(s["Resource"])]
+    """No resource is a wildcard, but for the six characters that Secrets Manager appends to a name, and for traces."""
+    narrow = [s for s in statements(resources[role]) if set(listed(s["Action"])) != TRACE]
+    named = [resource for s in narrow for resource in listed(s["Resource"])]
     texts = [text for resource in named for text in walk(resource) if isinstance(text, str)]
 
     assert [] == [text for text in texts if "*" in text or "?" in text.removesuffix("-??????")]
@@ -72,6 +75,15 @@ def test_asks_for_one_schedule_only(resources: Json) -> None:
 
     assert statement["Resource"]["Fn::Sub"].endswith(f":schedule/${{Schedules}}/{schedule['Name']}")
     assert {"Ref": "Schedules"} == schedule["GroupName"]
+
+
+@pytest.mark.parametrize("role", SECRETS)
+def test_sends_traces_only_when_they_are_on(role: str, resources: Json) -> None:
+    """Under the condition that the parameter Tracing says Active; otherwise the role has no wildcard at all."""
+    [policy] = resources[role]["Properties"]["Policies"]
+    conditions = [s["Fn::If"][0] for s in policy["PolicyDocument"]["Statement"] if "xray:" in str(s)]
+
+    assert ["Traces"] == conditions
 
 
 @pytest.mark.parametrize("role", SECRETS)

@@ -18,6 +18,13 @@ MISSING = {
     "WatchdogSilent": "breaching",
     "WatchdogErrors": "notBreaching",
     "DeadLettersWaiting": "notBreaching",
+    "CronThrottles": "notBreaching",
+    "SchedulerThrottles": "notBreaching",
+    "WatchdogThrottles": "notBreaching",
+    "AdminThrottles": "notBreaching",
+    "SchedulerRefusals": "notBreaching",
+    "AdminRefusals": "notBreaching",
+    "AssignmentsFailed": "notBreaching",
 }
 
 
@@ -39,12 +46,44 @@ def test_missing_data_and_action(name: str, alarms: Json) -> None:
     assert [{"Ref": "TopicArn"}] == alarms[name]["AlarmActions"]
 
 
-@pytest.mark.parametrize("name", ["NoSuccessfulRun", "WatchdogSilent"])
+@pytest.mark.parametrize("name", ["NoSuccessfulRun", "WatchdogSilent", "AssignmentsFailed"])
 def test_our_own_metrics_exist(name: str, alarms: Json) -> None:
     """Counted by the code, under the namespace and service that the template gives the functions."""
     assert alarms[name]["MetricName"] in counted()
     assert "AssignmentReminders" == alarms[name]["Namespace"]
     assert [{"Name": "service", "Value": {"Ref": "Deployment"}}] == alarms[name]["Dimensions"]
+
+
+def test_every_function_has_an_alarm_for_throttles(alarms: Json, resources: Json) -> None:
+    """A throttled invocation never reaches our code: without Lambda's own metric it would go unnoticed."""
+    named = {
+        it["Properties"]["FunctionName"]["Fn::Sub"] for it in resources.values() if it["Type"].endswith("Function")
+    }
+    watched = {
+        alarm["Dimensions"][0]["Value"]["Fn::Sub"]
+        for alarm in alarms.values()
+        if alarm.get("MetricName") == "Throttles"
+    }
+
+    assert named == {name.replace("Deployment", "AWS::StackName") for name in watched}
+
+
+def test_every_endpoint_has_an_alarm_for_refusals(alarms: Json, resources: Json) -> None:
+    """Each function with a URL, and with more refusals than a normal day has."""
+    urls = {name.removesuffix("FunctionUrl") for name, it in resources.items() if it["Type"] == "AWS::Lambda::Url"}
+    refusals = {name.removesuffix("Refusals"): it for name, it in alarms.items() if name.endswith("Refusals")}
+
+    assert urls == set(refusals)
+    assert {"Url4xxCount"} == {alarm["MetricName"] for alarm in refusals.values()}
+    # One run whose token was rotated is refused once a shard.
+    assert int(refusals["Scheduler"]["Threshold"]) > 16
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_an_alarm_says_where_the_runbook_is(name: str, alarms: Json) -> None:
+    """The e-mail of an alarm carries the link, as the e-mail of an alert does."""
+    assert alarms[name]["AlarmDescription"]["Fn::Sub"].endswith(" Runbook: ${Runbook}")
+    assert alarms[name]["AlarmName"]["Fn::Sub"].startswith("${Deployment}-")
 
 
 def test_no_success_in_25_hours(alarms: Json, template: Json) -> None:

@@ -8,11 +8,12 @@ from functools import cache
 
 from handlers.wiring.common import connect, secrets
 from reminders.alerts.channels import Channel
+from reminders.alerts.message import Origin
 from reminders.alerts.outbox import Outbox
 from reminders.alerts.policy import Policy
 from reminders.alerts.slack import SlackChannel
 from reminders.alerts.sns import SnsChannel, SnsClient
-from reminders.errors import safe_message
+from reminders.errors import SettingsError, safe_message
 from reminders.runs import JOB_NAME
 from reminders.settings import AlertSettings
 from reminders.telemetry import logger
@@ -20,7 +21,8 @@ from reminders.telemetry import logger
 
 def alert_channels() -> list[Channel]:
     """The channels that the environment configures; none of them is opened before it is used."""
-    return _channels(AlertSettings.read(os.environ))
+    settings = AlertSettings.read(os.environ)
+    return _channels(settings, Origin(settings.stack, settings.runbook_url))
 
 
 def working_channels() -> list[Channel]:
@@ -28,18 +30,32 @@ def working_channels() -> list[Channel]:
     channels: list[Channel] = []
     for name in ("ALERT_TOPIC_ARN", "SLACK_WEBHOOK_SECRET"):
         try:
-            channels += _channels(AlertSettings.read({key: os.environ[key] for key in (name,) if key in os.environ}))
+            channels += _channels(AlertSettings.read(_only(name)), _working_origin())
         except Exception as error:
             logger.error("alert channel not built", extra={"setting": name, "reason": safe_message(error)})
     return channels
 
 
-def _channels(settings: AlertSettings) -> list[Channel]:
+def _working_origin() -> Origin:
+    """Stack and runbook; without the runbook's address where that setting is wrong."""
+    try:
+        settings = AlertSettings.read(_only("POWERTOOLS_SERVICE_NAME", "RUNBOOK_URL"))
+    except SettingsError as error:
+        logger.error("alerts cannot link to the runbook", extra={"reason": safe_message(error)})
+        settings = AlertSettings.read(_only("POWERTOOLS_SERVICE_NAME"))
+    return Origin(settings.stack, settings.runbook_url)
+
+
+def _only(*names: str) -> dict[str, str]:
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def _channels(settings: AlertSettings, origin: Origin) -> list[Channel]:
     channels: list[Channel] = []
     if settings.topic_arn:
-        channels.append(SnsChannel(_sns_client, settings.topic_arn))
+        channels.append(SnsChannel(_sns_client, settings.topic_arn, origin))
     if name := settings.slack_webhook_secret:
-        channels.append(SlackChannel(lambda: secrets().get(name), lambda old: secrets().newer(name, than=old)))
+        channels.append(SlackChannel(lambda: secrets().get(name), lambda old: secrets().newer(name, than=old), origin))
     return channels
 
 

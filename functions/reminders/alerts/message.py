@@ -18,6 +18,27 @@ RUNBOOK = "docs/operations/cron-reminder-runbook.md"
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """The deployment that sends an alert. Not in the payload: a deployment sends its own alerts only."""
+
+    stack: str | None = None
+    runbook_url: str | None = None
+
+    @property
+    def runbook(self) -> str:
+        """The runbook's address, or its path in the repository."""
+        return self.runbook_url or RUNBOOK
+
+    def headline(self, alert: Alert) -> str:
+        """The alert's headline, after the stack's name."""
+        marks = [f"[{mark}] " for mark in ("test" if alert.kind == "test" else None, self.stack) if mark]
+        return "".join([*marks, alert.headline])
+
+
+NOWHERE = Origin()
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
     """
     One thing the operators must know.
@@ -72,11 +93,12 @@ class Alert:
         ]
         return [(label, printable(value)) for label, value in told if value]
 
-    def text(self) -> str:
+    def text(self, origin: Origin = NOWHERE) -> str:
         """The whole message as plain text."""
         lines = [self.headline, "", *(f"{label}: {value}" for label, value in self.details())]
+        stack = [f"Stack: {origin.stack}"] if origin.stack else []
         advice = _ADVICE.get(self.kind, "See the runbook.")
-        return "\n".join([*lines, self.last_success, "", advice, f"Runbook: {RUNBOOK}"])
+        return "\n".join([*lines, *stack, self.last_success, "", advice, f"Runbook: {origin.runbook}"])
 
 
 def _failure(failures: int) -> str:

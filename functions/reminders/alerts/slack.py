@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from reminders.alerts.channels import ChannelError
-from reminders.alerts.message import Alert
+from reminders.alerts.message import NOWHERE, Alert, Origin
 
 if TYPE_CHECKING:
     import httpx
@@ -25,6 +25,8 @@ TEXT_LIMIT = 3_000
 VALUE_LIMIT = 2_000
 CUT = "… (cut)"
 LONGEST_WAIT = 86_400
+# RFC 3986: what may stand in a URL besides letters, digits and "-._~".
+URL_CHARACTERS = ":/?#[]@!$&'()*+,;=%"
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -37,33 +39,36 @@ class SlackChannel:
 
     name = "slack"
 
-    def __init__(self, webhook: Callable[[], str], newer_webhook: Callable[[str], str | None]) -> None:
+    def __init__(
+        self, webhook: Callable[[], str], newer_webhook: Callable[[str], str | None], origin: Origin = NOWHERE
+    ) -> None:
         self._webhook = webhook
         self._newer_webhook = newer_webhook
+        self._origin = origin
 
     def send(self, alert: Alert, seconds: float) -> None:
         """Post `alert`; raise `ChannelError` with Slack's answer put into words."""
         url = self._webhook()
         try:
-            _post(url, blocks_of(alert), seconds)
+            _post(url, blocks_of(alert, self._origin), seconds)
         except ChannelError as error:
             replaced = self._newer_webhook(url) if error.permanent else None
             if replaced is None:
                 raise
-            _post(replaced, blocks_of(alert), seconds)
+            _post(replaced, blocks_of(alert, self._origin), seconds)
 
 
-def blocks_of(alert: Alert) -> dict[str, Any]:
-    """The message in Block Kit: header, section with the details, context with the last success."""
+def blocks_of(alert: Alert, origin: Origin = NOWHERE) -> dict[str, Any]:
+    """The message in Block Kit: header, section with the details, context with the last success and the runbook."""
     details = "\n".join(f"*{label}:* {_cut(_escaped(value), VALUE_LIMIT)}" for label, value in alert.details())
-    marked = "[test] " if alert.kind == "test" else ""
+    headline = origin.headline(alert)
     return {
         # What notifications and screen readers show.
-        "text": _cut(_escaped(marked + alert.headline), TEXT_LIMIT),
+        "text": _cut(_escaped(headline), TEXT_LIMIT),
         "blocks": [
             {
                 "type": "header",
-                "text": {"type": "plain_text", "text": _cut(marked + alert.headline, HEADER_LIMIT), "emoji": False},
+                "text": {"type": "plain_text", "text": _cut(headline, HEADER_LIMIT), "emoji": False},
             },
             {
                 "type": "section",
@@ -71,10 +76,17 @@ def blocks_of(alert: Alert) -> dict[str, Any]:
             },
             {
                 "type": "context",
-                "elements": [_formatted(_escaped(alert.last_success))],
+                "elements": [_formatted(_escaped(alert.last_success)), _formatted(_runbook(origin))],
             },
         ],
     }
+
+
+def _runbook(origin: Origin) -> str:
+    """A link where there is an address. Slack ends the address at "|" and ">", so those must not stand in it."""
+    if not origin.runbook_url:
+        return f"Runbook: {origin.runbook}"
+    return f"<{_escaped(quote(origin.runbook_url, safe=URL_CHARACTERS))}|Runbook>"
 
 
 def _formatted(text: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from reminders.alerts.channels import ChannelError
-from reminders.alerts.message import Alert
+from reminders.alerts.message import NOWHERE, Alert, Origin
 
 # Amazon SNS API Reference, "Publish": ASCII, no line breaks, fewer than 100 characters.
 SUBJECT_LIMIT = 99
@@ -40,17 +40,18 @@ class SnsChannel:
 
     name = "sns"
 
-    def __init__(self, client: Callable[[], SnsClient], topic_arn: str) -> None:
+    def __init__(self, client: Callable[[], SnsClient], topic_arn: str, origin: Origin = NOWHERE) -> None:
         self._client = client
         self._topic_arn = topic_arn
+        self._origin = origin
 
     def send(self, alert: Alert, seconds: float) -> None:
         """Publish `alert`; raise `ChannelError` with the error's code. `seconds` is kept by the caller."""
         try:
             self._client().publish(
                 TopicArn=self._topic_arn,
-                Subject=subject_of(alert),
-                Message=alert.text(),
+                Subject=subject_of(alert, self._origin),
+                Message=alert.text(self._origin),
                 MessageAttributes={
                     "kind": _string(alert.kind),
                     "job_name": _string(alert.job_name),
@@ -71,10 +72,9 @@ def _in_order(alert: Alert) -> dict[str, str]:
     return {"MessageGroupId": alert.job_name, "MessageDeduplicationId": sha256(own.encode()).hexdigest()}
 
 
-def subject_of(alert: Alert) -> str:
+def subject_of(alert: Alert, origin: Origin = NOWHERE) -> str:
     """The headline as SNS takes it."""
-    marked = "[test] " if alert.kind == "test" else ""
-    return (marked + alert.headline).encode("ascii", "replace").decode()[:SUBJECT_LIMIT]
+    return origin.headline(alert).encode("ascii", "replace").decode()[:SUBJECT_LIMIT]
 
 
 def _string(value: str) -> dict[str, str]:

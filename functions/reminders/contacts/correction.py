@@ -31,6 +31,8 @@ LIMITS = {
 }
 # Raised by the trigger apply_correction.
 _MOVED = "PT412"
+# invalid_text_representation, numeric_value_out_of_range: it cannot be the id of an assignment here.
+_NO_SUCH_ID = {"22P02", "22003"}
 ANY_VERSION = "*"
 
 
@@ -48,7 +50,7 @@ class Request:
     `expected` are the versions (see `version`) that may be replaced; `ANY_VERSION` is any.
     """
 
-    assignment_id: UUID
+    assignment_id: UUID | int
     new_date: date
     reason: str
     expected: frozenset[str]
@@ -63,7 +65,7 @@ class Correction:
     `corrected_by`, `corrected_at` and `reason` are None where the date was so already and nobody had corrected it.
     """
 
-    assignment_id: UUID
+    assignment_id: UUID | int
     old_date: str | None
     new_date: date
     reason: str | None
@@ -104,11 +106,17 @@ def correct(connection: Connection, caller: Caller, request: Request) -> Correct
 
 def _find(connection: Connection, caller: Caller, request: Request) -> _Assignment:
     values = {
-        "assignment_id": request.assignment_id,
+        # As text, so that an id of the other type is no error of ours but an id that is not there.
+        "assignment_id": str(request.assignment_id),
         "new_date": request.new_date,
         "org_ids": None if caller.org_ids is None else list(caller.org_ids),
     }
-    found = queries.first(connection, "assignment", _Assignment, **values)
+    try:
+        found = queries.first(connection, "assignment", _Assignment, **values)
+    except DatabaseError as error:
+        if error.sqlstate not in _NO_SUCH_ID:
+            raise
+        found = None
     if found is None:
         raise AssignmentNotFound("there is no such assignment")
     return found

@@ -240,6 +240,7 @@ class Ledger:
                 assignments_without_recipient=outcome.totals.assignments_without_recipient,
                 http_status=outcome.http_status,
                 error_message=outcome.error_message,
+                note=outcome.totals.note,
                 abandoned=outcome.abandoned,
             )
             if settled is not None:

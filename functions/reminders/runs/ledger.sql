@@ -84,6 +84,7 @@ SET
     assignments_without_recipient = %(assignments_without_recipient)s,
     http_status = %(http_status)s,
     error_message = %(error_message)s,
+    note = %(note)s,
     consecutive_failure_count = CASE
         WHEN %(status)s = 'success' THEN 0
         WHEN run.trigger_source = 'schedule' AND EXISTS (

@@ -109,7 +109,7 @@ def _work(opened: OpenRun, tick: Tick, deps: RunDeps) -> RunSummary:
         raise
     settled = deps.ledger.settle(opened.id, Outcome("success", totals))
     _tell(settled, totals)
-    return _summary(opened.id, settled.status, None, totals, settled.duration_ms)
+    return _summary(opened.id, settled.status, totals.note, totals, settled.duration_ms)
 
 
 def _check_failed(totals: Totals) -> None:
@@ -117,7 +117,7 @@ def _check_failed(totals: Totals) -> None:
     failed, due = totals.assignments_failed, totals.assignments_failed + totals.reminders_dispatched
     if failed and failed * 2 >= due:
         reason = totals.first_error or "the reason is in the scheduler's log"
-        raise AssignmentsFailed(f"{failed:,} of {due:,} assignments that were due failed: {reason}")
+        raise AssignmentsFailed(f"{failed:,} of {due:,} that were due failed: {reason}")
 
 
 def _settle_failed(opened: OpenRun, error: BaseException, totals: Totals, deps: RunDeps) -> None:

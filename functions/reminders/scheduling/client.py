@@ -23,6 +23,7 @@ import httpx
 import stamina
 
 from reminders.errors import DeadlineExceeded, RunSettledElsewhere, SchedulerError, safe_message
+from reminders.scheduling.ids import AssignmentId, assignment_id
 from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import LARGEST_COUNT, TOKEN_HEADER, Planned, Progress, Work
 from reminders.text import is_printable, printable
@@ -176,7 +177,7 @@ def _body(work: Work, budget: float) -> dict[str, Any]:
         "run_id": work.run_id and str(work.run_id),
         "as_of": work.as_of.isoformat(),
         "shard": {"index": work.shard.index, "of": work.shard.of},
-        "cursor": work.cursor and str(work.cursor),
+        "cursor": str(work.cursor) if isinstance(work.cursor, UUID) else work.cursor,
         "dry_run": work.dry_run,
         "budget_ms": int(budget * 1000),
     }
@@ -242,6 +243,7 @@ def _progress(response: httpx.Response, work: Work) -> Progress:
             first_error=_reason(answer.get("first_error")),
             next_cursor=_cursor(answer["next_cursor"], work),
             would_notify=tuple(_planned(row) for row in answer.get("would_notify", ())),
+            of_unknown_status=_count(answer.get("of_unknown_status", 0)),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         # The error's text may quote the answer, so only its class is told.
@@ -262,12 +264,12 @@ def _reason(value: str | None) -> str | None:
     return value and _PERSONAL.sub("[removed]", printable(value))[:LONGEST_REASON]
 
 
-def _cursor(value: str | None, work: Work) -> UUID | None:
+def _cursor(value: object, work: Work) -> AssignmentId | None:
     if value is None:
         return None
-    cursor = UUID(value)
+    cursor = assignment_id(value)
     # Where the call began, backwards, or out of the shard: the run would circle until its deadline.
-    if not work.first < cursor <= work.shard.last:
+    if not work.can_go_on_at(cursor):
         raise ValueError("cursor out of bounds")
     return cursor
 
@@ -280,7 +282,7 @@ def _kind(value: object) -> str:
 
 def _planned(row: dict[str, Any]) -> Planned:
     return Planned(
-        assignment_id=UUID(row["assignment_id"]),
+        assignment_id=assignment_id(row["assignment_id"]),
         org_id=UUID(row["org_id"]),
         recipient_id=UUID(row["recipient_id"]),
         kind=_kind(row["kind"]),

@@ -1,3 +1,11 @@
+-- name: project
+-- The app may have had its tables before: what type its ids have, and which table the reminders are written to.
+SELECT
+    a.atttypid NOT IN ('bigint'::regtype, 'integer'::regtype) AS ids_are_uuids,
+    p.notifications
+FROM reminder_private.project AS p
+INNER JOIN pg_catalog.pg_attribute AS a ON a.attrelid = 'public.assignments'::regclass AND a.attname = 'id'
+
 -- fragment: due
 -- One batch of open assignments by keyset, and what is due among it on the date as_of.
 -- An escalation is always due together with, or after, its reminder; both thresholds are inclusive.
@@ -6,19 +14,20 @@
 -- lost on the way) counts the same; a row of an earlier run is out.
 -- LIMIT 1 under LATERAL keeps this a look-up in the unique index. As a plain join the planner read the whole
 -- of notifications for every batch: 12 s instead of 3 s for a million assignments without news.
+-- open_assignments is a view (migrations, existing_projects): the words of the status are the project's own.
 batch AS MATERIALIZED (
     SELECT
-        a.ctid AS version,
+        a.version,
         a.id,
         a.org_id,
         a.peer_mentor_id,
         a.coordinator_id,
-        coalesce(a.last_contact_date, (a.assigned_at AT TIME ZONE 'UTC')::date) AS anchor,
+        a.anchor,
         coalesce(s.reminder_days, 10) AS reminder_days,
         coalesce(s.escalation_days, 20) AS escalation_days
     FROM (
-        SELECT ctid, * FROM public.assignments
-        WHERE status = 'open' AND id BETWEEN %(first)s AND %(last)s
+        SELECT * FROM reminder_private.open_assignments
+        WHERE id BETWEEN %(first)s AND %(last)s
         ORDER BY id
         LIMIT %(size)s
     ) AS a
@@ -31,7 +40,12 @@ measured AS NOT MATERIALIZED (
     FROM batch
 ),
 
+-- The first branch has no row: it gives `kind` the type of the column, which is an enum in some projects.
 wanted AS (
+    SELECT m.version, m.id, m.org_id, n.kind, m.peer_mentor_id AS recipient_id, m.anchor, m.gap_days
+    FROM measured AS m CROSS JOIN public.notifications AS n
+    WHERE false
+    UNION ALL
     SELECT version, id, org_id, 'reminder' AS kind, peer_mentor_id AS recipient_id, anchor, gap_days
     FROM measured
     WHERE gap_days >= reminder_days
@@ -104,6 +118,7 @@ SELECT
                 FROM due AS d
                 LEFT JOIN held AS h ON h.id = d.id AND h.anchor = d.anchor
                 WHERE NOT d.done AND d.recipient_id IS NOT NULL AND h.id IS NULL
+                ORDER BY d.id
             )
         ELSE '{}'
     END AS busy
@@ -140,11 +155,17 @@ SELECT public.hold_run_date(%(run_id)s)
 
 -- name: first_open
 -- Which row stands alone when a batch of one has failed.
-SELECT id FROM public.assignments
-WHERE status = 'open' AND id BETWEEN %(first)s AND %(last)s
+SELECT id FROM reminder_private.open_assignments
+WHERE id BETWEEN %(first)s AND %(last)s
 ORDER BY id
 LIMIT 1
 
 -- name: is_near
 -- A dry run may look a year ahead; the database says what today is.
 SELECT %(as_of)s::date <= (clock_timestamp() AT TIME ZONE 'UTC')::date + 366
+
+-- name: of_unknown_status
+-- Assignments that no word of reminder_statuses speaks of: asked only when there was nothing to evaluate.
+SELECT count(*)
+FROM public.assignments AS a
+WHERE NOT EXISTS (SELECT FROM public.reminder_statuses AS s WHERE s.status = a.status::text)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,7 @@ import stamina
 from reminders import database
 from reminders.database import Connection, Queries
 from reminders.errors import AsOfRefused, DatabaseError, DatabaseUnavailable, RunSettledElsewhere
+from reminders.scheduling.ids import BIGINTS, UUIDS, AssignmentId, assignment_id
 from reminders.scheduling.work import PLAN_LIMIT, Planned, Progress, Work, following
 from reminders.telemetry import logger
 
@@ -41,6 +42,14 @@ _ROWS_FAULT = ("22", "23", "P0001", "40", "55P03", "57014")
 
 
 @dataclass(frozen=True, slots=True)
+class _Project:
+    """How this project differs from a new one (migrations, existing_projects)."""
+
+    ids_are_uuids: bool
+    notifications: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Batch:
     """
     One batch's outcome, with the columns of `dispatch_batch` and `plan_batch`.
@@ -52,11 +61,11 @@ class _Batch:
     evaluated: int = 0
     inserted: int = 0
     confirmed: int = 0
-    last_id: UUID | None = None
-    without_recipient: list[UUID] = field(default_factory=list)
-    failed: list[UUID] = field(default_factory=list)
+    last_id: AssignmentId | None = None
+    without_recipient: list[AssignmentId] = field(default_factory=list)
+    failed: list[AssignmentId] = field(default_factory=list)
     error: str = INFINITE
-    busy: list[UUID] = field(default_factory=list)
+    busy: list[AssignmentId] = field(default_factory=list)
     planned: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -69,7 +78,7 @@ class _Tally:
     failed: int = 0
     without_recipient: int = 0
     first_error: str | None = None
-    busy: list[list[UUID]] = field(default_factory=list)
+    busy: list[list[AssignmentId]] = field(default_factory=list)
     planned: list[Planned] = field(default_factory=list)
 
     def add(self, batch: _Batch) -> None:
@@ -86,7 +95,7 @@ class _Tally:
         self.failed += assignments
         self.first_error = self.first_error or (error if assignments else None)
 
-    def progress(self, next_cursor: UUID | None) -> Progress:
+    def progress(self, next_cursor: AssignmentId | None) -> Progress:
         return Progress(
             assignments_evaluated=self.evaluated,
             reminders_dispatched=self.dispatched,
@@ -109,6 +118,7 @@ class ReminderSchedulerService:
         self._connection = connection
         self._batch_size = batch_size
         self._clock = clock
+        self._queries = queries
 
     def work(self, work: Work, budget: float) -> Progress:
         """
@@ -123,20 +133,28 @@ class ReminderSchedulerService:
         database refuses for a reason that no splitting cures.
         """
         deadline = self._clock() + budget
+        project = queries.one(self._connection, "project", _Project)
+        self._queries = queries.renamed("public.notifications", f"public.{project.notifications}")
+        work = replace(work, shard=replace(work.shard, ids=UUIDS if project.ids_are_uuids else BIGINTS))
         tally = _Tally()
         if work.dry_run:
             self._refuse_a_distant_day(work)
         first = self._walk(work, deadline, tally)
         self._look_again(work, deadline, tally)
-        return tally.progress(first)
+        progress = tally.progress(first)
+        return progress if tally.evaluated else replace(progress, of_unknown_status=self._of_unknown_status(work))
 
     def _refuse_a_distant_day(self, work: Work) -> None:
         if not queries.value(self._connection, "is_near", as_of=work.as_of):
             raise AsOfRefused("as_of of a dry run is at most 366 days ahead of today (UTC)")
 
-    def _walk(self, work: Work, deadline: float, tally: _Tally) -> UUID | None:
+    def _of_unknown_status(self, work: Work) -> int:
+        """Nothing is open: right, or does the project call it by another word?"""
+        return int(queries.value(self._connection, "of_unknown_status") or 0) if work.cursor is None else 0
+
+    def _walk(self, work: Work, deadline: float, tally: _Tally) -> AssignmentId | None:
         """Batch after batch; return the id to go on at, or None at the shard's end."""
-        first: UUID | None = work.first
+        first: AssignmentId | None = work.first
         halves: list[int] = []
         progressed = False
         while first is not None and not (progressed and self._clock() >= deadline):
@@ -148,10 +166,10 @@ class ReminderSchedulerService:
             progressed = True
             tally.add(batch)
             full = batch.evaluated == size and batch.last_id is not None
-            first = following(batch.last_id) if full and batch.last_id else None
+            first = following(batch.last_id) if full and batch.last_id is not None else None
         return first
 
-    def _batch_or_none(self, work: Work, first: UUID, size: int, deadline: float) -> _Batch | None:
+    def _batch_or_none(self, work: Work, first: AssignmentId, size: int, deadline: float) -> _Batch | None:
         """One batch; None when it failed and has to be halved; a failed batch of one row is set aside."""
         try:
             return self._batch(work, first, work.shard.last, size, deadline)
@@ -160,7 +178,7 @@ class ReminderSchedulerService:
                 raise
             return None if size > 1 else self._set_aside(first, work.shard.last, error)
 
-    def _batch(self, work: Work, first: UUID, last: UUID, size: int, deadline: float) -> _Batch:
+    def _batch(self, work: Work, first: AssignmentId, last: AssignmentId, size: int, deadline: float) -> _Batch:
         values = {
             "first": first,
             "last": last,
@@ -172,7 +190,7 @@ class ReminderSchedulerService:
         settings = self._limits(deadline, size)
         if work.dry_run:
             with database.transaction(self._connection, {**settings, "transaction_read_only": "on"}):
-                return queries.one(self._connection, "plan_batch", _Batch, **values)
+                return self._queries.one(self._connection, "plan_batch", _Batch, **values)
         for attempt in stamina.retry_context(on=_is_transient, attempts=3, wait_initial=0.05, wait_max=0.5):
             with attempt:
                 batch = self._dispatch(settings, values)
@@ -187,7 +205,7 @@ class ReminderSchedulerService:
                 raise RunSettledElsewhere("the run is not running; nothing more is dispatched for it")
             if as_of != values["as_of"]:
                 raise AsOfRefused(f"as_of must be {as_of}, the date of the run")
-            return queries.one(self._connection, "dispatch_batch", _Batch, **values)
+            return self._queries.one(self._connection, "dispatch_batch", _Batch, **values)
 
     def _limits(self, deadline: float, size: int) -> dict[str, str]:
         left = max(0.0, deadline - self._clock()) + STATEMENT_GRACE_SECONDS
@@ -201,9 +219,9 @@ class ReminderSchedulerService:
             "client_connection_check_interval": "1000",
         }
 
-    def _set_aside(self, first: UUID, last: UUID, error: DatabaseError) -> _Batch:
+    def _set_aside(self, first: AssignmentId, last: AssignmentId, error: DatabaseError) -> _Batch:
         """The batch of one that failed: find out which assignment it is, and say so in the log."""
-        poison: UUID | None = queries.value(self._connection, "first_open", first=first, last=last)
+        poison: AssignmentId | None = queries.value(self._connection, "first_open", first=first, last=last)
         if poison is None:
             return _Batch()
         logger.error("assignment set aside", extra={"assignment_id": str(poison), "reason": str(error)})
@@ -219,7 +237,7 @@ class ReminderSchedulerService:
             still = ids
             if self._clock() < deadline:
                 with suppress(DatabaseError):
-                    again = self._batch(work, min(ids), max(ids), self._batch_size, deadline)
+                    again = self._batch(work, ids[0], ids[-1], self._batch_size, deadline)
                     tally.dispatched += again.inserted
                     still = again.busy
             tally.fail(len(still), LOCKED)
@@ -236,7 +254,7 @@ def _is_transient(error: Exception) -> bool:
 
 def _planned(row: dict[str, Any]) -> Planned:
     return Planned(
-        assignment_id=UUID(row["assignment_id"]),
+        assignment_id=assignment_id(row["assignment_id"]),
         org_id=UUID(row["org_id"]),
         recipient_id=UUID(row["recipient_id"]),
         kind=row["kind"],
@@ -244,7 +262,7 @@ def _planned(row: dict[str, Any]) -> Planned:
     )
 
 
-def _log_ids(message: str, ids: Iterable[UUID]) -> None:
+def _log_ids(message: str, ids: Iterable[AssignmentId]) -> None:
     told = [str(i) for i in ids]
     if told:
         logger.warning(message, extra={"assignment_ids": told[:IDS_IN_A_LOG_LINE], "assignments": len(told)})

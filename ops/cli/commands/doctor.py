@@ -21,7 +21,8 @@ SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", 
 @click.command("doctor")
 @options.with_target
 @options.as_json
-def command(target: Target, as_json: bool) -> int:
+@click.option("--adopt", is_flag=True, help="Only: does a project that exists already fit, before the first migration?")
+def command(target: Target, as_json: bool, adopt: bool) -> int:
     """
     Look at everything that could be wrong, and say how to mend it.
 
@@ -33,7 +34,7 @@ def command(target: Target, as_json: bool) -> int:
     if not as_json:
         output.out().print(output.styled(target.title, "bold"))
         output.out().print()
-    for check, findings in examine(target):
+    for check, findings in examine(target, adopt=adopt):
         told += [{"check": check.name, **asdict(finding)} for finding in findings]
         if not as_json:
             _show(check, findings)

@@ -16,6 +16,7 @@ from types import FrameType
 import click
 
 from ops.cli import local_state, output
+from ops.cli.commands import local_invoke
 from ops.cli.errors import DONE, UNREACHABLE, CliError
 
 PATIENCE_SECONDS = 15.0
@@ -31,10 +32,14 @@ def command() -> None:
     """
 
 
+command.add_command(local_invoke.command)
+
+
 @command.command("up")
 @click.option("--assignments", type=click.IntRange(0, 1_000_000), default=1_000, show_default=True, help="How many.")
 @click.option("--days", type=click.IntRange(0, 365), default=30, show_default=True, help="Days of generated history.")
-def up(assignments: int, days: int) -> int:
+@click.option("--for-sam", is_flag=True, help="Let containers reach it, for `reminders local invoke`.")
+def up(assignments: int, days: int, for_sam: bool) -> int:
     """
     Start it, in the foreground; Ctrl-C ends it all.
 
@@ -44,7 +49,7 @@ def up(assignments: int, days: int) -> int:
     with local_state.only_one() as handle, output.working("Starting PostgreSQL, AWS and the functions"):
         from ops.cli import local_up
 
-        with local_up.whole_stack(assignments, days) as (stack, state):
+        with (local_up.stack_for_sam if for_sam else local_up.whole_stack)(assignments, days) as (stack, state):
             local_state.write(handle, state)
             _greet(state, assignments)
             local_up.watch_alerts(stack, _tell_alert, lambda: not ended.asked)
@@ -121,6 +126,10 @@ def _greet(state: local_state.LocalState, assignments: int) -> None:
     console.print()
     console.print(output.pairs(state.addresses.items()))
     console.print()
+    if state.sam_environment:
+        console.print(f"For SAM CLI: {state.sam_environment}")
+        console.print("`reminders local invoke cron infra/events/cron-dry-run.json` uses it.")
+        console.print()
     console.print("In another terminal: reminders status | run | logs | plan | doctor | local psql")
     console.print("Ctrl-C ends it all. Alerts appear here:")
 

@@ -13,6 +13,7 @@ import click
 from ops.cli import options, output
 from ops.cli.targets import Target
 from reminders.database import Connection
+from reminders.scheduling.ids import AssignmentId
 from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import PLAN_LIMIT, Progress, Shard, Work
 
@@ -46,7 +47,7 @@ def command(target: Target, as_of: date | None, as_json: bool) -> None:
 def _batches(connection: Connection, day: date) -> Any:
     """Progress after progress; a budget of nothing makes each call one batch."""
     service = ReminderSchedulerService(connection, BATCH, time.monotonic)
-    cursor: UUID | None = None
+    cursor: AssignmentId | None = None
     while True:
         progress: Progress = service.work(Work(None, day, Shard(0, 1), cursor, dry_run=True), 0)
         yield progress

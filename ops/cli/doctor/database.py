@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from ops.cli import ledger
 from ops.cli.doctor.examination import Examination, Finding, ok, problem, warning
@@ -13,17 +11,17 @@ from ops.cli.output import span
 
 OLDEST_SERVER = 150_000
 LARGEST_SKEW = timedelta(seconds=5)
-# The functions' own tables. The others of APP_TABLES may have been the app's before.
+# The functions' own tables, and those that may have been the app's before.
 OURS = {
     "cron_execution_logs",
     "cron_alerts",
     "cron_alert_deliveries",
     "contact_date_corrections",
     "contact_activity_types",
+    "admin_changes",
+    "reminder_statuses",
 }
-APP_TABLES = tomllib.loads(Path(__file__).with_name("app_tables.toml").read_text())
-
-APPS = set(APP_TABLES) - OURS
+APPS = {"assignments", "org_settings", "activities", "notifications", "reminder_notifications"}
 
 
 def reachable(it: Examination) -> Iterator[Finding]:
@@ -58,34 +56,6 @@ def migrations(it: Examination) -> Iterator[Finding]:
         yield problem(f"{len(pending)} pending, from {pending[0]}", "`reminders migrate`.")
     else:
         yield ok("all applied")
-
-
-def app_tables(it: Examination) -> Iterator[Finding]:
-    """The columns that we rely on, in tables that may be older than we are."""
-    rows = it.rows(
-        """
-        SELECT c.relname::text, a.attname::text, format_type(a.atttypid, NULL)
-        FROM pg_class AS c
-        INNER JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
-        """
-    )
-    found: dict[str, dict[str, str]] = {}
-    for table, column, kind in rows:
-        found.setdefault(table, {})[column] = kind
-    wrong = False
-    for table, columns in APP_TABLES.items():
-        for column, kinds in columns.items():
-            actual = found.get(table, {}).get(column)
-            if actual not in kinds:
-                wrong = True
-                what = f"{table}.{column} is {actual or 'missing'}, we rely on {' or '.join(kinds)}"
-                yield problem(
-                    what,
-                    "Add or change it by a migration of the app's: ours need this column with this type.",
-                )
-    if not wrong:
-        yield ok("all columns we rely on are there")
 
 
 def lock(it: Examination) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from ops.cli.doctor import cloud, database, logins, rights, role_settings, shapes
+from ops.cli.doctor import adoption, cloud, database, logins, rights, role_settings, shapes
 from ops.cli.doctor.examination import Check, Examination, Finding, Skipped, problem
 from ops.cli.errors import CliError, of_aws
 from ops.cli.targets import Target
@@ -16,7 +16,7 @@ CHECKS = (
     Check("server version", database.server_version),
     Check("clock skew", database.clock_skew),
     Check("migrations", database.migrations),
-    Check("app's tables", database.app_tables),
+    Check("app's tables", adoption.app_tables),
     Check("shapes", shapes.compare),
     Check("roles", rights.roles),
     Check("grants", rights.grants),
@@ -31,13 +31,18 @@ CHECKS = (
     Check("last runs", database.last_runs),
 )
 
+# What can be asked before the first migration.
+BEFORE_THE_FIRST_MIGRATION = ("database", "server version", "app's tables")
 
-def examine(target: Target) -> Iterator[tuple[Check, list[Finding]]]:
-    """Do all checks in order; each is given as soon as it is done."""
+
+def examine(target: Target, *, adopt: bool = False) -> Iterator[tuple[Check, list[Finding]]]:
+    """Do all checks in order, or with `adopt` those before the first migration; each is given as soon as it is done."""
     it = Examination(target)
     with ExitStack() as stack:
         unreachable = _connect(it, stack)
         for check in CHECKS:
+            if adopt and check.name not in BEFORE_THE_FIRST_MIGRATION:
+                continue
             if check.look is database.reachable and unreachable:
                 yield check, [unreachable]
             else:

@@ -19,6 +19,7 @@ import psycopg
 from ops.local.database import create_database, give_logins, prepared
 from ops.local.server import MIGRATOR, any_server
 from ops.tools.bench import contenders, data
+from reminders.scheduling.ids import AssignmentId
 from reminders.scheduling.service import queries
 from reminders.scheduling.work import Shard, following
 
@@ -103,7 +104,7 @@ def _run(owner: Connection) -> UUID:
 
 def _batches(scheduler: Connection, query: bytes, run_id: UUID) -> float:
     """Seconds of the first batches, as the service sends them but for their limits."""
-    first: UUID | None = Shard(0, 1).first
+    first: AssignmentId | None = Shard(0, 1).first
     began = perf_counter()
     for _ in range(BATCHES):
         with scheduler.transaction():
@@ -115,7 +116,7 @@ def _batches(scheduler: Connection, query: bytes, run_id: UUID) -> float:
     return perf_counter() - began
 
 
-def _values(first: UUID | None, run_id: UUID) -> dict[str, object]:
+def _values(first: AssignmentId | None, run_id: UUID) -> dict[str, object]:
     return {"first": first, "last": Shard(0, 1).last, "size": SIZE, "as_of": DAY, "run_id": run_id}
 
 

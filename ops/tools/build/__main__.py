@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 from ops.tools.build import sam
-from ops.tools.build.artifact import ARTIFACTS, PLATFORMS, ROOT
+from ops.tools.build.artifact import ARTIFACTS, PLATFORMS, ROOT, this_architecture
 from ops.tools.build.pythons import BuildError, lambda_python
 
 BUILT = ROOT / ".aws-sam" / "build"
@@ -19,8 +19,14 @@ BUILT = ROOT / ".aws-sam" / "build"
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status 1 and a sentence when something is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m ops.tools.build", description=__doc__)
-    parser.add_argument("--architecture", choices=PLATFORMS, default=os.environ.get("ARCHITECTURE") or "arm64")
+    parser = argparse.ArgumentParser(prog="python -m ops.build", description=__doc__)
+    parser.add_argument(
+        "--architecture",
+        choices=PLATFORMS,
+        type=lambda name: this_architecture() if name == "native" else name,
+        default=os.environ.get("ARCHITECTURE") or "arm64",
+        help="Lambda's processor, arm64 by default; native: this machine's, to run the functions here",
+    )
     options = parser.parse_args(arguments)
     began = time.monotonic()
     try:

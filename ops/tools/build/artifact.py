@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,8 @@ FUNCTIONS = ROOT / "functions"
 UV = str(ROOT / ".venv" / "bin" / "uv")
 # Amazon Linux 2023, under Lambda's python3.13, has glibc 2.34.
 PLATFORMS = {"arm64": "aarch64-manylinux_2_34", "x86_64": "x86_64-manylinux_2_34"}
+# Lambda's names of processors, by those of `uname -m`.
+MACHINES = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 # Installer's notes, what only a type checker or a compiler reads, and the web page of Powertools' Swagger UI.
 NEEDLESS = (
     "*.dist-info/RECORD",
@@ -64,6 +67,11 @@ ARTIFACTS = {
     "PostgresLayer": Artifact("postgres-layer", code=False),
     "TokensLayer": Artifact("tokens-layer", code=False),
 }
+
+
+def this_architecture() -> str:
+    """This machine's processor, by the name that Lambda gives it."""
+    return MACHINES[platform.machine()]
 
 
 def build(name: str, directory: Path, architecture: str, version: str = LAMBDA_PYTHON) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import platform
 import shutil
 import sys
 from collections.abc import Mapping
@@ -18,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops.local.runtime_api import Runtime
-from ops.tools.build.artifact import ARTIFACTS, FUNCTIONS, LOCKS, PLATFORMS, ROOT, build, install
+from ops.tools.build.artifact import ARTIFACTS, FUNCTIONS, LOCKS, PLATFORMS, ROOT, build, install, this_architecture
 from ops.tools.build.pythons import LAMBDA_PYTHON, find_python, lambda_python
 
 HOME = ROOT / "build" / "artifacts"
-MACHINES = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 FUNCTION_NAMES = {
     "cron": "CronFunction",
     "scheduler": "SchedulerFunction",
@@ -75,7 +73,7 @@ class Built:
 def built() -> Built:
     """Build what is not built yet; raise `BuildError`."""
     version = LAMBDA_PYTHON if find_python(LAMBDA_PYTHON) else "{}.{}".format(*sys.version_info)
-    architecture = MACHINES[platform.machine()]
+    architecture = this_architecture()
     python = lambda_python(version)
     directory = HOME / f"{architecture}-{version}-{_key(python)}"
     HOME.mkdir(parents=True, exist_ok=True)

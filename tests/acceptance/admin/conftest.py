@@ -37,7 +37,7 @@ class Door:
             headers["authorization"] = f"Bearer {given}"
         return httpx.request(method, f"{self.url}{path}", headers=headers, timeout=10, **options)
 
-    def correct(self, pair: UUID, day: object, *, version: object = None, **options: Any) -> httpx.Response:
+    def correct(self, pair: UUID | int, day: object, *, version: object = None, **options: Any) -> httpx.Response:
         """PATCH the date; `version` is what If-Match says."""
         body = {"last_contact_date": str(day), "reason": options.pop("reason", "Met on Saturday")}
         headers = {"if-match": version if version == "*" else f'"{version}"'} if version else {}

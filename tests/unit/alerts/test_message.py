@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from reminders.alerts.message import Alert, iso
+from reminders.alerts.message import Alert, Origin, iso
 from reminders.alerts.policy import Kind
 from tests.alerting import FAILURE
 
@@ -42,6 +42,24 @@ def test_text_of_a_failure() -> None:
         "Reminders are late, none is lost: the next successful run sends all that are due.",
         "Runbook: docs/operations/cron-reminder-runbook.md",
     ] == FAILURE.text().splitlines()
+
+
+def test_text_names_the_stack_and_links_to_the_runbook() -> None:
+    """Two deployments send the same words; only these two lines tell them apart, and lead to help with one click."""
+    text = FAILURE.text(Origin("reminders-staging", "https://git.example/runbook")).splitlines()
+
+    assert "Stack: reminders-staging" in text
+    assert "Runbook: https://git.example/runbook" == text[-1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("test", "[test] [reminders-staging] "), ("overrun", "[reminders-staging] ")]
+)
+def test_headline_begins_with_the_stack(kind: Kind, expected: str) -> None:
+    """What an e-mail's subject and a phone's notification show."""
+    alert = replace(FAILURE, kind=kind)
+
+    assert expected + alert.headline == Origin("reminders-staging").headline(alert)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -18,6 +18,7 @@ import stamina
 from reminders.errors import DeadlineExceeded, ReminderError, RunSettledElsewhere, SchedulerError
 from reminders.scheduling import client
 from reminders.scheduling.client import ATTEMPTS, CALL_BUDGET_SECONDS, PROBLEM, HttpScheduler, InProcessScheduler
+from reminders.scheduling.ids import UUIDS
 from reminders.scheduling.work import Planned, Progress, Shard, Work
 
 RUN = UUID(int=1)
@@ -286,10 +287,12 @@ LIES: list[object] = [
     {**DONE, "assignments_failed": 10**12},
     {**DONE, "next_cursor": "soon"},
     {**DONE, "next_cursor": 5},
+    {**DONE, "next_cursor": True},
+    {**DONE, "next_cursor": 2**63},
     {**DONE, "next_cursor": str(UUID(int=0))},
-    {**DONE, "next_cursor": str(UUID(int=WORK.first.int - 1))},
+    {**DONE, "next_cursor": str(UUIDS.at(UUIDS.position(WORK.first) - 1))},
     {**DONE, "next_cursor": str(WORK.first)},
-    {**DONE, "next_cursor": str(UUID(int=WORK.shard.last.int + 1))},
+    {**DONE, "next_cursor": str(UUIDS.at(UUIDS.position(WORK.shard.last) + 1))},
     {**DONE, "would_notify": None},
     {**DONE, "would_notify": [{}]},
     {**DONE, "would_notify": ["Anna"]},

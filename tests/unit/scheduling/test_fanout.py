@@ -11,6 +11,7 @@ import pytest
 
 from reminders.errors import DeadlineExceeded, SchedulerError
 from reminders.scheduling.fanout import Fanout
+from reminders.scheduling.ids import AssignmentId
 from reminders.scheduling.work import Progress, Totals, Work
 
 RUN = UUID(int=1)
@@ -23,7 +24,7 @@ def evaluate(fanout: Fanout, totals: Totals, seconds: float = 5.0) -> None:
 
 def test_each_shard_is_called_until_it_is_done() -> None:
     """A call that did not finish is followed by one from its cursor."""
-    calls: list[tuple[int, UUID | None]] = []
+    calls: list[tuple[int, AssignmentId | None]] = []
 
     def scheduler(work: Work, deadline: float) -> Progress:
         calls.append((work.shard.index, work.cursor))

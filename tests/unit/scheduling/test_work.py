@@ -1,4 +1,4 @@
-"""Shards of the uuid space, and sums over calls."""
+"""Shards of all ids that there can be, and sums over calls."""
 
 from __future__ import annotations
 
@@ -11,30 +11,55 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reminders.errors import SchedulerError
-from reminders.scheduling.work import LARGEST_COUNT, PLAN_LIMIT, Planned, Progress, Shard, Totals, following
+from reminders.scheduling.ids import BIGINTS, UUIDS, AssignmentId, IdType
+from reminders.scheduling.work import LARGEST_COUNT, PLAN_LIMIT, Planned, Progress, Shard, Totals, Work, following
+from tests.factories import TODAY
 
 LOWEST, HIGHEST = UUID(int=0), UUID(int=(1 << 128) - 1)
+LOWEST_NUMBER, HIGHEST_NUMBER = -(1 << 63), (1 << 63) - 1
+BOTH_TYPES = pytest.mark.parametrize(
+    ("ids", "ends"), [(UUIDS, (LOWEST, HIGHEST)), (BIGINTS, (LOWEST_NUMBER, HIGHEST_NUMBER))], ids=["uuid", "bigint"]
+)
 
 
+@BOTH_TYPES
 @given(of=st.integers(1, 64))
-def test_shards_touch_and_do_not_overlap(of: int) -> None:
+def test_shards_touch_and_do_not_overlap(ids: IdType, ends: tuple[AssignmentId, AssignmentId], of: int) -> None:
     """From the lowest to the highest id, each shard begins where the one before it ends."""
-    shards = [Shard(i, of) for i in range(of)]
-    assert (LOWEST, HIGHEST) == (shards[0].first, shards[-1].last)
+    shards = [Shard(i, of, ids) for i in range(of)]
+    assert ends == (shards[0].first, shards[-1].last)
     for shard, following_shard in pairwise(shards):
         assert following(shard.last) == following_shard.first
 
 
+@BOTH_TYPES
 @given(of=st.integers(1, 64))
-def test_shards_are_even(of: int) -> None:
+def test_shards_are_even(ids: IdType, ends: object, of: int) -> None:
     """No shard is more than one id larger than another."""
-    sizes = {Shard(i, of).last.int - Shard(i, of).first.int for i in range(of)}
+    sizes = {ids.position(Shard(i, of, ids).last) - ids.position(Shard(i, of, ids).first) for i in range(of)}
     assert max(sizes) - min(sizes) <= 1
 
 
-def test_id_after_the_last() -> None:
-    """After the highest there is none."""
-    assert None is following(HIGHEST)
+@given(of=st.integers(1, 64), number=st.integers(LOWEST_NUMBER, HIGHEST_NUMBER) | st.integers(-5, 5))
+def test_number_in_shards(of: int, number: int) -> None:
+    """Each is in exactly one."""
+    assert 1 == sum(Shard(i, of).includes(number) for i in range(of))
+
+
+@BOTH_TYPES
+def test_id_after_the_last(ids: IdType, ends: tuple[AssignmentId, AssignmentId]) -> None:
+    """After the highest there is none; after 0 comes 1."""
+    assert (None, None) == (following(ends[1]), following(ids.at(ids.size - 1)))
+    assert (1, UUID(int=1)) == (following(0), following(LOWEST))
+
+
+@pytest.mark.parametrize(
+    ("cursor", "answered", "goes_on"),
+    [(None, 1, True), (0, 1, True), (0, 0, False), (5, -1, False), (None, LOWEST_NUMBER, False), (0, HIGHEST, False)],
+)
+def test_cursor_of_an_answer(cursor: AssignmentId | None, answered: AssignmentId, goes_on: bool) -> None:
+    """Only one past where the call began, of the same type, brings the run further; 0 is an id like any other."""
+    assert goes_on == Work(None, TODAY, Shard(0, 1), cursor, dry_run=True).can_go_on_at(answered)
 
 
 def test_totals_of_shards_that_add_at_once() -> None:

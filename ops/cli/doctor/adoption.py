@@ -1,0 +1,60 @@
+"""
+Does a project fit that had tables before? The check of the first migration says it, in a transaction that only reads.
+
+The migration refuses with the same words, because it is the same block of SQL: each thing that does not fit is a
+WARNING, what deserves a look is a NOTICE, and the SQL that helps is its hint.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+
+import psycopg
+
+from ops.cli.doctor.examination import Examination, Finding, ok, problem, warning
+from ops.local.database import MIGRATIONS
+from reminders.database import Connection
+
+FIRST_MIGRATION = MIGRATIONS / "20261121090000_roles.sql"
+_BLOCK = re.compile(r"^DO \$check\$\n.*?^\$check\$;$", re.DOTALL | re.MULTILINE)
+
+
+def app_tables(it: Examination) -> Iterator[Finding]:
+    """Everything that does not fit, and then what deserves a look."""
+    found = report(it.database)
+    yield from found
+    if not any(finding.level == "problem" for finding in found):
+        yield ok("the app's tables have all that we rely on")
+
+
+def report(connection: Connection) -> list[Finding]:
+    """What the check says of this database; problems first."""
+    found: list[Finding] = []
+
+    def hear(said: psycopg.errors.Diagnostic) -> None:
+        # Read at once: psycopg frees what was said after this call.
+        found.append(_finding(said))
+
+    connection.add_notice_handler(hear)
+    try:
+        # The check ends by this error when something does not fit; each thing was said before.
+        with suppress(psycopg.errors.ObjectNotInPrerequisiteState), connection.transaction(force_rollback=True):
+            connection.execute("SET TRANSACTION READ ONLY")
+            connection.execute("SET LOCAL client_min_messages = notice")
+            connection.execute(_check())
+    finally:
+        connection.remove_notice_handler(hear)
+    return sorted(found, key=lambda finding: finding.level != "problem")
+
+
+def _check() -> bytes:
+    found = _BLOCK.search(FIRST_MIGRATION.read_text(encoding="utf-8"))
+    assert found, f"{FIRST_MIGRATION.name} has no block $check$"
+    return found[0].encode()
+
+
+def _finding(said: psycopg.errors.Diagnostic) -> Finding:
+    level = problem if said.severity_nonlocalized == "WARNING" else warning
+    return level(said.message_primary or "", said.message_hint or "")

@@ -1,0 +1,69 @@
+"""docs/deploy.md: what can be checked of its blocks without AWS."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tomllib
+
+import pytest
+
+from ops.tools.build.sam import sam
+from tests.docs.blocks import ROOT, Block, blocks_of
+
+PAGE = ROOT / "docs" / "deploy.md"
+BLOCKS = blocks_of(PAGE.name, PAGE.read_text())
+SHELL = [block for block in BLOCKS if block.language == "sh"]
+SAM = [
+    (str(block), line.partition("#")[0].strip())
+    for block in SHELL
+    for line in block.text.replace("\\\n", " ").splitlines()
+    if line.startswith("build/sam/bin/sam ")
+]
+
+
+@pytest.mark.parametrize("block", SHELL, ids=str)
+def test_bash_can_read_it(block: Block) -> None:
+    """Its grammar."""
+    done = subprocess.run(["bash", "-n", "-c", block.text], capture_output=True, text=True, check=False)
+    assert (0, "") == (done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize(("block", "line"), SAM, ids=[line for _, line in SAM])
+def test_sam_has_the_options(block: str, line: str) -> None:
+    """Each option stands in SAM CLI's own help, for the version that is locked."""
+    words = line.removeprefix("build/sam/bin/sam ").split(" --")[0].split()[:2]
+    command = [word for word in words if word.isalpha() and word.islower()]
+    helped = subprocess.run([str(sam()), *command, "--help"], capture_output=True, text=True, check=True).stdout
+    options = re.findall(r"(--[a-z-]+)", line)
+    assert [] == [option for option in options if not re.search(rf"{option}\b", helped)], block
+
+
+def test_sam_environments_are_in_samconfig() -> None:
+    """`--config-env NAME` of a name that is not there is taken for an empty configuration."""
+    known = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    named = {name for _, line in SAM for name in re.findall(r"--config-env (\S+)", line)}
+    assert named
+    assert named <= set(known)
+
+
+def test_sam_finds_the_region() -> None:
+    """SAM CLI reads AWS_DEFAULT_REGION; with AWS_REGION alone it is unable to resolve a region."""
+    assert "AWS_DEFAULT_REGION=" in SHELL[0].text
+
+
+def test_parameters_are_the_templates() -> None:
+    """What stands in code type as a parameter, or is overridden, is one."""
+    template = (ROOT / "template.yaml").read_text()
+    overridden = [name for _, line in SAM for name in re.findall(r"\b([A-Z]\w+)=", line)]
+    tables = re.findall(r"^\| ((?:`[A-Z]\w+`(?:, )?)+) \|", PAGE.read_text(), re.M)
+    named = [*overridden, *re.findall(r"`(\w+)`", " ".join(tables))]
+    assert named
+    assert [] == [name for name in named if not re.search(rf"^  {name}:$", template, re.M)]
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "json"], ids=str)
+def test_json_is_json(block: Block) -> None:
+    """A key's policy can be pasted."""
+    assert json.loads(block.text)

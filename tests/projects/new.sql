@@ -1,0 +1,2 @@
+-- A new project: nothing is there yet, the migrations make every table.
+-- works: evaluates 0, dispatches 0
