@@ -62,21 +62,22 @@ class RunsBody(BaseModel):
         return Shard(self.shard.index, self.shard.of)
 
 
+ON_SOME_DAYS = {"assignments_without_recipient", "first_error", "of_unknown_status"}
+
+
 def answer(progress: Progress, *, dry_run: bool) -> dict[str, Any]:
     """
     The body of a 200, only JSON's own types.
 
-    `would_notify` stands in it for a dry run alone, `of_unknown_status` where it is not 0. An assignment's id is a
-    string where it is a uuid, and a number where it is a bigint.
+    `would_notify` stands in it for a dry run alone, and what only some days have (`ON_SOME_DAYS`) where there is any. An
+    assignment's id is a string where it is a uuid, and a number where it is a bigint.
     """
     body = asdict(progress)
     body["next_cursor"] = _plain(progress.next_cursor)
     planned = body.pop("would_notify")
     if dry_run:
         body["would_notify"] = [{key: _plain(value) for key, value in row.items()} for row in planned]
-    if not progress.of_unknown_status:
-        del body["of_unknown_status"]
-    return body
+    return {name: value for name, value in body.items() if value or name not in ON_SOME_DAYS}
 
 
 def _plain(value: Any) -> Any:
