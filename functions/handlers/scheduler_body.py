@@ -69,7 +69,7 @@ def answer(progress: Progress, *, dry_run: bool) -> dict[str, Any]:
     """
     The body of a 200, only JSON's own types.
 
-    `would_notify` stands in it for a dry run alone, and what only some days have (`ON_SOME_DAYS`) where there is any. An
+    `would_notify` stands in it for a dry run alone, and `ON_SOME_DAYS` where there is any. An
     assignment's id is a string where it is a uuid, and a number where it is a bigint.
     """
     body = asdict(progress)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from reminders.errors import SettingsError
+from reminders.text import is_printable
 
 Environment = Mapping[str, str]
 
@@ -68,7 +69,7 @@ class AlertSettings:
             threshold=_whole_number(env, "ALERT_THRESHOLD", default=2, low=1, high=1_000),
             repeat_every=_whole_number(env, "ALERT_REPEAT_EVERY", default=0, low=0, high=1_000),
             stack=_optional(env, "POWERTOOLS_SERVICE_NAME"),
-            runbook_url=_optional_url(env, "RUNBOOK_URL"),
+            runbook_url=_optional_url(env, "RUNBOOK_URL", fragment=True),
         )
 
 
@@ -94,7 +95,7 @@ class WatchdogSettings:
         return cls(
             database_secret=_required(env, "DATABASE_SECRET"),
             expression=_optional(env, "REMINDER_CRON_EXPRESSION") or "cron(0 6 * * ? *)",
-            schedule_name=_optional(env, "REMINDER_SCHEDULE_NAME"),
+            schedule_name=_optional_schedule(env, "REMINDER_SCHEDULE_NAME"),
             overrun_minutes=_whole_number(env, "OVERRUN_MINUTES", default=30, low=1, high=1_440),
             grace_minutes=_whole_number(env, "MISSED_RUN_GRACE_MINUTES", default=15, low=1, high=1_440),
             # Below 90 days the retention function refuses as well.
@@ -199,12 +200,26 @@ def _whole_number(env: Environment, name: str, *, default: int, low: int, high: 
 
 def _optional_topic(env: Environment, name: str) -> str | None:
     text = _optional(env, name)
-    if text is not None and not re.fullmatch(r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+(\.fifo)?", text):
+    if text is None:
+        return None
+    found = re.fullmatch(r"arn:[\w-]+:sns:([\w-]+):\d{12}:[\w-]+(\.fifo)?", text, re.ASCII)
+    if not found:
         raise SettingsError(f"{name} must be the ARN of an SNS topic, got {text!r}")
+    region = _optional(env, "AWS_REGION")
+    if region and region != found[1]:
+        raise SettingsError(f"{name} must be a topic of this region, {region}, got {text!r}")
     return text
 
 
-def _optional_url(env: Environment, name: str) -> str | None:
+def _optional_schedule(env: Environment, name: str) -> str | None:
+    text = _optional(env, name)
+    # EventBridge Scheduler API Reference, "GetSchedule": name and group.
+    if text is not None and not re.fullmatch(r"([\w.-]{1,64}/)?[\w.-]{1,64}", text, re.ASCII):
+        raise SettingsError(f"{name} must be a schedule's name, or its group and name as in group/name, got {text!r}")
+    return text
+
+
+def _optional_url(env: Environment, name: str, *, fragment: bool = False) -> str | None:
     text = _optional(env, name)
     if text is None:
         return None
@@ -213,7 +228,9 @@ def _optional_url(env: Environment, name: str) -> str | None:
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:  # an IPv6 address without its bracket, a port that is no number
         usable = False
-    if not usable or parts.username or parts.query:
+    # urlsplit takes tabs and line breaks out without a word, and a path that is added to a fragment is lost.
+    clean = is_printable(text) and not any(map(str.isspace, text)) and (fragment or "#" not in text)
+    if not usable or not clean or parts.username or parts.query:
         # The value is not echoed: a URL may carry a credential.
-        raise SettingsError(f"{name} must be an http(s) URL without credentials and without a query")
+        raise SettingsError(f"{name} must be an http(s) URL without credentials, query, fragment or spaces")
     return text.rstrip("/")
