@@ -32,8 +32,7 @@ def _log_line(line: object) -> str:
     return json.dumps(line, default=str, separators=(",", ":"))
 
 
-# No sampling: it would log at DEBUG now and then.
-logger = Logger(service=SERVICE, level=_level(), sampling_rate=0, json_serializer=_log_line)
+logger = Logger(service=SERVICE, level=_level(), json_serializer=_log_line)
 metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 
 # httpx logs every request's URL at INFO, and a webhook's URL is a secret; botocore logs every answer at DEBUG,
