@@ -160,7 +160,7 @@ class _Unreachable(SchedulerError):
 class _Busy(SchedulerError):
     """The endpoint named the time of the next call; `pause` is in seconds."""
 
-    def __init__(self, message: str, http_status: int, pause: float) -> None:
+    def __init__(self, message: str, http_status: int | None = None, pause: float = 0.0) -> None:
         super().__init__(message, http_status)
         self.pause = pause
 
