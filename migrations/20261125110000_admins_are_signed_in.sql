@@ -1,6 +1,10 @@
 -- migrate:up
 -- The admin function refuses tokens of anonymous visitors and of other roles than authenticated. The database refuses
 -- them as well, because the same tokens reach it by Supabase's own API.
+
+SET LOCAL lock_timeout = '5s';
+SET LOCAL statement_timeout = '5min';
+
 CREATE OR REPLACE FUNCTION public.admin_scope() RETURNS jsonb
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp

@@ -2,6 +2,10 @@
 -- An admin corrects whatever stands, so the limits of a correction must hold for dates that are infinite or far away too.
 -- A beginning that is still to come cannot be right and limits nothing: otherwise no date could ever replace a wrong one.
 -- An infinite date is never a correction.
+
+SET LOCAL lock_timeout = '5s';
+SET LOCAL statement_timeout = '5min';
+
 CREATE OR REPLACE FUNCTION public.apply_correction() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

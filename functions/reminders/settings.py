@@ -24,7 +24,7 @@ class CronSettings:
     """
     Settings of `handlers.cron`. Names are names of secrets in Secrets Manager.
 
-    `signing_region`: the AWS region that calls of the scheduler are signed for (REMINDER_FUNCTION_AUTH), if any.
+    `signs_calls`: calls of the scheduler are signed with the function's AWS credentials (REMINDER_FUNCTION_AUTH).
     """
 
     database_secret: str
@@ -32,7 +32,7 @@ class CronSettings:
     scheduler_url: str | None
     shards: int
     batch_size: int
-    signing_region: str | None = None
+    signs_calls: bool = False
 
     @classmethod
     def read(cls, env: Environment) -> CronSettings:
@@ -45,7 +45,7 @@ class CronSettings:
             scheduler_url=url,
             shards=_whole_number(env, "SCHEDULER_SHARDS", default=1, low=1, high=64),
             batch_size=_batch_size(env),
-            signing_region=_signing_region(env, url),
+            signs_calls=_signs_calls(env),
         )
 
 
@@ -157,12 +157,11 @@ class AdminSettings:
         )
 
 
-def _signing_region(env: Environment, url: str | None) -> str | None:
+def _signs_calls(env: Environment) -> bool:
     auth = _optional(env, "REMINDER_FUNCTION_AUTH")
     if auth not in {None, "AWS_IAM"}:
         raise SettingsError(f"REMINDER_FUNCTION_AUTH must be AWS_IAM or absent, got {auth!r}")
-    # A call in this process is not signed.
-    return _required(env, "AWS_REGION") if auth and url else None
+    return auth is not None
 
 
 def _batch_size(env: Environment) -> int:
@@ -200,14 +199,8 @@ def _whole_number(env: Environment, name: str, *, default: int, low: int, high: 
 
 def _optional_topic(env: Environment, name: str) -> str | None:
     text = _optional(env, name)
-    if text is None:
-        return None
-    found = re.fullmatch(r"arn:[\w-]+:sns:([\w-]+):\d{12}:[\w-]+(\.fifo)?", text, re.ASCII)
-    if not found:
+    if text is not None and not re.fullmatch(r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+(\.fifo)?", text, re.ASCII):
         raise SettingsError(f"{name} must be the ARN of an SNS topic, got {text!r}")
-    region = _optional(env, "AWS_REGION")
-    if region and region != found[1]:
-        raise SettingsError(f"{name} must be a topic of this region, {region}, got {text!r}")
     return text
 
 

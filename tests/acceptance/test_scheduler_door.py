@@ -89,6 +89,14 @@ def test_token_beside_a_signature(knock: Ask) -> None:
     assert [200, 401, 401, 401, 401, 401] == answers
 
 
+def test_run_whose_calls_are_signed(stack: LocalStack, owner: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cron function signs, the scheduler finds the token beside the signature, the run goes."""
+    monkeypatch.setenv("REMINDER_FUNCTION_AUTH", "AWS_IAM")
+    add_assignments(owner, 3, today=datetime.now(UTC).date())
+    summary = stack.invoke({})
+    assert ("success", 3) == (summary["status"], summary["reminders_dispatched"])
+
+
 def test_bearer_token_counts_before_the_other(knock: Ask) -> None:
     """A wrong bearer token is refused, whatever stands beside it."""
     assert 401 == knock(authorization="Bearer guess", token="{}")[0]

@@ -33,24 +33,16 @@ SIGNED = {**SCHEDULER, "REMINDER_FUNCTION_URL": "https://example.org", "REMINDER
 
 
 def test_calls_that_are_signed() -> None:
-    """With AWS_IAM they are signed for the function's region; in this process there is nothing to sign."""
-    assert "eu-west-2" == CronSettings.read({**SIGNED, "AWS_REGION": "eu-west-2"}).signing_region
-    assert None is CronSettings.read({**SIGNED, "REMINDER_FUNCTION_URL": ""}).signing_region
-    assert None is CronSettings.read({**SIGNED, "REMINDER_FUNCTION_AUTH": ""}).signing_region
+    """Only where the setting says so."""
+    assert CronSettings.read(SIGNED).signs_calls
+    assert not CronSettings.read({**SIGNED, "REMINDER_FUNCTION_AUTH": ""}).signs_calls
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("REMINDER_FUNCTION_AUTH", "aws_iam", "must be AWS_IAM or absent, got 'aws_iam'"),
-        ("REMINDER_FUNCTION_AUTH", "NONE", "must be AWS_IAM or absent, got 'NONE'"),
-        ("AWS_REGION", "", "is not set"),
-    ],
-)
-def test_signing_that_cannot_work(name: str, value: str, message: str) -> None:
-    """A wrong way to sign, or no region to sign for, is named."""
-    with pytest.raises(SettingsError, match=f"^{name} {message}$"):
-        CronSettings.read({**SIGNED, "AWS_REGION": "eu-west-2", name: value})
+@pytest.mark.parametrize("value", ["aws_iam", "NONE", "true"])
+def test_signing_that_is_unknown(value: str) -> None:
+    """Another way to sign is named, not taken for none."""
+    with pytest.raises(SettingsError, match=f"^REMINDER_FUNCTION_AUTH must be AWS_IAM or absent, got '{value}'$"):
+        CronSettings.read({**SIGNED, "REMINDER_FUNCTION_AUTH": value})
 
 
 def test_scheduler() -> None:
@@ -123,17 +115,15 @@ TOPIC = "arn:aws:sns:eu-west-2:123456789012:alerts"
 
 @pytest.mark.parametrize("topic", [TOPIC, f"{TOPIC}.fifo"])
 def test_topic(topic: str) -> None:
-    """Standard and FIFO topics of the function's region are taken."""
-    assert topic == AlertSettings.read({"ALERT_TOPIC_ARN": topic, "AWS_REGION": "eu-west-2"}).topic_arn
+    """Standard and FIFO topics are taken."""
+    assert topic == AlertSettings.read({"ALERT_TOPIC_ARN": topic}).topic_arn
 
 
-@pytest.mark.parametrize(
-    "topic", [TOPIC.replace("eu-west-2", "eu-west-1"), TOPIC.replace("sns", "sqs"), f"{TOPIC}.filo", f"{TOPIC}:x"]
-)
-def test_topic_that_cannot_be_published_to(topic: str) -> None:
-    """The client publishes in the function's region, and to topics alone."""
+@pytest.mark.parametrize("topic", [TOPIC.replace("sns", "sqs"), f"{TOPIC}.filo", f"{TOPIC}:x", "alerts"])
+def test_topic_that_is_none(topic: str) -> None:
+    """What is published to must be a topic."""
     with pytest.raises(SettingsError, match=r"^ALERT_TOPIC_ARN must be "):
-        AlertSettings.read({"ALERT_TOPIC_ARN": topic, "AWS_REGION": "eu-west-2"})
+        AlertSettings.read({"ALERT_TOPIC_ARN": topic})
 
 
 @pytest.mark.parametrize("name", ["assignment-reminder-cron", "reminders/assignment-reminder-cron", "a.b_c/d"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 
@@ -48,6 +49,20 @@ def test_logs_and_metrics_that_cannot_work(monkeypatch: pytest.MonkeyPatch, name
     startup.check()
     monkeypatch.setenv(startup.RUNTIME, "127.0.0.1:9001")
     with pytest.raises(SettingsError, match=f"^{name} must be "):
+        startup.check()
+
+
+@pytest.mark.parametrize(("region", "works"), [("eu-west-2", True), ("", True), ("eu-west-1", False)])
+def test_topic_of_another_region(monkeypatch: pytest.MonkeyPatch, region: str, works: bool) -> None:
+    """Every publish to it would fail, so that it is refused at the start."""
+    topic = "arn:aws:sns:eu-west-2:123456789012:alerts.fifo"
+    for name, value in {startup.RUNTIME: "127.0.0.1:9001", "ALERT_TOPIC_ARN": topic, "AWS_REGION": region}.items():
+        monkeypatch.setenv(name, value)
+    with (
+        nullcontext()
+        if works
+        else pytest.raises(SettingsError, match=r"^ALERT_TOPIC_ARN must be a topic of this region")
+    ):
         startup.check()
 
 

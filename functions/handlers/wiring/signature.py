@@ -16,6 +16,7 @@ from botocore.credentials import Credentials
 from botocore.session import get_session
 
 from reminders.errors import SettingsError
+from reminders.settings import Environment
 
 SERVICE = "lambda"
 # Nothing else is signed: what a proxy may change on the way must not make the signature wrong.
@@ -32,12 +33,14 @@ class AwsSignature(httpx.Auth):
         self._region = region
 
     @classmethod
-    def of_this_function(cls, region: str) -> AwsSignature:
-        """With the credentials that AWS gives the function; raise `SettingsError` when there are none."""
+    def of_this_function(cls, env: Environment) -> AwsSignature:
+        """With the credentials and the region that Lambda gives the function; raise `SettingsError` without them."""
         credentials = get_session().get_credentials()
         if credentials is None:
             raise SettingsError("REMINDER_FUNCTION_AUTH is AWS_IAM, but there are no AWS credentials to sign with")
-        return cls(credentials, region)
+        if not env.get("AWS_REGION"):
+            raise SettingsError("REMINDER_FUNCTION_AUTH is AWS_IAM, but AWS_REGION is not set")
+        return cls(credentials, env["AWS_REGION"])
 
     def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
         """Add the signature's headers to `request`."""

@@ -27,7 +27,7 @@ DIMENSION_VALUE = re.compile(r"[\x20-\x7e]{1,1024}")
 def check(*reads: Callable[[Environment], object]) -> None:
     """Read settings, under Lambda's runtime alone; raise the first `SettingsError`. Every function logs and counts."""
     if RUNTIME in os.environ:
-        for read in (check_telemetry, *reads):
+        for read in (check_telemetry, check_region, *reads):
             read(os.environ)
 
 
@@ -43,6 +43,13 @@ def check_telemetry(env: Environment) -> None:
         value = env.get(name, "")
         if value and not (form.fullmatch(value) and value == value.strip()):
             raise SettingsError(f"{name} must be a name that CloudWatch takes, got {value[:80]!r}")
+
+
+def check_region(env: Environment) -> None:
+    """Raise `SettingsError` for a topic of another region than the function's: the client publishes in its own."""
+    topic, region = env.get("ALERT_TOPIC_ARN", "").strip(), env.get("AWS_REGION")
+    if topic and region and topic.split(":")[3:4] != [region]:
+        raise SettingsError(f"ALERT_TOPIC_ARN must be a topic of this region, {region}, got {topic!r}")
 
 
 def _check_level(env: Environment, name: str, levels: tuple[str, ...], spelt: Callable[[str], str]) -> None:

@@ -92,6 +92,23 @@ def test_retry_is_signed_anew(service: FakeService, scheduler: HttpScheduler, mo
         assert expected_authorization(headers, host, body) == headers["authorization"]
 
 
+def test_function_that_signs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lambda's own credentials and region; without a region it says so."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_SESSION_TOKEN": SESSION,
+    }.items():
+        monkeypatch.setenv(name, value)
+    (request,) = AwsSignature.of_this_function({"AWS_REGION": REGION}).auth_flow(
+        httpx.Request("POST", "https://x/runs")
+    )
+    assert f"Credential={KEY}/" in request.headers["authorization"]
+    assert f"/{REGION}/lambda/aws4_request" in request.headers["authorization"]
+    with pytest.raises(SettingsError, match=r"AWS_REGION is not set$"):
+        AwsSignature.of_this_function({})
+
+
 def test_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing to sign with is named before a call is made."""
 
@@ -101,4 +118,4 @@ def test_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(signature, "get_session", Session)
     with pytest.raises(SettingsError, match="there are no AWS credentials to sign with"):
-        AwsSignature.of_this_function(REGION)
+        AwsSignature.of_this_function({"AWS_REGION": REGION})
