@@ -184,10 +184,12 @@ BEGIN
 END
 $$;
 
--- Ends the reminders of an assignment: its status becomes 'closed', and its open notifications are resolved.
+-- Ends the reminders of an assignment: its status becomes closed_status, one of reminder_statuses that is not open, and
+-- its open notifications are resolved. Without expected_status, any status that is open may be closed.
 CREATE FUNCTION reminder_admin.close_assignment(
     assignment_id public.assignments.id%TYPE,
     reason text,
+    closed_status text,
     expected_status text
 ) RETURNS public.admin_changes
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -196,16 +198,24 @@ AS $$
 DECLARE
     target constant public.assignments := reminder_admin.lock_assignment(assignment_id, reason);
 BEGIN
-    IF target.status::text <> 'closed' THEN
-        IF target.status::text IS DISTINCT FROM expected_status THEN
+    IF NOT EXISTS (SELECT FROM public.reminder_statuses AS s WHERE s.status = closed_status AND NOT s.is_open) THEN
+        RAISE EXCEPTION 'closed_status must be one of reminder_statuses that is not open'
+        USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF target.status::text <> closed_status THEN
+        IF NOT EXISTS (
+            SELECT FROM public.reminder_statuses AS s
+            WHERE s.status = target.status::text AND coalesce(s.status = expected_status, s.is_open)
+        ) THEN
             RAISE EXCEPTION 'the status is not the expected one'
             USING ERRCODE = 'PT412', DETAIL = format('status is %s', target.status);
         END IF;
-        UPDATE public.assignments AS a SET status = 'closed' WHERE a.id = target.id;
+        -- A literal takes the column's own type, be it text or an enum.
+        EXECUTE format('UPDATE public.assignments AS a SET status = %L WHERE a.id = $1', closed_status) USING target.id;
     END IF;
     RETURN reminder_admin.record_change(
         'status', target.org_id, target.id,
-        jsonb_build_object('status', target.status), jsonb_build_object('status', 'closed'), reason
+        jsonb_build_object('status', target.status), jsonb_build_object('status', closed_status), reason
     );
 END
 $$;
@@ -311,11 +321,12 @@ AS $$ SELECT reminder_admin.set_coordinator(assignment_id, coordinator_id, reaso
 CREATE FUNCTION public.admin_close_assignment(
     assignment_id public.assignments.id%TYPE,
     reason text,
-    expected_status text DEFAULT 'open'
+    closed_status text DEFAULT 'closed',
+    expected_status text DEFAULT NULL
 ) RETURNS public.admin_changes
 LANGUAGE sql VOLATILE
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT reminder_admin.close_assignment(assignment_id, reason, expected_status) $$;
+AS $$ SELECT reminder_admin.close_assignment(assignment_id, reason, closed_status, expected_status) $$;
 
 CREATE FUNCTION public.admin_set_thresholds(
     org_id uuid,

@@ -30,8 +30,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     Do what `event` asks for.
 
-    The answer has run_id, status, note, assignments_evaluated, reminders_dispatched, assignments_failed,
-    assignments_without_recipient and duration_ms; a dry run's has would_notify as well. Raise `EventError` for an
+    The answer has run_id, status, note, assignments_evaluated, reminders_dispatched, assignments_failed, duration_ms and,
+    where it is not 0, assignments_without_recipient; a dry run's has would_notify as well. Raise `EventError` for an
     event that is not known, or that no run may be made for.
     """
     request = parse_event(event)

@@ -62,14 +62,14 @@ class RunsBody(BaseModel):
         return Shard(self.shard.index, self.shard.of)
 
 
-ON_SOME_DAYS = {"assignments_without_recipient", "first_error", "of_unknown_status"}
+OCCASIONAL = {"assignments_without_recipient", "first_error", "of_unknown_status"}
 
 
 def answer(progress: Progress, *, dry_run: bool) -> dict[str, Any]:
     """
     The body of a 200, only JSON's own types.
 
-    `would_notify` stands in it for a dry run alone, and `ON_SOME_DAYS` where there is any. An
+    `would_notify` stands in it for a dry run alone; the keys of `OCCASIONAL` only where they have something to say. An
     assignment's id is a string where it is a uuid, and a number where it is a bigint.
     """
     body = asdict(progress)
@@ -77,7 +77,7 @@ def answer(progress: Progress, *, dry_run: bool) -> dict[str, Any]:
     planned = body.pop("would_notify")
     if dry_run:
         body["would_notify"] = [{key: _plain(value) for key, value in row.items()} for row in planned]
-    return {name: value for name, value in body.items() if value or name not in ON_SOME_DAYS}
+    return {key: value for key, value in body.items() if value or key not in OCCASIONAL}
 
 
 def _plain(value: Any) -> Any:

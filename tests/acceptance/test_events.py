@@ -22,7 +22,6 @@ KEYS = {
     "assignments_evaluated",
     "reminders_dispatched",
     "assignments_failed",
-    "assignments_without_recipient",
     "duration_ms",
 }
 FROM_EVENTBRIDGE = {

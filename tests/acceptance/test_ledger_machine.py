@@ -54,7 +54,7 @@ class Row:
 
 
 class Model:
-    """Rules 5 to 7 over a list of rows, oldest first."""
+    """The failure counts that a list of rows must have, oldest first (docs/architecture.md#one-tick)."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []

@@ -118,13 +118,27 @@ def test_closing(filled: Connection, as_role: AsRole) -> None:
 
 
 def test_closing_what_is_paused(filled: Connection) -> None:
-    """Only what the admin saw as open; with the status that they saw, it is closed."""
+    """Only what is open, or has the status that the admin saw."""
+    filled.execute("INSERT INTO reminder_statuses VALUES ('paused', false)")
     filled.execute("UPDATE assignments SET status = 'paused' WHERE id = %s", [ASSIGNMENT])
     arguments: dict[str, Any] = {"assignment_id": ASSIGNMENT, "reason": REASON}
     found = refusal(filled, "admin_close_assignment", **arguments)
     assert ("PT412", "the status is not the expected one", "status is paused") == found
     row = call(filled, "admin_close_assignment", **arguments, expected_status="paused")
     assert ({"status": "paused"}, {"status": "closed"}) == (row["old_value"], row["new_value"])
+
+
+def test_closing_with_the_projects_own_words(filled: Connection) -> None:
+    """The project says which words mean closed; any other one is refused."""
+    filled.execute("INSERT INTO reminder_statuses VALUES ('active', true), ('ended', false)")
+    filled.execute("UPDATE assignments SET status = 'active' WHERE id = %s", [ASSIGNMENT])
+    for word in ("active", "no such word", None):
+        arguments = {"assignment_id": ASSIGNMENT, "reason": REASON, "closed_status": word}
+        assert "22023" == refusal(filled, "admin_close_assignment", **arguments)[0]
+    with as_user(filled, MENTOR):
+        assert ORG == one(filled, "SELECT org_id FROM my_reminder_settings()")
+    row = call(filled, "admin_close_assignment", assignment_id=ASSIGNMENT, reason=REASON, closed_status="ended")
+    assert ({"status": "active"}, {"status": "ended"}) == (row["old_value"], row["new_value"])
 
 
 def test_thresholds_are_used_by_the_next_run(filled: Connection, as_role: AsRole) -> None:

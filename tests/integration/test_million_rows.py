@@ -116,10 +116,10 @@ def test_last_success_and_last_tick(ledger: Connection) -> None:
     assert_cheap(found, "cron_execution_logs_success_idx", "cron_execution_logs_tick_idx")
 
 
-def test_tick_that_has_a_row(ledger: Connection) -> None:
+def test_rows_of_a_scheduled_time(ledger: Connection) -> None:
     """Whether EventBridge and Lambda did their part."""
     tick = TICK - timedelta(minutes=900_001)
-    assert_cheap(plan(ledger, watchdog.queries.by_name["tick_has_a_row"], tick=tick), "cron_execution_logs_tick_idx")
+    assert_cheap(plan(ledger, watchdog.queries.by_name["tick_rows"], tick=tick), "cron_execution_logs_tick_idx")
 
 
 def test_beginning_of_an_outage(ledger: Connection) -> None:
@@ -141,6 +141,7 @@ def test_newest_rows_of_an_admin(server: Server, module_database: str, ledger: C
         claims = json.dumps({"role": "authenticated", "app_metadata": {"role": "admin"}})
         admin.execute("SELECT set_config('request.jwt.claims', %s, false)", [claims])
         query = b"SELECT * FROM cron_execution_log ORDER BY triggered_at DESC LIMIT 10"
+        plan(admin, query)  # the session's first call reads the catalog to plan the function of the policy
         found = plan(admin, query)
         assert_cheap(found, "cron_execution_logs_started_at_idx")
         assert 10 == found["Plan"]["Actual Rows"]

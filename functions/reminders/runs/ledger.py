@@ -248,7 +248,7 @@ class Ledger:
             return settled
 
     def deliver_alerts(self, seconds: float = DELIVERY_SECONDS) -> None:
-        """Send what waits in the outbox, this run's and older ones; raise nothing (design, rule 12)."""
+        """Send what waits in the outbox, this run's and older ones; raise nothing (docs/architecture.md#original-error)."""
         try:
             self._outbox.deliver(self._connection, seconds)
         except Exception as error:

@@ -1,5 +1,5 @@
 """
-The story of one run (design, section 3).
+The story of one run; its rules are in docs/architecture.md.
 
     lock? ──no──▶ skipped (advisory_lock_held)
       │yes
@@ -59,8 +59,15 @@ class RunSummary:
     would_notify: list[Planned] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Only JSON's own types. `would_notify`, and whether it was cut, stand in a dry run's answer alone."""
+        """
+        Only JSON's own types.
+
+        `would_notify`, and whether it was cut, stand in a dry run's answer alone, `assignments_without_recipient` where
+        it is not 0.
+        """
         answer = {key: value for key, value in asdict(self).items() if key != "would_notify"}
+        if not self.assignments_without_recipient:
+            del answer["assignments_without_recipient"]
         answer["run_id"] = self.run_id and str(self.run_id)
         if self.would_notify is not None:
             answer["would_notify"] = [_plain(planned) for planned in self.would_notify]
@@ -121,7 +128,7 @@ def _check_failed(totals: Totals) -> None:
 
 
 def _settle_failed(opened: OpenRun, error: BaseException, totals: Totals, deps: RunDeps) -> None:
-    """Rule 12: whatever goes wrong in here is logged, and the original error stays the one that is raised."""
+    """An error in here is logged; the run's own error is the one that is raised (docs/architecture.md#original-error)."""
     logger.error("run failed", extra={"reason": safe_message(error)})
     try:
         _tell(deps.ledger.settle(opened.id, Outcome.of_error(error, totals)), totals)

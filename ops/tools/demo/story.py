@@ -85,7 +85,7 @@ def first_run(play: Play) -> None:
         f"{escalations:,} coordinators know", escalations, play.count("notifications", "kind = 'escalation'")
     )
     play.stage.check("the ledger says the same", reminders + escalations, summary["reminders_dispatched"])
-    missing = summary["assignments_without_recipient"]
+    missing = summary.get("assignments_without_recipient", 0)
     play.stage.say(f"  {missing} assignments have no coordinator to tell: counted every day until they have one")
 
 

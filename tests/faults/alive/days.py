@@ -57,6 +57,7 @@ class Prediction:
     heard: list[str] = field(default_factory=list)
 
     def add(self, day: Invocation) -> None:
+        heard_before = len(self.heard)
         self._rescue(but=day)
         if day.status not in NO_ROW:
             self.rows.append(day)
@@ -65,6 +66,8 @@ class Prediction:
         elif day.status == "failed":
             self._fail(day)
         elif day.status == "success":
+            # A failure that was found in this very invocation is reported with its recovery, in one message.
+            del self.heard[heard_before:]
             self._succeed(day)
 
     def _rescue(self, but: Invocation) -> None:
@@ -79,12 +82,14 @@ class Prediction:
         is_retry = row.tick is not None and row.tick in [other.tick for other in streak]
         row.status, row.failures = "failed", len({other.tick for other in streak}) + (not is_retry)
         if row.failures == 1 and not is_retry:
-            self._alert("failure", "have failed")
+            self._alert("failure", "has failed")
 
     def _succeed(self, row: Invocation) -> None:
         settled = [other for other in self.rows if other is not row and other.status in ("success", "failed")]
         if settled and settled[-1].status == "failed":
-            self._alert("recovery", "has recovered")
+            failures = settled[-1].failures
+            runs_ = "1 failed run" if failures == 1 else f"{failures} failed runs"
+            self._alert("recovery", f"has recovered after {runs_}")
 
     def _alert(self, kind: str, headline: str) -> None:
         self.alerts.append(kind)
