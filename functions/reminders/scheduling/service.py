@@ -33,7 +33,7 @@ STATEMENT_GRACE_SECONDS = 2.0
 LONGEST_STATEMENT_SECONDS = 30.0
 IDS_IN_A_LOG_LINE = 50
 LOCKED = "locked by another transaction; the next run evaluates them again"
-INFINITE = "the date of the last contact is infinite; an admin must correct it"
+INFINITE = "its date of contact or of assignment is infinite; an admin must correct the contact date"
 
 # Worth trying again as it is: serialization failure, deadlock, lock timeout.
 TRANSIENT = {"40001", "40P01", "55P03"}
