@@ -108,7 +108,8 @@ def test_another_run_the_same_day(owner: Connection, make_service: MakeService) 
     """A second run finds everything dispatched: it counts nothing and sends nothing."""
     add_assignments(owner, 5)
     dispatched = [
-        make_service().work(DispatchRequest(add_run(owner), TODAY, ALL), budget=5).counts.dispatched for _ in range(2)
+        make_service().work(DispatchRequest(add_run(owner, as_of=TODAY), TODAY, ALL), budget=5).counts.dispatched
+        for _ in range(2)
     ]
     assert [5, 0] == dispatched
 
@@ -155,7 +156,7 @@ def test_numbers_as_ids(server: Server) -> None:
     """Every assignment is in exactly one shard and one call, from the lowest number to the highest, through JSON."""
     with project_on(server, "bigint_ids") as project:
         migrate(project.dsn)
-        run_id = str(add_run(project.connection))
+        run_id = str(add_run(project.connection, as_of=TODAY))
         with psycopg.connect(project.dsn, autocommit=True, prepare_threshold=None) as connection:
             service = ReminderSchedulerService(connection, 1, time.monotonic)
             calls = [cursor for index in range(3) for cursor in cursors(service, run_id, index)]

@@ -43,7 +43,7 @@ def test_locked_through_the_whole_run(
         progress = make_service(2).work(DispatchRequest(run_id, TODAY, ALL), budget=5)
     assert DispatchResult(Counts(5, 4, 1)) == progress
     assert (ids[2], "reminder") not in notified(owner)
-    next_run = make_service(2).work(DispatchRequest(add_run(owner), TODAY, ALL), budget=5)
+    next_run = make_service(2).work(DispatchRequest(add_run(owner, as_of=TODAY), TODAY, ALL), budget=5)
     assert DispatchResult(Counts(5, 1, 0)) == next_run
 
 
@@ -80,11 +80,10 @@ def test_locked_with_nothing_due(
 def test_day_without_news_locks_nothing(owner: Connection, make_service: MakeService, somebody: Connection) -> None:
     """When all is dispatched already, a run neither waits for anybody nor counts a failure."""
     ids = add_assignments(owner, 3)
-    make_service().work(DispatchRequest(add_run(owner), TODAY, ALL), budget=5)
+    make_service().work(DispatchRequest(add_run(owner, as_of=TODAY), TODAY, ALL), budget=5)
     with locked(somebody, ids[0]):
-        assert DispatchResult(Counts(3, 0, 0)) == make_service().work(
-            DispatchRequest(add_run(owner), TODAY, ALL), budget=5
-        )
+        second = make_service().work(DispatchRequest(add_run(owner, as_of=TODAY), TODAY, ALL), budget=5)
+        assert DispatchResult(Counts(3, 0, 0)) == second
 
 
 def test_table_locked_by_a_migration(

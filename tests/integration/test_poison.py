@@ -16,7 +16,7 @@ from reminders.errors import DatabaseError
 from reminders.scheduling.ids import AssignmentId
 from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Shard
-from tests.factories import TODAY, add_assignment, add_assignments, count, notified
+from tests.factories import TODAY, add_assignment, add_assignments, add_run, count, notified
 from tests.integration.conftest import MakeService
 from tests.integration.test_batches import Ticking, calls_until_done
 from tests.proxy import Wire
@@ -44,16 +44,45 @@ def test_poison_rows(
     assert {(i, "reminder") for i in ids if i not in bad} == notified(owner)
 
 
+INFINITE = [("last_contact_date", "infinity"), ("last_contact_date", "-infinity"), ("assigned_at", "infinity")]
+
+
 @pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize(("column", "date"), INFINITE)
 def test_date_that_cannot_be_counted_with(
-    owner: Connection, make_service: MakeService, run_id: UUID, dry_run: bool
+    owner: Connection,
+    make_service: MakeService,
+    run_id: UUID,
+    column: str,
+    date: str,
+    dry_run: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Poison may lie in the evaluation itself (an infinite date); a dry run survives it as a run does."""
+    """An infinite date is counted as failed and named in the log; its batch is not split, a dry run's neither."""
     ids = add_assignments(owner, 9)
-    owner.execute("UPDATE assignments SET last_contact_date = '-infinity' WHERE id = %s", [ids[4]])
-    work = DispatchRequest(None if dry_run else run_id, TODAY, ALL, dry_run=dry_run)
-    progress = make_service(4).work(work, budget=30)
+    owner.execute("UPDATE assignments SET last_contact_date = NULL WHERE id = %s", [ids[4]])
+    owner.execute(f"UPDATE assignments SET {column} = '{date}' WHERE id = %s".encode(), [ids[4]])
+    logged: list[object] = []
+    monkeypatch.setattr(telemetry.logger, "warning", lambda message, extra: logged.append(extra["assignment_ids"]))
+    service = make_service(9)
+    halved: list[object] = []
+    monkeypatch.setattr(service, "_set_aside", lambda *row: halved.append(row))
+    progress = service.work(DispatchRequest(None if dry_run else run_id, TODAY, ALL, dry_run=dry_run), budget=30)
     assert (9, 8, 1) == (progress.counts.evaluated, progress.counts.dispatched, progress.counts.failed)
+    assert ([] if dry_run else [[str(ids[4])]]) == logged
+    assert [] == halved
+
+
+@pytest.mark.parametrize(("date", "dispatched"), [("0044-03-15 BC", 2), ("12026-11-01", 0)])
+def test_date_that_python_does_not_know(
+    owner: Connection, make_service: MakeService, run_id: UUID, date: str, dispatched: int
+) -> None:
+    """A date before year 1 is due for both, one after 9999 for none; Python reads neither."""
+    add_assignment(owner)
+    owner.execute("UPDATE assignments SET last_contact_date = %s", [date])
+    assert DispatchResult(Counts(1, dispatched, 0)) == make_service().work(
+        DispatchRequest(run_id, TODAY, ALL), budget=30
+    )
 
 
 def test_trigger_of_the_application_that_raises(owner: Connection, make_service: MakeService, run_id: UUID) -> None:
@@ -89,17 +118,13 @@ def test_one_poison_row_among_many_costs_few_batches(owner: Connection, server: 
     """Splitting finds the row in O(log n) batches: two for each halving."""
     ids = add_assignments(owner, 1000)
     forbid(owner, [ids[617]])
-    run = owner.execute(
-        "INSERT INTO cron_execution_logs (job_name, trigger_source, status) VALUES ('j', 'manual', 'running')"
-        " RETURNING id"
-    ).fetchone()
-    assert run
+    run_id = add_run(owner, as_of=TODAY)
     with (
         Wire(server.dsn("reminder_scheduler", database)) as wire,
         psycopg.connect(wire.dsn, autocommit=True, prepare_threshold=None) as connection,
     ):
         service = ReminderSchedulerService(connection, 1000, lambda: 0.0)
-        assert DispatchResult(Counts(1000, 999, 1)) == service.work(DispatchRequest(run[0], TODAY, ALL), budget=1)
+        assert DispatchResult(Counts(1000, 999, 1)) == service.work(DispatchRequest(run_id, TODAY, ALL), budget=1)
         batches = sum("hold_run" in statement for statement in wire.statements)
     assert batches <= 2 * math.ceil(math.log2(1000)) + 2
 

@@ -20,7 +20,7 @@ import stamina
 
 from reminders import database
 from reminders.database import Connection, Queries
-from reminders.errors import DatabaseError, DatabaseUnavailable, RunSettledElsewhere
+from reminders.errors import AsOfRefused, DatabaseError, DatabaseUnavailable, RunSettledElsewhere
 from reminders.scheduling.ids import BIGINTS, UUIDS, AssignmentId, assignment_id
 from reminders.scheduling.work import NOTHING, PLAN_LIMIT, Counts, DispatchRequest, DispatchResult, Planned, next_id
 from reminders.telemetry import logger
@@ -33,6 +33,7 @@ STATEMENT_GRACE_SECONDS = 2.0
 LONGEST_STATEMENT_SECONDS = 30.0
 IDS_IN_A_LOG_LINE = 50
 LOCKED = "locked by another transaction; the next run evaluates them again"
+INFINITE = "its date of contact or of assignment is infinite; an admin must correct the contact date"
 
 # Worth trying again as it is: serialization failure, deadlock, lock timeout.
 TRANSIENT = {"40001", "40P01", "55P03"}
@@ -54,7 +55,7 @@ class _Batch:
     One batch's outcome, with the columns of `dispatch_batch` and `plan_batch`.
 
     `confirmed` are dispatches of this same run that an earlier, unanswered call made; `without_recipient` are
-    assignments whose coordinator is missing; `failed` were skipped, for the reason `error`.
+    assignments whose coordinator is missing; `failed` have an infinite date, or were skipped for the reason `error`.
     """
 
     evaluated: int = 0
@@ -63,7 +64,7 @@ class _Batch:
     last_id: AssignmentId | None = None
     without_recipient: list[AssignmentId] = field(default_factory=list)
     failed: list[AssignmentId] = field(default_factory=list)
-    error: str | None = None
+    error: str = INFINITE
     busy: list[AssignmentId] = field(default_factory=list)
     planned: list[dict[str, Any]] = field(default_factory=list)
 
@@ -111,7 +112,8 @@ class ReminderSchedulerService:
         the cursor it was given would be made again for ever. Past the budget that takes at most one statement of
         `STATEMENT_GRACE_SECONDS` for each halving.
 
-        Raise `RunSettledElsewhere` when the run's row does not say 'running', `DatabaseError` when the
+        Raise `AsOfRefused` when the date is not the run's or too far ahead for a dry run, `RunSettledElsewhere`
+        when the run's row does not say 'running', `DatabaseError` when the
         database refuses for a reason that no splitting cures.
         """
         deadline = self._clock() + budget
@@ -119,9 +121,15 @@ class ReminderSchedulerService:
         self._queries = queries.renamed("public.notifications", f"public.{project.notifications}")
         request = replace(request, shard=replace(request.shard, ids=UUIDS if project.ids_are_uuids else BIGINTS))
         tally = _Tally()
+        if request.dry_run:
+            self._check_dry_run_date(request)
         next_cursor = self._process_batches(request, deadline, tally)
         self._retry_locked_rows(request, deadline, tally)
         return tally.result(next_cursor, 0 if tally.counts.evaluated else self._of_unknown_status(request))
+
+    def _check_dry_run_date(self, request: DispatchRequest) -> None:
+        if not queries.value(self._connection, "is_near", as_of=request.as_of):
+            raise AsOfRefused("as_of of a dry run is at most 366 days ahead of today (UTC)")
 
     def _of_unknown_status(self, request: DispatchRequest) -> int:
         """Nothing is open. That may be right, or the project has another word for it."""
@@ -174,12 +182,16 @@ class ReminderSchedulerService:
             with attempt:
                 batch = self._dispatch(settings, values)
         _log_ids("no recipient for a due notification, is the coordinator missing?", batch.without_recipient)
+        _log_ids(INFINITE, batch.failed)
         return batch
 
     def _dispatch(self, settings: dict[str, str], values: dict[str, Any]) -> _Batch:
         with database.transaction(self._connection, settings):
-            if not queries.value(self._connection, "hold_run", run_id=values["run_id"]):
+            as_of = queries.value(self._connection, "hold_run", run_id=values["run_id"])
+            if as_of is None:
                 raise RunSettledElsewhere("the run is not running; nothing more is dispatched for it")
+            if as_of != values["as_of"]:
+                raise AsOfRefused(f"as_of must be {as_of}, the date of the run")
             return self._queries.one(self._connection, "dispatch_batch", _Batch, **values)
 
     def _limits(self, deadline: float, size: int) -> dict[str, str]:

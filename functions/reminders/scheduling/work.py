@@ -15,6 +15,8 @@ from uuid import UUID
 from reminders.errors import SchedulerError
 from reminders.scheduling.ids import UUIDS, AssignmentId, IdType, ids_like
 
+# The header with a call's token where its `Authorization` holds AWS' signature.
+TOKEN_HEADER = "x-reminder-token"
 # A dry run lists whom it would notify; a million of them do not fit in an answer of Lambda (6 MB at most).
 PLAN_LIMIT = 1_000
 # The maximum of the ledger's integer columns.

@@ -114,6 +114,39 @@ def call(service: FakeService, http: httpx.Client) -> Iterator[Call]:
         yield make
 
 
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_pause_that_the_endpoint_asks_for(service: FakeService, call: Call, status: int) -> None:
+    """A busy endpoint is called again, by seconds or by a date that it names."""
+    date_past = "Wed, 25 Nov 2026 06:00:00 GMT"
+    service.answers = [raw(b"", status, {"retry-after": text}) for text in ("1", date_past, "soon")] + [result(DONE)]
+    assert DispatchResult(Counts(7, 3, 1)) == call()
+    assert 4 == len(service.requests)
+
+
+def test_pause_is_kept(service: FakeService, http: httpx.Client) -> None:
+    """The next call is not made before the time that Retry-After names."""
+    service.answers = [raw(b"", 429, {"retry-after": "1"}), result(DONE)]
+    began = time.monotonic()
+    HttpScheduler(service.url, "s3cret", lambda: None, http, time.monotonic)(WORK, began + 10)
+    assert time.monotonic() - began >= 1
+
+
+def test_pause_longer_than_the_run(service: FakeService, call: Call) -> None:
+    """Nobody waits past the deadline: the refusal is told at once."""
+    service.answers = [raw(b"", 429, {"retry-after": "3600"})]
+    with pytest.raises(SchedulerError, match=r"^scheduler answered 429"):
+        call()
+    assert 1 == len(service.requests)
+
+
+def test_problem_with_text_that_cannot_be_stored(service: FakeService, call: Call) -> None:
+    """NUL, escape sequences and half surrogate pairs of a problem document are told as their escapes."""
+    service.answers = [result({"title": "a\x00b", "detail": "\x1b[31m \ud800"}, 422, PROBLEM)]
+    with pytest.raises(SchedulerError) as caught:
+        call()
+    assert "scheduler answered 422: a\\x00b: \\x1b[31m \\ud800" == str(caught.value)
+
+
 def test_request_on_the_wire(service: FakeService, call: Call) -> None:
     """Path, token and body are what the service accepts."""
     assert DispatchResult(Counts(7, 3, 1)) == call()
@@ -169,7 +202,7 @@ def test_trouble_that_stays(service: FakeService, call: Call) -> None:
     assert (503, ATTEMPTS) == (caught.value.http_status, len(service.requests))
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 405, 413, 422, 429, 500, 501])
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 413, 422, 500, 501])
 def test_refusal_that_a_retry_does_not_help(service: FakeService, call: Call, status: int) -> None:
     """Any other status fails at once, and is kept for the ledger."""
     service.answers = [result({}, status)]
