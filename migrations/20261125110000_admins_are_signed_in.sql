@@ -10,7 +10,8 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE
-        WHEN claims.own ->> 'role' IS DISTINCT FROM 'authenticated' THEN NULL
+        -- Without the claim the caller's database role decides, and this function is executable by `authenticated` alone.
+        WHEN coalesce(claims.own ->> 'role', 'authenticated') <> 'authenticated' THEN NULL
         WHEN coalesce(claims.own -> 'is_anonymous', 'false'::pg_catalog.jsonb) <> 'false'::pg_catalog.jsonb THEN NULL
         WHEN claims.app ->> 'role' IS DISTINCT FROM 'admin' THEN NULL
         WHEN NOT claims.app ? 'org_ids' THEN '["*"]'::pg_catalog.jsonb

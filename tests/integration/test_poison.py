@@ -66,7 +66,7 @@ def test_date_that_cannot_be_counted_with(
     monkeypatch.setattr(telemetry.logger, "warning", lambda message, extra: logged.append(extra["assignment_ids"]))
     service = make_service(9)
     halved: list[object] = []
-    monkeypatch.setattr(service, "_set_aside", lambda *row: halved.append(row))
+    monkeypatch.setattr(service, "_skip_failing_row", lambda *row: halved.append(row))
     progress = service.work(DispatchRequest(None if dry_run else run_id, TODAY, ALL, dry_run=dry_run), budget=30)
     assert (9, 8, 1) == (progress.counts.evaluated, progress.counts.dispatched, progress.counts.failed)
     assert ([] if dry_run else [[str(ids[4])]]) == logged

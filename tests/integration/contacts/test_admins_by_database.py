@@ -59,7 +59,6 @@ def test_signed_in_admin(owner: Connection, own: dict[str, Any]) -> None:
         {"role": "anon"},
         {"role": "service_role"},
         {"role": "Authenticated"},
-        {"role": None},
         {"app": {"role": "mentor"}},
     ],
     ids=str,
