@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 from reminders.database import Connection
 from reminders.scheduling.service import ReminderSchedulerService
-from reminders.scheduling.work import Progress, Shard, Work
+from reminders.scheduling.work import DispatchRequest, DispatchResult, Shard
 
 ORG, MENTOR, COORDINATOR = UUID(int=0xA), UUID(int=0xB), UUID(int=0xC)
 
@@ -72,22 +72,25 @@ def notifications(owner: Connection, pair: UUID) -> list[tuple[str, date, bool]]
     return [(str(kind), anchor, bool(is_open)) for kind, anchor, is_open in rows]
 
 
-def add_run(owner: Connection) -> UUID:
+def add_run(owner: Connection, as_of: date | None = None) -> UUID:
+    """A run that is running; `as_of` is the day of its tick, today if not given."""
     found: UUID = one(
         owner,
         """
-        INSERT INTO cron_execution_logs (id, job_name, trigger_source, status)
-        VALUES (%s, 'assignment-reminder-cron', 'manual', 'running') RETURNING id
+        INSERT INTO cron_execution_logs (id, job_name, trigger_source, status, scheduled_for)
+        VALUES (%s, 'assignment-reminder-cron', 'manual', 'running', %s::date::timestamp AT TIME ZONE 'UTC')
+        RETURNING id
         """,
         uuid4(),
+        as_of or today(owner),
     )
     return found
 
 
-def run(owner: Connection, scheduler: Connection, as_of: date) -> Progress:
+def run(owner: Connection, scheduler: Connection, as_of: date) -> DispatchResult:
     """A whole run's dispatch, as if it were `as_of`; `scheduler` is a reminder_scheduler's connection."""
     service = ReminderSchedulerService(scheduler, batch_size=1_000, clock=time.monotonic)
-    return service.work(Work(add_run(owner), as_of, Shard(0, 1)), budget=10.0)
+    return service.work(DispatchRequest(add_run(owner, as_of), as_of, Shard(0, 1)), budget=10.0)
 
 
 @contextmanager

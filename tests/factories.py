@@ -74,14 +74,16 @@ def add_assignments(owner: Connection, count: int, gap: int = 10, today: date = 
     return sorted(row[0] for row in rows)
 
 
-def add_run(owner: Connection, status: str = "running", **columns: Any) -> UUID:
-    """A ledger row as it looks in `status`."""
+def add_run(owner: Connection, status: str = "running", as_of: date | None = None, **columns: Any) -> UUID:
+    """A ledger row as it looks in `status`; `as_of` is the day of its tick."""
     values: dict[str, Any] = {"job_name": "assignment-reminder-cron", "trigger_source": "schedule", "status": status}
     if status != "running":
         values["completed_at"] = TICK
     if status == "failed":
         values["error_message"] = "it broke"
         values["consecutive_failure_count"] = 1
+    if as_of is not None:
+        values["scheduled_for"] = datetime(as_of.year, as_of.month, as_of.day, 6, tzinfo=UTC)
     values |= columns
     names = ", ".join(values)
     marks = ", ".join(["%s"] * len(values))

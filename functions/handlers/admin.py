@@ -54,7 +54,7 @@ _PASSING = (DatabaseUnavailable, SecretError, IdentityUnavailable)
 
 startup.check(AdminSettings.read)
 
-app = LambdaFunctionUrlResolver(enable_validation=True)
+app = LambdaFunctionUrlResolver(enable_validation=True, debug=False)
 app.configure_openapi(
     title=admin_api.TITLE,
     version="1.0.0",
@@ -64,7 +64,7 @@ app.configure_openapi(
 )
 
 
-@logger.inject_lambda_context(clear_state=True)
+@logger.inject_lambda_context(clear_state=True, log_event=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one Function URL event (payload format 2.0); every error is a problem document."""
@@ -88,6 +88,8 @@ def _let_in(event: Mapping[str, Any]) -> Response[str] | None:
         return refusal
     if not caller.is_admin:
         return problem(HTTPStatus.FORBIDDEN, "the caller is not an admin")
+    if settings.require_aal2 and not caller.has_second_factor:
+        return problem(HTTPStatus.FORBIDDEN, "a second factor is needed: sign in again and confirm it")
     if len(event.get("body") or "") > LARGEST_BODY:
         return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {LARGEST_BODY:,} characters")
     app.context.update(caller=caller, settings=settings)
@@ -136,7 +138,10 @@ def correct(
     body: Annotated[CorrectionBody, Body()],
     if_match: Annotated[
         str,
-        Header(alias="If-Match", description='The date to be replaced, in quotes ("2026-11-01" or "never"), or *: any'),
+        Header(
+            alias="If-Match",
+            description='The date to be replaced, in quotes ("2026-11-01", "never", "infinity"), or *: any',
+        ),
     ] = ANY_VERSION,
 ) -> Response[CorrectionAnswer]:
     """Correct it, say who and why, and never undo what another admin did meanwhile. May be repeated."""

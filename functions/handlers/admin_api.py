@@ -57,8 +57,14 @@ Uuid = Annotated[UUID, BeforeValidator(_uuid)]
 AnAssignmentId = Annotated[UUID | int, BeforeValidator(_assignment_id)]
 Limit = Annotated[int, Field(ge=1, le=100), BeforeValidator(_digits)]
 
-# No control characters (PostgreSQL takes no NUL, and a log no line breaks), no space at either end.
-REASON = r"^[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]{1,498}[^\s\x00-\x1f\x7f]$"
+# What reminders.text.is_printable refuses, as a client's regular expression can say it (a test compares them).
+_UNPRINTABLE = (
+    "\x00-\x1f\x7f-\x9f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b\u200e\u200f\u2028-\u202e"
+    "\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0001\U000e0020-\U000e007f"
+)
+# No space at either end.
+REASON = rf"^[^\s{_UNPRINTABLE}][^{_UNPRINTABLE}]{{1,498}}[^\s{_UNPRINTABLE}]$"
 
 
 class Status(StrEnum):
@@ -107,7 +113,10 @@ class CorrectionAnswer(BaseModel):
     )
 
     assignment_id: UUID | int
-    old_date: date | None
+    old_date: Annotated[
+        date | str | None,
+        Field(description="As PostgreSQL writes it where it is infinite or outside the years 1 to 9999: `infinity`"),
+    ]
     new_date: date
     reason: str | None
     corrected_by: UUID | None
@@ -167,7 +176,7 @@ def _problem(status: HTTPStatus, text: str) -> dict[str, Any]:
 
 EVERYWHERE = problems(
     UNAUTHORIZED="no valid access token",
-    FORBIDDEN="the caller is not an admin",
+    FORBIDDEN="the caller is not an admin, or a second factor is needed",
     UNPROCESSABLE_ENTITY="something in the request is not as it must be; `errors` says what",
     INTERNAL_SERVER_ERROR="an error of ours; the log knows it by the request's id",
     SERVICE_UNAVAILABLE="the database or the keys cannot be reached now",

@@ -24,15 +24,15 @@ from reminders.telemetry import logger, metrics
 startup.check(CronSettings.read, AlertSettings.read)
 
 
-@logger.inject_lambda_context(clear_state=True)
+@logger.inject_lambda_context(clear_state=True, log_event=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     Do what `event` asks for.
 
-    The answer has run_id, status, note, assignments_evaluated, reminders_dispatched, assignments_failed, duration_ms and,
-    where it is not 0, assignments_without_recipient; a dry run's has would_notify as well. Raise `EventError` for an
-    event that is not known, or that no run may be made for.
+    The answer has run_id, status, note, assignments_evaluated, reminders_dispatched, assignments_failed, duration_ms
+    and, where it is not 0, assignments_without_recipient; a dry run's has would_notify as well. Raise `EventError` for
+    an event that is not known, or that no run may be made for.
     """
     request = parse_event(event)
     if isinstance(request, TestAlertRequest):

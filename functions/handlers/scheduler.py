@@ -1,7 +1,8 @@
 """
 The scheduler function: `POST /runs` on a Function URL, for callers that know the shared token.
 
-Only the token stands between the internet and this door, so it is checked before the body is looked at.
+On AWS the Function URL also asks for a signature (AWS_IAM). Elsewhere only the token keeps others out, so it is
+checked before the body is read.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import binascii
 import hmac
 import os
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -23,7 +25,15 @@ from handlers.wiring import startup
 from handlers.wiring.common import secrets
 from handlers.wiring.scheduler import scheduler_service
 from reminders import telemetry
-from reminders.errors import DatabaseUnavailable, ReminderError, RunSettledElsewhere, SecretError, safe_message
+from reminders.errors import (
+    AsOfRefused,
+    DatabaseUnavailable,
+    ReminderError,
+    RunSettledElsewhere,
+    SecretError,
+    safe_message,
+)
+from reminders.scheduling.work import TOKEN_HEADER
 from reminders.secrets import Secrets
 from reminders.settings import SchedulerSettings
 from reminders.telemetry import logger, metrics
@@ -33,10 +43,10 @@ LARGEST_BODY = 16_384
 
 startup.check(SchedulerSettings.read)
 
-app = LambdaFunctionUrlResolver()
+app = LambdaFunctionUrlResolver(debug=False)
 
 
-@logger.inject_lambda_context(clear_state=True)
+@logger.inject_lambda_context(clear_state=True, log_event=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one Function URL event (payload format 2.0); every refusal is a problem document."""
@@ -48,8 +58,7 @@ def runs() -> dict[str, Any] | Response[str]:
     """Do a part of a run's work and say how far it came."""
     try:
         settings = SchedulerSettings.read(os.environ)
-        authorization = app.current_event.headers.get("authorization", "")
-        allowed = _token_is_right(secrets(), settings.token_secret, authorization)
+        allowed = _token_is_right(secrets(), settings.token_secret, _shown_token(app.current_event.headers))
     except ReminderError as error:
         # Nobody has shown a token yet, so nobody is told which secret or setting is wrong.
         return _failure(error, detail=None)
@@ -60,9 +69,9 @@ def runs() -> dict[str, Any] | Response[str]:
     body = RunsBody.model_validate_json(_decoded_body())
     logger.append_keys(run_id=body.run_id and str(body.run_id))
     with scheduler_service(settings.database_secret, settings.batch_size) as service:
-        progress = service.work(body.work(), body.budget_ms / 1000)
-    logger.info("shard worked on", extra={"shard": body.shard.index, "evaluated": progress.assignments_evaluated})
-    return answer(progress, dry_run=body.dry_run)
+        result = service.work(body.request(), body.budget_ms / 1000)
+    logger.info("shard processed", extra={"shard": body.shard.index, "evaluated": result.counts.evaluated})
+    return answer(result, dry_run=body.dry_run)
 
 
 def _decoded_body() -> str:
@@ -73,11 +82,19 @@ def _decoded_body() -> str:
         return ""
 
 
-def _token_is_right(known: Secrets, name: str, header: str) -> bool:
+def _shown_token(headers: Mapping[str, str]) -> str | None:
+    """The bearer token, or `X-Reminder-Token` of a caller whose `Authorization` is AWS's signature."""
+    authorization = headers.get("authorization", "")
+    if authorization.startswith("Bearer "):
+        return authorization.removeprefix("Bearer ")
+    return headers.get(TOKEN_HEADER)
+
+
+def _token_is_right(known: Secrets, name: str, shown: str | None) -> bool:
     """Compare in constant time; when it differs, once more with a fresh secret, which may have been rotated."""
-    given = header.removeprefix("Bearer ").encode("utf-8", "surrogatepass")
-    if not header.startswith("Bearer "):
+    if shown is None:
         return False
+    given = shown.encode("utf-8", "surrogatepass")
     token = known.get(name)
     if hmac.compare_digest(given, token.encode()):
         return True
@@ -95,6 +112,12 @@ def _invalid(error: ValidationError) -> Response[str]:
 @app.exception_handler([UnicodeError, binascii.Error])
 def _unreadable(_: Exception) -> Response[str]:
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is not UTF-8 text")
+
+
+@app.exception_handler(AsOfRefused)
+def _other_day(error: AsOfRefused) -> Response[str]:
+    errors = [{"field": "as_of", "message": str(error)}]
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors=errors)
 
 
 @app.exception_handler(RunSettledElsewhere)

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
 from reminders.scheduling.ids import AssignmentId, assignment_id
-from reminders.scheduling.work import Progress, Shard, Work
+from reminders.scheduling.work import DispatchRequest, DispatchResult, Shard
 
 _STRICT = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -54,9 +54,9 @@ class RunsBody(BaseModel):
             raise ValueError("cursor must lie in the shard")
         return self
 
-    def work(self) -> Work:
+    def request(self) -> DispatchRequest:
         """The call that the body asks for."""
-        return Work(self.run_id, self.as_of, self._shard(), self.cursor, self.dry_run)
+        return DispatchRequest(self.run_id, self.as_of, self._shard(), self.cursor, self.dry_run)
 
     def _shard(self) -> Shard:
         return Shard(self.shard.index, self.shard.of)
@@ -65,17 +65,25 @@ class RunsBody(BaseModel):
 OCCASIONAL = {"assignments_without_recipient", "first_error", "of_unknown_status"}
 
 
-def answer(progress: Progress, *, dry_run: bool) -> dict[str, Any]:
+def answer(result: DispatchResult, *, dry_run: bool) -> dict[str, Any]:
     """
     The body of a 200, only JSON's own types.
 
     `would_notify` stands in it for a dry run alone; the keys of `OCCASIONAL` only where they have something to say. An
     assignment's id is a string where it is a uuid, and a number where it is a bigint.
     """
-    body = asdict(progress)
-    body["next_cursor"] = _plain(progress.next_cursor)
-    planned = body.pop("would_notify")
+    counts = result.counts
+    body: dict[str, Any] = {
+        "assignments_evaluated": counts.evaluated,
+        "reminders_dispatched": counts.dispatched,
+        "assignments_failed": counts.failed,
+        "assignments_without_recipient": counts.without_recipient,
+        "next_cursor": _plain(result.next_cursor),
+        "first_error": result.first_error,
+        "of_unknown_status": result.of_unknown_status,
+    }
     if dry_run:
+        planned = [asdict(notification) for notification in result.would_notify]
         body["would_notify"] = [{key: _plain(value) for key, value in row.items()} for row in planned]
     return {key: value for key, value in body.items() if value or key not in OCCASIONAL}
 

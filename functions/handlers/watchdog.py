@@ -20,7 +20,7 @@ from reminders.telemetry import logger, metrics
 startup.check(lambda env: rules(WatchdogSettings.read(env)), AlertSettings.read)
 
 
-@logger.inject_lambda_context(clear_state=True)
+@logger.inject_lambda_context(clear_state=True, log_event=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Do one round; the answer has overruns, rescued, missed_tick and pruned. Raise what went wrong."""

@@ -9,10 +9,12 @@ DETAIL lines with row values, and those must not reach a log.
 from __future__ import annotations
 
 import copy
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
+from ipaddress import ip_address
 from typing import Any, Self, TypeVar, cast
 
 import psycopg
@@ -26,7 +28,8 @@ from reminders.unreachable import Problem
 Connection = psycopg.Connection[Any]
 Row = TypeVar("Row")
 CONNECT_TIMEOUT_SECONDS = 5
-LOOPBACK = {"localhost", "127.0.0.1", "::1", ""}
+# libpq's modes that never go on in plain text. PostgreSQL documentation, "SSL Support in libpq".
+ENCRYPTED = {"require", "verify-ca", "verify-full"}
 
 
 def connect(dsn: str, *, name: str) -> Connection:
@@ -42,15 +45,48 @@ def connect(dsn: str, *, name: str) -> Connection:
         raise _unreachable(unreachable.of_uri(str(error))) from None
     if problem := unreachable.of_parameters(parameters):
         raise _unreachable(problem)
-    # libpq's default would silently fall back to plain text when somebody in between answers "no TLS".
-    if parameters.get("host", "") not in LOOPBACK:
-        parameters.setdefault("sslmode", "require")
+    if not stays_on_this_machine(parameters):
+        parameters["sslmode"] = _encrypted_mode(parameters)
     parameters.setdefault("connect_timeout", CONNECT_TIMEOUT_SECONDS)
     parameters["application_name"] = name
     try:
         return psycopg.connect(**cast(Any, parameters), autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
         raise _unreachable(unreachable.of_connection(str(error)), "database unreachable: ") from None
+
+
+def _encrypted_mode(parameters: Mapping[str, Any]) -> str:
+    """
+    The URI's sslmode; without one `require`, or what PGSSLMODE demands beyond it.
+
+    libpq's own default would silently fall back to plain text when somebody in between answers "no TLS".
+    """
+    stated = parameters.get("sslmode")
+    if stated is None:
+        ambient = os.environ.get("PGSSLMODE", "")
+        return ambient if ambient in ENCRYPTED else "require"
+    if stated not in ENCRYPTED:
+        raise _unreachable(unreachable.PLAIN_TEXT)
+    return str(stated)
+
+
+def stays_on_this_machine(parameters: Mapping[str, Any]) -> bool:
+    """Whether every address is a local socket or loopback. libpq connects to hostaddr where there is one."""
+    if parameters.get("service") or os.environ.get("PGSERVICE"):
+        return False  # libpq reads the address from a file, which we do not
+    address = parameters.get("hostaddr") or os.environ.get("PGHOSTADDR")
+    address = address or parameters.get("host") or os.environ.get("PGHOST", "")
+    return all(map(_is_local, str(address).split(",")))
+
+
+def _is_local(host: str) -> bool:
+    # No name is the default socket; "/" is a socket's directory and "@" its abstract name.
+    if host in {"", "localhost"} or host.startswith(("/", "@")):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _unreachable(problem: Problem, prefix: str = "") -> DatabaseUnavailable:

@@ -8,6 +8,8 @@ Anything else is a surprise; of a surprise only the class name is told (`safe_me
 
 from __future__ import annotations
 
+from reminders.text import printable
+
 MESSAGE_LIMIT = 1_000
 
 
@@ -71,6 +73,10 @@ class TickDone(ReminderError):
     """A scheduled run of this tick has succeeded; another one has nothing to do (docs/architecture.md#one-tick)."""
 
 
+class AsOfRefused(ReminderError):
+    """The date is not that of the run, or too far ahead for a dry run."""
+
+
 class RunSettledElsewhere(ReminderError):
     """Another process settled this run: it may dispatch nothing more (docs/architecture.md#abandoned)."""
 
@@ -99,9 +105,9 @@ class SchedulerError(ReminderError):
 
 
 def safe_message(error: BaseException) -> str:
-    """One line about `error` for ledger, alert and log: at most `MESSAGE_LIMIT` characters, never a row value."""
+    """One printable line about `error` for ledger, alert and log: `MESSAGE_LIMIT` characters at most, no row value."""
     if isinstance(error, ReminderError):
-        text = " ".join(str(error).split()) or type(error).__name__
+        text = printable(" ".join(str(error).split())) or type(error).__name__
     else:
         text = f"unexpected {type(error).__name__}"
     return text if len(text) <= MESSAGE_LIMIT else text[: MESSAGE_LIMIT - 1] + "…"

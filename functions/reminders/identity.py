@@ -43,25 +43,29 @@ _ALGORITHM_OF: dict[object, str] = {"EC": "ES256", "RSA": "RS256"}
 @dataclass(frozen=True, slots=True)
 class Caller:
     """
-    A user with a valid token.
+    A user with a valid token. `has_second_factor`: this session was confirmed by one (Supabase docs: `aal` is `aal2`).
 
     `org_ids`: the organisations that `app_metadata.org_ids` limits an admin to, None where there is no limit.
     """
 
     user_id: UUID
     is_admin: bool
+    has_second_factor: bool
     org_ids: frozenset[UUID] | None
     claims: Mapping[str, Any]
 
     @classmethod
     def of(cls, claims: Mapping[str, Any]) -> Caller:
-        """The caller that verified `claims` speak of; raise `IdentityError` when `sub` is no user's id."""
+        """The caller that verified `claims` speak of; raise `IdentityError` when they are no signed-in user's."""
+        # Only a user's own token: the service's and an anonymous visitor's are refused whatever app_metadata says.
+        if claims.get("role") != "authenticated" or claims.get("is_anonymous", False) is not False:
+            raise IdentityError("the token is not a signed-in user's")
         app = claims.get("app_metadata")
         app = app if isinstance(app, dict) else {}
         user_id = _uuid(claims.get("sub"))
         if user_id is None:
             raise IdentityError("sub is not a user's id")
-        return cls(user_id, app.get("role") == "admin", _organisations(app), claims)
+        return cls(user_id, app.get("role") == "admin", claims.get("aal") == "aal2", _organisations(app), claims)
 
     def database_settings(self) -> dict[str, str]:
         """What makes a transaction this caller's, as PostgREST does it: the role, and the claims for RLS."""

@@ -14,19 +14,25 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from reminders.errors import SettingsError
+from reminders.text import is_printable
 
 Environment = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class CronSettings:
-    """Settings of `handlers.cron`. Names are names of secrets in Secrets Manager."""
+    """
+    Settings of `handlers.cron`. Names are names of secrets in Secrets Manager.
+
+    `signs_calls`: calls of the scheduler are signed with the function's AWS credentials (REMINDER_FUNCTION_AUTH).
+    """
 
     database_secret: str
     scheduler_token_secret: str | None
     scheduler_url: str | None
     shards: int
     batch_size: int
+    signs_calls: bool = False
 
     @classmethod
     def read(cls, env: Environment) -> CronSettings:
@@ -39,6 +45,7 @@ class CronSettings:
             scheduler_url=url,
             shards=_whole_number(env, "SCHEDULER_SHARDS", default=1, low=1, high=64),
             batch_size=_batch_size(env),
+            signs_calls=_signs_calls(env),
         )
 
 
@@ -62,7 +69,7 @@ class AlertSettings:
             threshold=_whole_number(env, "ALERT_THRESHOLD", default=2, low=1, high=1_000),
             repeat_every=_whole_number(env, "ALERT_REPEAT_EVERY", default=0, low=0, high=1_000),
             stack=_optional(env, "POWERTOOLS_SERVICE_NAME"),
-            runbook_url=_optional_url(env, "RUNBOOK_URL"),
+            runbook_url=_optional_url(env, "RUNBOOK_URL", fragment=True),
         )
 
 
@@ -88,7 +95,7 @@ class WatchdogSettings:
         return cls(
             database_secret=_required(env, "DATABASE_SECRET"),
             expression=_optional(env, "REMINDER_CRON_EXPRESSION") or "cron(0 6 * * ? *)",
-            schedule_name=_optional(env, "REMINDER_SCHEDULE_NAME"),
+            schedule_name=_optional_schedule(env, "REMINDER_SCHEDULE_NAME"),
             overrun_minutes=_whole_number(env, "OVERRUN_MINUTES", default=30, low=1, high=1_440),
             grace_minutes=_whole_number(env, "MISSED_RUN_GRACE_MINUTES", default=15, low=1, high=1_440),
             # Below 90 days the retention function refuses as well.
@@ -122,6 +129,7 @@ class AdminSettings:
     """
     Settings of `handlers.admin`: the JWT secret's name, the JWKS' URL, or both while a project changes over.
 
+    `require_aal2`: only tokens of a session that a second factor confirmed are taken (ADMIN_REQUIRE_AAL2).
     `issuer` is what tokens must have as `iss`: SUPABASE_JWT_ISSUER, or the JWKS' URL up to its well-known path.
     """
 
@@ -129,6 +137,7 @@ class AdminSettings:
     jwt_secret: str | None
     jwks_url: str | None
     issuer: str
+    require_aal2: bool = False
 
     @classmethod
     def read(cls, env: Environment) -> AdminSettings:
@@ -144,7 +153,15 @@ class AdminSettings:
             jwt_secret=secret,
             jwks_url=url,
             issuer=_optional(env, "SUPABASE_JWT_ISSUER") or derived or _required(env, "SUPABASE_JWT_ISSUER"),
+            require_aal2=_flag(env, "ADMIN_REQUIRE_AAL2"),
         )
+
+
+def _signs_calls(env: Environment) -> bool:
+    auth = _optional(env, "REMINDER_FUNCTION_AUTH")
+    if auth not in {None, "AWS_IAM"}:
+        raise SettingsError(f"REMINDER_FUNCTION_AUTH must be AWS_IAM or absent, got {auth!r}")
+    return auth is not None
 
 
 def _batch_size(env: Environment) -> int:
@@ -162,6 +179,13 @@ def _required(env: Environment, name: str) -> str:
     return value
 
 
+def _flag(env: Environment, name: str) -> bool:
+    text = _optional(env, name) or "false"
+    if text not in {"true", "false"}:
+        raise SettingsError(f"{name} must be true or false, got {text!r}")
+    return text == "true"
+
+
 def _whole_number(env: Environment, name: str, *, default: int, low: int, high: int) -> int:
     text = _optional(env, name)
     if text is None:
@@ -175,12 +199,20 @@ def _whole_number(env: Environment, name: str, *, default: int, low: int, high: 
 
 def _optional_topic(env: Environment, name: str) -> str | None:
     text = _optional(env, name)
-    if text is not None and not re.fullmatch(r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+(\.fifo)?", text):
+    if text is not None and not re.fullmatch(r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+(\.fifo)?", text, re.ASCII):
         raise SettingsError(f"{name} must be the ARN of an SNS topic, got {text!r}")
     return text
 
 
-def _optional_url(env: Environment, name: str) -> str | None:
+def _optional_schedule(env: Environment, name: str) -> str | None:
+    text = _optional(env, name)
+    # EventBridge Scheduler API Reference, "GetSchedule": name and group.
+    if text is not None and not re.fullmatch(r"([\w.-]{1,64}/)?[\w.-]{1,64}", text, re.ASCII):
+        raise SettingsError(f"{name} must be a schedule's name, or its group and name as in group/name, got {text!r}")
+    return text
+
+
+def _optional_url(env: Environment, name: str, *, fragment: bool = False) -> str | None:
     text = _optional(env, name)
     if text is None:
         return None
@@ -189,7 +221,9 @@ def _optional_url(env: Environment, name: str) -> str | None:
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:  # an IPv6 address without its bracket, a port that is no number
         usable = False
-    if not usable or parts.username or parts.query:
+    # urlsplit takes tabs and line breaks out without a word, and a path that is added to a fragment is lost.
+    clean = is_printable(text) and not any(map(str.isspace, text)) and (fragment or "#" not in text)
+    if not usable or not clean or parts.username or parts.query:
         # The value is not echoed: a URL may carry a credential.
-        raise SettingsError(f"{name} must be an http(s) URL without credentials and without a query")
+        raise SettingsError(f"{name} must be an http(s) URL without credentials, query, fragment or spaces")
     return text.rstrip("/")

@@ -21,18 +21,24 @@ SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME") or "assignment-reminders"
 NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or "AssignmentReminders"
 
 
+def _level() -> str:
+    """The level that the environment asks for; INFO where it is none, which the start of a function refuses."""
+    asked = os.environ.get("POWERTOOLS_LOG_LEVEL", "").upper()
+    return asked if asked in logging.getLevelNamesMapping() else "INFO"
+
+
 def _log_line(line: object) -> str:
     """ASCII: a reader's terminal acts on no character of it, and no viewer breaks the line in two."""
     return json.dumps(line, default=str, separators=(",", ":"))
 
 
-logger = Logger(service=SERVICE, json_serializer=_log_line)
+logger = Logger(service=SERVICE, level=_level(), json_serializer=_log_line)
 metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 
 # httpx logs every request's URL at INFO, and a webhook's URL is a secret; botocore logs every answer at DEBUG,
-# and Secrets Manager's are secrets. Lambda's own handler hangs on the root logger, so Powertools' level does
-# not protect us.
-for chatty in ("httpx", "httpcore", "boto3", "botocore", "urllib3", "psycopg"):
+# and Secrets Manager's are secrets; Powertools logs what a route was called with, where POWERTOOLS_DEBUG is set.
+# Lambda's own handler hangs on the root logger, so Powertools' level does not protect us.
+for chatty in ("aws_lambda_powertools", "httpx", "httpcore", "boto3", "botocore", "urllib3", "psycopg"):
     logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

@@ -73,6 +73,11 @@ _IPV6 = (
     "Supabase's direct host (db.PROJECT.supabase.co) has an IPv6 address only: use the pooler's host from the Connect"
     " page, whose addresses are IPv4."
 )
+PLAIN_TEXT = Problem(
+    "the database URI asks for an sslmode that allows plain text; it must be require, verify-ca or verify-full,"
+    " except for this machine",
+    _TLS,
+)
 _USER = "Supabase's pooler wants the user as ROLE.PROJECT, a direct connection wants ROLE alone."
 _LOGIN = "`reminders roles --from-secrets` prints the SQL that gives the roles the passwords of the secrets."
 _UNKNOWN = Problem("connection failed", _COMPARE)

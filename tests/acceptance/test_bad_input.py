@@ -14,10 +14,12 @@ import stamina
 
 from handlers.wiring import common
 from ops.local.database import apply_shim, create_database, drop_database
+from ops.local.function_url import FunctionUrl
 from ops.local.server import Server, admin
 from ops.local.stack import LocalStack
 from reminders.database import Connection
 from reminders.errors import DatabaseError, DatabaseUnavailable, EventError, SchedulerError, SecretError, SettingsError
+from reminders.scheduling.client import PROBLEM
 from tests.acceptance.conftest import InvokeProcess, recorded
 from tests.factories import add_assignment, count, runs
 
@@ -164,6 +166,24 @@ def test_wrong_token(stack: LocalStack, owner: Connection, monkeypatch: pytest.M
     assert 0 == count(owner, "notifications")
 
 
+@pytest.mark.parametrize(
+    ("detail", "kept"),
+    [("out\x00of order", "out\\x00of order"), ("half \ud800 a pair", "half \\ud800 a pair"), ("\x1b[2J", "\\x1b[2J")],
+)
+def test_problem_that_cannot_be_stored(
+    stack: LocalStack, owner: Connection, monkeypatch: pytest.MonkeyPatch, detail: str, kept: str
+) -> None:
+    """PostgreSQL stores no NUL and no half of a pair: the run is settled with the reason, made printable."""
+    document = {"title": "Bad Gateway", "detail": detail}
+    answer = {"statusCode": 500, "headers": {"content-type": PROBLEM}, "body": json.dumps(document)}
+    with FunctionUrl(lambda event, context: answer) as service:
+        monkeypatch.setenv("REMINDER_FUNCTION_URL", service.url)
+        with pytest.raises(SchedulerError):
+            stack.invoke({})
+    (run,) = runs(owner)
+    assert ("failed", f"scheduler answered 500: Bad Gateway: {kept}") == (run["status"], run["error_message"])
+
+
 def test_rotated_token(stack: LocalStack) -> None:
     """The caller knows the new token, the warm door still the old one: it fetches afresh and lets the caller in."""
     assert "success" == stack.invoke({})["status"]
@@ -195,7 +215,7 @@ def test_migrations_not_applied_for_the_scheduler(stack: LocalStack, owner: Conn
     """Its answer says so, too, and the ledger keeps it."""
     secret = stack.scheduler_environment["DATABASE_SECRET"]
     stack.aws.put_secret(secret, stack.server.dsn("reminder_scheduler", unmigrated))
-    with pytest.raises(SchedulerError, match=r"hold_run.* does not exist \(are the migrations applied\?\)$"):
+    with pytest.raises(SchedulerError, match=r"reminder_private.* does not exist \(are the migrations applied\?\)$"):
         stack.invoke(recorded("cron-scheduler"))
     assert [("failed", 500)] == [(run["status"], run["http_status"]) for run in runs(owner)]
 

@@ -27,7 +27,7 @@ from reminders.runs.events import RunRequest
 from reminders.runs.lifecycle import RunDeps, RunSummary
 from reminders.runs.lock import RunLock
 from reminders.scheduling.fanout import Fanout
-from reminders.scheduling.work import Progress, Work
+from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult
 from tests.conftest import connect_as
 from tests.factories import TICK
 from tests.integration.conftest import make_ledger
@@ -104,9 +104,9 @@ class World:
         self.act: Callable[[], None] = lambda: None
 
     def run(self, request: RunRequest) -> RunSummary:
-        def scheduler(work: Work, deadline: float) -> Progress:
+        def scheduler(work: DispatchRequest, deadline: float) -> DispatchResult:
             self.act()
-            return Progress(3, 2, 1)
+            return DispatchResult(Counts(3, 2, 1))
 
         ledger = make_ledger(self.connection, lambda: self.connection)
         return lifecycle.run(request, RunDeps(RunLock(self.lock), ledger, Fanout(scheduler, 1), lambda: 60.0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -27,7 +28,7 @@ def asker(stack: LocalStack, patched: pytest.MonkeyPatch) -> Ask:
     """Invokes the handler in this process with the recorded event, changed; gives status and body."""
     for name, value in stack.scheduler_environment.items():
         patched.setenv(name, value)
-    token = token_of(stack)
+    known = token_of(stack)
 
     def make(
         *,
@@ -36,10 +37,13 @@ def asker(stack: LocalStack, patched: pytest.MonkeyPatch) -> Ask:
         method: str = "POST",
         path: str = "/runs",
         authorization: str = "Bearer {}",
+        token: str | None = None,
         **fields: Any,
     ) -> tuple[int, dict[str, Any]]:
         event = recorded("scheduler-function-url")
-        event["headers"]["authorization"] = authorization.format(token)
+        event["headers"]["authorization"] = authorization.format(known)
+        if token is not None:
+            event["headers"]["x-reminder-token"] = token.format(known)
         event["rawPath"] = event["requestContext"]["http"]["path"] = path
         event["requestContext"]["http"]["method"] = method
         event["body"] = json.dumps(json.loads(event["body"]) | fields) if raw is None else raw
@@ -76,11 +80,52 @@ def test_dry_run_as_recorded(ask: Ask, owner: Connection) -> None:
     assert [str(assignment)] == [planned["assignment_id"] for planned in body["would_notify"]]
 
 
+def test_token_beside_a_signature(knock: Ask) -> None:
+    """Where Authorization is AWS's signature, the token has a header of its own, and is checked as strictly."""
+    signed = "AWS4-HMAC-SHA256 Credential=AKID/20261125/eu-west-2/lambda/aws4_request, SignedHeaders=host, Signature=00"
+    answers = [
+        knock(authorization=signed, token=token)[0] for token in ("{}", "", "guess", "Bearer {}", "\udcff", None)
+    ]
+    assert [200, 401, 401, 401, 401, 401] == answers
+
+
+def test_run_whose_calls_are_signed(stack: LocalStack, owner: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cron function signs, the scheduler finds the token beside the signature, the run goes."""
+    monkeypatch.setenv("REMINDER_FUNCTION_AUTH", "AWS_IAM")
+    add_assignments(owner, 3, today=datetime.now(UTC).date())
+    summary = stack.invoke({})
+    assert ("success", 3) == (summary["status"], summary["reminders_dispatched"])
+
+
+def test_bearer_token_counts_before_the_other(knock: Ask) -> None:
+    """A wrong bearer token is refused, whatever stands beside it."""
+    assert 401 == knock(authorization="Bearer guess", token="{}")[0]
+
+
+@pytest.mark.parametrize("days", [-1, 1, 366])
+def test_real_run_of_another_day(ask: Ask, owner: Connection, days: int) -> None:
+    """A run's date is that of its row: another one is refused with the right one, and nothing is dispatched."""
+    add_assignment(owner, 10, today=DAY)
+    run = str(add_run(owner, as_of=DAY))
+    status, body = ask(run_id=run, dry_run=False, as_of=str(DAY + timedelta(days=days)))
+    assert (422, [{"field": "as_of", "message": f"as_of must be {DAY}, the date of the run"}]) == (
+        status,
+        body["errors"],
+    )
+    assert 0 == count(owner, "notifications")
+
+
+@pytest.mark.parametrize(("days", "status"), [(366, 200), (367, 422), (100_000, 422)])
+def test_dry_run_that_looks_ahead(knock: Ask, days: int, status: int) -> None:
+    """A year ahead and no further."""
+    assert status == knock(as_of=str(datetime.now(UTC).date() + timedelta(days=days)))[0]
+
+
 def test_real_run(ask: Ask, owner: Connection) -> None:
     """With a running run it dispatches, and answers counts alone."""
     add_assignments(owner, 3, today=DAY)
     done = {"assignments_evaluated": 3, "reminders_dispatched": 3, "assignments_failed": 0, "next_cursor": None}
-    assert (200, done) == ask(run_id=str(add_run(owner)), dry_run=False)
+    assert (200, done) == ask(run_id=str(add_run(owner, as_of=DAY)), dry_run=False)
     assert 3 == count(owner, "notifications")
 
 
@@ -88,7 +133,7 @@ def test_call_that_runs_out_of_budget(ask: Ask, owner: Connection, monkeypatch: 
     """It says where to go on, and going on there does the rest."""
     monkeypatch.setenv("BATCH_SIZE", "2")
     add_assignments(owner, 60, today=DAY)
-    run = str(add_run(owner))
+    run = str(add_run(owner, as_of=DAY))
     evaluated, calls, cursor = 0, 0, None
     while calls == 0 or cursor:
         _, body = ask(run_id=run, dry_run=False, budget_ms=10, cursor=cursor)

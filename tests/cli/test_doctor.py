@@ -99,9 +99,9 @@ BROKEN: dict[str, tuple[Callable[[Site], None], set[str], str]] = {
         "notifications.run_id is text",
     ),
     "a grant is missing": (
-        sql("REVOKE EXECUTE ON FUNCTION hold_run FROM reminder_scheduler"),
+        sql("REVOKE EXECUTE ON FUNCTION hold_run_date FROM reminder_scheduler"),
         {"grants"},
-        "reminder_scheduler may not EXECUTE on hold_run",
+        "reminder_scheduler may not EXECUTE on hold_run_date",
     ),
     "anybody may take the lock": (
         sql("GRANT EXECUTE ON FUNCTION try_run_lock TO anon"),

@@ -171,7 +171,11 @@ def test_assignments_that_were_not_processed(logged: Site, capsys: pytest.Captur
     from reminders.telemetry import logger
 
     one = uuid4()
-    line = {"level": "ERROR", "timestamp": datetime.now(UTC).isoformat(), "message": "assignment set aside"}
+    line = {
+        "level": "ERROR",
+        "timestamp": datetime.now(UTC).isoformat(),
+        "message": "assignment skipped: the database refuses it",
+    }
     local_state.log_file("scheduler").write_text(json.dumps({**line, "assignment_id": str(one)}) + "\n")
     assert logger.service  # its lines have these keys, see tests/integration/test_poison.py
     succeeded(logged, "1 hour")

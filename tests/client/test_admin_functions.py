@@ -34,9 +34,9 @@ def test_missing_coordinator_is_set(filled: Connection, as_role: AsRole) -> None
     """The assignment counted as without a recipient; in the next one its coordinator is alerted."""
     filled.execute("UPDATE assignments SET last_contact_date = '2026-10-01' WHERE id = %s", [UNCOORDINATED])
     scheduler = as_role("reminder_scheduler")
-    assert 1 == run(filled, scheduler, TODAY).assignments_without_recipient
+    assert 1 == run(filled, scheduler, TODAY).counts.without_recipient
     set_coordinator(filled, assignment_id=UNCOORDINATED, coordinator_id=COORDINATOR)
-    assert 0 == run(filled, scheduler, TODAY).assignments_without_recipient
+    assert 0 == run(filled, scheduler, TODAY).counts.without_recipient
     alerted = "SELECT recipient_id FROM notifications WHERE assignment_id = %s AND kind = 'escalation'"
     assert COORDINATOR == one(filled, alerted, UNCOORDINATED)
 
@@ -114,7 +114,7 @@ def test_closing(filled: Connection, as_role: AsRole) -> None:
     call(filled, "admin_close_assignment", assignment_id=ASSIGNMENT, reason=REASON)
     open_ones = filled.execute("SELECT id FROM notifications WHERE resolved_at IS NULL ORDER BY id").fetchall()
     assert [(3,), (4,)] == open_ones
-    assert 2 == run(filled, as_role("reminder_scheduler"), TODAY).assignments_evaluated
+    assert 2 == run(filled, as_role("reminder_scheduler"), TODAY).counts.evaluated
 
 
 def test_closing_what_is_paused(filled: Connection) -> None:

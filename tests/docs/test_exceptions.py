@@ -25,8 +25,8 @@ from reminders.alerts.channels import Channel
 from reminders.alerts.message import Alert
 from reminders.errors import ReminderError
 from reminders.runs import lifecycle
-from reminders.runs.ledger import Outcome
-from reminders.scheduling.work import Totals
+from reminders.runs.records import Outcome
+from reminders.scheduling.work import RunTotals
 from tests.docs.blocks import ROOT
 
 # Every module whose classes of ReminderError count must be imported: the handlers import all rooms.
@@ -117,7 +117,7 @@ def outcomes(kind: type[BaseException], reported: list[str], patched: pytest.Mon
             module.handler({}, CONTEXT)
         told = outcome(error, reported[0] if reported else None)
         answers.append(told if told == NOTHING else f"straight to the channels: {told}")
-    recorded = outcome(error, Outcome.of_error(error, Totals()).error_message)
+    recorded = outcome(error, Outcome.of_error(error, RunTotals()).error_message)
     return answers[0], f"ledger and outbox: {recorded}", answers[1]
 
 

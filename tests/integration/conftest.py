@@ -16,7 +16,7 @@ from reminders.runs import JOB_NAME
 from reminders.runs.ledger import Ledger
 from reminders.scheduling.service import ReminderSchedulerService
 from tests.conftest import AsRole
-from tests.factories import add_run
+from tests.factories import TODAY, add_run
 
 MakeService = Callable[..., ReminderSchedulerService]
 
@@ -24,7 +24,7 @@ MakeService = Callable[..., ReminderSchedulerService]
 @pytest.fixture
 def run_id(owner: Connection) -> UUID:
     """A run that is 'running'."""
-    return add_run(owner)
+    return add_run(owner, as_of=TODAY)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from ops.local.database import migrate
 from ops.local.server import Server
 from reminders.database import Connection
 from reminders.scheduling.service import ReminderSchedulerService
-from reminders.scheduling.work import PLAN_LIMIT, Progress, Shard, Work
+from reminders.scheduling.work import PLAN_LIMIT, Counts, DispatchRequest, DispatchResult, Shard
 from tests.existing import project_on
 from tests.factories import TODAY, add_assignment, add_assignments, add_run, count, notified
 from tests.integration.conftest import MakeService
@@ -36,7 +36,7 @@ class Ticking:
         return self.now
 
 
-def calls_until_done(call: Callable[[Work], Progress], work: Work) -> list[Progress]:
+def calls_until_done(call: Callable[[DispatchRequest], DispatchResult], work: DispatchRequest) -> list[DispatchResult]:
     made = [call(work)]
     while (cursor := made[-1].next_cursor) is not None:
         made.append(call(replace(work, cursor=cursor)))
@@ -51,8 +51,8 @@ def test_batches_and_shards_of_any_size(
     """Whatever the cut, all assignments are evaluated once and notified once."""
     ids = add_assignments(owner, 7)
     service = make_service(batch_size)
-    done = [service.work(Work(run_id, TODAY, Shard(i, shards)), budget=5) for i in range(shards)]
-    assert (7, 7) == (sum(p.assignments_evaluated for p in done), sum(p.reminders_dispatched for p in done))
+    done = [service.work(DispatchRequest(run_id, TODAY, Shard(i, shards)), budget=5) for i in range(shards)]
+    assert (7, 7) == (sum(p.counts.evaluated for p in done), sum(p.counts.dispatched for p in done))
     assert {(i, "reminder") for i in ids} == notified(owner)
 
 
@@ -61,8 +61,8 @@ def test_ids_at_the_very_ends(owner: Connection, make_service: MakeService, run_
     ends = [UUID(int=0), UUID(int=(1 << 128) - 1)]
     for end in ends:
         add_assignment(owner, assignment_id=end)
-    progress = make_service(1).work(Work(run_id, TODAY, ALL), budget=5)
-    assert Progress(2, 2, 0, None) == progress
+    progress = make_service(1).work(DispatchRequest(run_id, TODAY, ALL), budget=5)
+    assert DispatchResult(Counts(2, 2, 0)) == progress
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 4, 5, 6])
@@ -70,9 +70,9 @@ def test_no_budget(owner: Connection, make_service: MakeService, run_id: UUID, b
     """A call without time still does one batch and says where to go on; no assignment is counted twice."""
     add_assignments(owner, 5)
     service = make_service(batch_size, Ticking())
-    made = calls_until_done(lambda work: service.work(work, budget=0), Work(run_id, TODAY, ALL))
-    assert [min(batch_size, 5)] == [made[0].assignments_evaluated]
-    assert 5 == sum(progress.assignments_evaluated for progress in made)
+    made = calls_until_done(lambda work: service.work(work, budget=0), DispatchRequest(run_id, TODAY, ALL))
+    assert [min(batch_size, 5)] == [made[0].counts.evaluated]
+    assert 5 == sum(progress.counts.evaluated for progress in made)
     assert 5 == count(owner, "notifications")
 
 
@@ -80,8 +80,8 @@ def test_budget_ends_between_batches(owner: Connection, make_service: MakeServic
     """When the budget is over, no further batch begins, and the cursor is the id after the last one."""
     ids = add_assignments(owner, 10)
     # The clock is looked at for the deadline, for each batch's limits, and before each batch but the first.
-    progress = make_service(2, Ticking()).work(Work(run_id, TODAY, ALL), budget=4)
-    assert 4 == progress.assignments_evaluated
+    progress = make_service(2, Ticking()).work(DispatchRequest(run_id, TODAY, ALL), budget=4)
+    assert 4 == progress.counts.evaluated
     assert UUID(int=ids[3].int + 1) == progress.next_cursor
 
 
@@ -89,9 +89,9 @@ def test_call_repeated_with_the_same_run(owner: Connection, make_service: MakeSe
     """The answer of a call was lost: the second one dispatches nothing and counts the same."""
     add_assignments(owner, 5, gap=25)
     add_assignment(owner, 25, coordinator_id=None)
-    work = Work(run_id, TODAY, ALL)
+    work = DispatchRequest(run_id, TODAY, ALL)
     first, again = (make_service(2).work(work, budget=5) for _ in range(2))
-    assert Progress(6, 11, 0, None, assignments_without_recipient=1) == first
+    assert DispatchResult(Counts(6, 11, 0, without_recipient=1)) == first
     assert first == again
     assert 11 == count(owner, "notifications")
 
@@ -99,31 +99,32 @@ def test_call_repeated_with_the_same_run(owner: Connection, make_service: MakeSe
 def test_call_repeated_after_a_half(owner: Connection, make_service: MakeService, run_id: UUID) -> None:
     """The first try died half-way: the second one counts what the first had dispatched as well."""
     add_assignments(owner, 6)
-    make_service(2, Ticking()).work(Work(run_id, TODAY, ALL), budget=0)
+    make_service(2, Ticking()).work(DispatchRequest(run_id, TODAY, ALL), budget=0)
     assert 2 == count(owner, "notifications")
-    assert Progress(6, 6, 0, None) == make_service(2).work(Work(run_id, TODAY, ALL), budget=5)
+    assert DispatchResult(Counts(6, 6, 0)) == make_service(2).work(DispatchRequest(run_id, TODAY, ALL), budget=5)
 
 
 def test_another_run_the_same_day(owner: Connection, make_service: MakeService) -> None:
     """A second run finds everything dispatched: it counts nothing and sends nothing."""
     add_assignments(owner, 5)
     dispatched = [
-        make_service().work(Work(add_run(owner), TODAY, ALL), budget=5).reminders_dispatched for _ in range(2)
+        make_service().work(DispatchRequest(add_run(owner, as_of=TODAY), TODAY, ALL), budget=5).counts.dispatched
+        for _ in range(2)
     ]
     assert [5, 0] == dispatched
 
 
 def test_nothing_to_do(make_service: MakeService, run_id: UUID) -> None:
     """An empty table is done at once."""
-    assert Progress() == make_service().work(Work(run_id, TODAY, ALL), budget=5)
+    assert DispatchResult() == make_service().work(DispatchRequest(run_id, TODAY, ALL), budget=5)
 
 
 def test_dry_run(owner: Connection, make_service: MakeService) -> None:
     """A dry run names whom a run would notify, in the future too, and needs no run."""
     assignment = add_assignment(owner, 5)
-    work = Work(None, TODAY + timedelta(days=15), ALL, dry_run=True)
+    work = DispatchRequest(None, TODAY + timedelta(days=15), ALL, dry_run=True)
     progress = make_service().work(work, budget=5)
-    assert (1, 2, 0) == (progress.assignments_evaluated, progress.reminders_dispatched, progress.assignments_failed)
+    assert (1, 2, 0) == (progress.counts.evaluated, progress.counts.dispatched, progress.counts.failed)
     assert [("escalation", 20, assignment), ("reminder", 20, assignment)] == sorted(
         (p.kind, p.gap_days, p.assignment_id) for p in progress.would_notify
     )
@@ -134,8 +135,8 @@ def test_dry_run_says_what_the_run_then_does(owner: Connection, make_service: Ma
     """Between a dry run and a run on the same state there is no difference but the rows."""
     add_assignments(owner, 9, gap=20)
     add_assignment(owner, 20, coordinator_id=None)
-    planned = make_service(4).work(Work(None, TODAY, ALL, dry_run=True), budget=5)
-    done = make_service(4).work(Work(run_id, TODAY, ALL), budget=5)
+    planned = make_service(4).work(DispatchRequest(None, TODAY, ALL, dry_run=True), budget=5)
+    done = make_service(4).work(DispatchRequest(run_id, TODAY, ALL), budget=5)
     assert done == replace(planned, would_notify=())
     assert notified(owner) == {(p.assignment_id, p.kind) for p in planned.would_notify}
 
@@ -143,10 +144,10 @@ def test_dry_run_says_what_the_run_then_does(owner: Connection, make_service: Ma
 def test_dry_run_over_many(owner: Connection, make_service: MakeService) -> None:
     """A dry run counts all, but names at most as many as fit in an answer."""
     add_assignments(owner, 700, gap=20)
-    progress = make_service(300).work(Work(None, TODAY, ALL, dry_run=True), budget=5)
+    progress = make_service(300).work(DispatchRequest(None, TODAY, ALL, dry_run=True), budget=5)
     assert (700, 1400, PLAN_LIMIT) == (
-        progress.assignments_evaluated,
-        progress.reminders_dispatched,
+        progress.counts.evaluated,
+        progress.counts.dispatched,
         len(progress.would_notify),
     )
 
@@ -155,7 +156,7 @@ def test_numbers_as_ids(server: Server) -> None:
     """Every assignment is in exactly one shard and one call, from the lowest number to the highest, through JSON."""
     with project_on(server, "bigint_ids") as project:
         migrate(project.dsn)
-        run_id = str(add_run(project.connection))
+        run_id = str(add_run(project.connection, as_of=TODAY))
         with psycopg.connect(project.dsn, autocommit=True, prepare_threshold=None) as connection:
             service = ReminderSchedulerService(connection, 1, time.monotonic)
             calls = [cursor for index in range(3) for cursor in cursors(service, run_id, index)]
@@ -172,6 +173,6 @@ def cursors(service: ReminderSchedulerService, run_id: str, index: int) -> Itera
         yield cursor
         body = {"run_id": run_id, "as_of": TODAY.isoformat(), "shard": {"index": index, "of": 3}, "budget_ms": 1}
         asked = RunsBody.model_validate_json(json.dumps(body | {"cursor": cursor}))
-        cursor = json.loads(json.dumps(answer(service.work(asked.work(), budget=0), dry_run=False)))["next_cursor"]
+        cursor = json.loads(json.dumps(answer(service.work(asked.request(), budget=0), dry_run=False)))["next_cursor"]
         if cursor is None:
             return

@@ -11,7 +11,7 @@ import pytest
 
 from ops.local.server import MIGRATOR, Server
 from reminders.database import Connection
-from reminders.scheduling.work import Progress, Shard, Work
+from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Shard
 from tests.factories import TODAY, add_assignments, add_run, count, notified
 from tests.integration.conftest import MakeService
 from tests.integration.test_fence import After
@@ -40,11 +40,11 @@ def test_locked_through_the_whole_run(
     """The batch does not wait: it counts the assignment as failed, and the next run reminds."""
     ids = add_assignments(owner, 5)
     with locked(somebody, ids[2]):
-        progress = make_service(2).work(Work(run_id, TODAY, ALL), budget=5)
-    assert Progress(5, 4, 1, None) == progress
+        progress = make_service(2).work(DispatchRequest(run_id, TODAY, ALL), budget=5)
+    assert DispatchResult(Counts(5, 4, 1)) == progress
     assert (ids[2], "reminder") not in notified(owner)
-    next_run = make_service(2).work(Work(add_run(owner), TODAY, ALL), budget=5)
-    assert Progress(5, 1, 0, None) == next_run
+    next_run = make_service(2).work(DispatchRequest(add_run(owner, as_of=TODAY), TODAY, ALL), budget=5)
+    assert DispatchResult(Counts(5, 1, 0)) == next_run
 
 
 def test_locked_for_a_moment(owner: Connection, make_service: MakeService, run_id: UUID, somebody: Connection) -> None:
@@ -53,7 +53,7 @@ def test_locked_for_a_moment(owner: Connection, make_service: MakeService, run_i
     somebody.execute("SELECT FROM assignments WHERE id = %s FOR UPDATE", [ids[0]])
     # Looks: the deadline, then two for each batch but one for the first. The lock goes before the third.
     service = make_service(2, After(5, somebody.rollback))
-    assert Progress(5, 5, 0, None) == service.work(Work(run_id, TODAY, ALL), budget=5)
+    assert DispatchResult(Counts(5, 5, 0)) == service.work(DispatchRequest(run_id, TODAY, ALL), budget=5)
     assert {(i, "reminder") for i in ids} == notified(owner)
 
 
@@ -64,7 +64,7 @@ def test_contact_logged_while_the_batch_looks(
     ids = add_assignments(owner, 5)
     somebody.execute("UPDATE assignments SET last_contact_date = %s WHERE id = %s", [TODAY, ids[1]])
     service = make_service(5, After(3, somebody.commit))
-    assert Progress(5, 4, 0, None) == service.work(Work(run_id, TODAY, ALL), budget=5)
+    assert DispatchResult(Counts(5, 4, 0)) == service.work(DispatchRequest(run_id, TODAY, ALL), budget=5)
     assert (ids[1], "reminder") not in notified(owner)
 
 
@@ -74,15 +74,16 @@ def test_locked_with_nothing_due(
     """A locked assignment that is not due is nobody's concern."""
     ids = add_assignments(owner, 3, gap=2)
     with locked(somebody, ids[0]):
-        assert Progress(3, 0, 0, None) == make_service().work(Work(run_id, TODAY, ALL), budget=5)
+        assert DispatchResult(Counts(3, 0, 0)) == make_service().work(DispatchRequest(run_id, TODAY, ALL), budget=5)
 
 
 def test_day_without_news_locks_nothing(owner: Connection, make_service: MakeService, somebody: Connection) -> None:
     """When all is dispatched already, a run neither waits for anybody nor counts a failure."""
     ids = add_assignments(owner, 3)
-    make_service().work(Work(add_run(owner), TODAY, ALL), budget=5)
+    make_service().work(DispatchRequest(add_run(owner, as_of=TODAY), TODAY, ALL), budget=5)
     with locked(somebody, ids[0]):
-        assert Progress(3, 0, 0, None) == make_service().work(Work(add_run(owner), TODAY, ALL), budget=5)
+        second = make_service().work(DispatchRequest(add_run(owner, as_of=TODAY), TODAY, ALL), budget=5)
+        assert DispatchResult(Counts(3, 0, 0)) == second
 
 
 def test_table_locked_by_a_migration(
@@ -93,6 +94,6 @@ def test_table_locked_by_a_migration(
     monkeypatch.setattr(type(service), "_limits", lambda *_: {"lock_timeout": "50", "statement_timeout": "2000"})
     add_assignments(owner, 1)
     somebody.execute("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE")
-    assert Progress(1, 0, 1, None) == service.work(Work(run_id, TODAY, ALL), budget=5)
+    assert DispatchResult(Counts(1, 0, 1)) == service.work(DispatchRequest(run_id, TODAY, ALL), budget=5)
     somebody.rollback()
     assert 0 == count(owner, "notifications")

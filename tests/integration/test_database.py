@@ -61,7 +61,7 @@ def test_plain_text_to_another_machine(server: Server, database: str, monkeypatc
     """Where the host is not this machine and the URI says nothing, TLS is a must."""
     if isinstance(server, ExistingServer):
         pytest.skip("it may offer TLS")
-    monkeypatch.setattr(database_module, "LOOPBACK", set())
+    monkeypatch.setattr(database_module, "_is_local", lambda host: False)
     dsn = server.dsn("cron_runner", database).replace("sslmode=disable", "")
     with pytest.raises(DatabaseUnavailable, match="no TLS connection could be made"):
         connect(dsn, name="x")
@@ -152,3 +152,35 @@ def test_query_without_a_row(owner: Connection) -> None:
     queries.by_name["first_open"] += b" -- no assignments here"
     with pytest.raises(DatabaseError, match=r"^query first_open gave no row$"):
         queries.one(owner, "first_open", dict, first=None, last=None)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["hostaddr=203.0.113.1", "service=prod", "host=localhost hostaddr=203.0.113.1", "host=/tmp,db.invalid", "host=db"],
+)
+def test_address_of_another_machine(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However another machine is named, TLS is demanded, and a weaker sslmode is refused before connecting."""
+    made: list[str] = []
+
+    def refuse(**parameters: str) -> None:
+        made.append(parameters["sslmode"])
+        raise psycopg.OperationalError("connection refused")
+
+    monkeypatch.setattr(psycopg, "connect", refuse)
+    monkeypatch.setenv("PGSSLMODE", "disable")
+    for mode in ("", "sslmode=require", "sslmode=verify-full"):
+        with pytest.raises(DatabaseUnavailable, match="connection refused"):
+            connect(f"{address} {mode}", name="x")
+    assert ["require", "require", "verify-full"] == made
+    for mode in ("disable", "allow", "prefer"):
+        with pytest.raises(DatabaseUnavailable, match=r"must be require, verify-ca or verify-full"):
+            connect(f"{address} sslmode={mode}", name="x")
+    assert 3 == len(made)
+
+
+@pytest.mark.parametrize("name", ["PGHOSTADDR", "PGSERVICE"])
+def test_environment_that_names_another_machine(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable of libpq's that moves the connection elsewhere does not take TLS away."""
+    monkeypatch.setenv(name, "203.0.113.1")
+    with pytest.raises(DatabaseUnavailable, match="allows plain text"):
+        connect("host=localhost sslmode=disable", name="x")

@@ -7,12 +7,12 @@ import pytest
 from reminders.database import Connection
 from reminders.errors import DatabaseError
 from reminders.scheduling.service import ReminderSchedulerService
-from reminders.scheduling.work import Shard, Work
+from reminders.scheduling.work import DispatchRequest, Shard
 from tests.conftest import AsRole
 from tests.factories import TODAY, add_assignments
 from tests.integration.conftest import MakeService
 
-WORK = Work(None, TODAY, Shard(0, 1), dry_run=True)
+WORK = DispatchRequest(None, TODAY, Shard(0, 1), dry_run=True)
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
 POSITION = "SELECT pg_current_wal_insert_lsn()"
 
@@ -31,7 +31,7 @@ def test_tables(owner: Connection, make_service: MakeService) -> None:
     """No row is added, changed or locked."""
     add_assignments(owner, 50, gap=25)
     before = contents(owner)
-    assert 100 == make_service(7).work(WORK, budget=5).reminders_dispatched
+    assert 100 == make_service(7).work(WORK, budget=5).counts.dispatched
     assert before == contents(owner)
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ops.local.server import MIGRATOR, Server
 from reminders.database import Connection
 from reminders.scheduling.service import ReminderSchedulerService
-from reminders.scheduling.work import Progress, Shard, Work
+from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Shard
 from tests.conftest import connect_as
 from tests.factories import COORDINATOR, MENTOR, TODAY, add_assignment, add_org, add_run
 from tests.integration.conftest import MakeService
@@ -131,11 +131,11 @@ def test_any_assignments_on_any_day(
             " last_contact_date) VALUES (%s, %s, %s, %s, %s, %s, %s)",
             [row.id, row.org_id, MENTOR, row.coordinator_id, row.status, row.assigned_at, row.last_contact_date],
         )
-    run = add_run(module_owner)
+    run = add_run(module_owner, as_of=as_of)
     scheduler.execute("SELECT set_config('TimeZone', %s, false)", [zone])
 
     service = ReminderSchedulerService(scheduler, batch_size, lambda: 0.0)
-    progress = service.work(Work(run, as_of, ALL), budget=1)
+    progress = service.work(DispatchRequest(run, as_of, ALL), budget=1)
 
     due, missing = oracle(rows, thresholds, as_of)
     dispatched = module_owner.execute(
@@ -143,7 +143,7 @@ def test_any_assignments_on_any_day(
     ).fetchall()
     assert due == set(dispatched)
     evaluated = sum(row.status == "open" for row in rows)
-    assert Progress(evaluated, len(due), 0, assignments_without_recipient=missing) == progress
+    assert DispatchResult(Counts(evaluated, len(due), 0, without_recipient=missing)) == progress
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_gap_around_the_thresholds(
     if has_settings:
         add_org(owner, reminder_days=10, escalation_days=20)
     add_assignment(owner, gap)
-    make_service().work(Work(run_id, TODAY, ALL), budget=5)
+    make_service().work(DispatchRequest(run_id, TODAY, ALL), budget=5)
     assert kinds == {kind for (kind,) in owner.execute("SELECT kind FROM notifications").fetchall()}
 
 
@@ -174,14 +174,14 @@ def test_never_contacted(owner: Connection, make_service: MakeService, run_id: U
     # 23:59 in UTC on the 10th, which is the 11th in most of the world.
     late = datetime(2026, 11, 11, 13, 59, tzinfo=timezone(timedelta(hours=14)))
     add_assignment(owner, None, assigned_at=late)
-    make_service().work(Work(run_id, date(2026, 11, 20), ALL), budget=5)
+    make_service().work(DispatchRequest(add_run(owner, as_of=date(2026, 11, 20)), date(2026, 11, 20), ALL), budget=5)
     assert [(date(2026, 11, 10), 10)] == owner.execute("SELECT contact_anchor, gap_days FROM notifications").fetchall()
 
 
 def test_contact_in_the_future(owner: Connection, make_service: MakeService, run_id: UUID) -> None:
     """A gap that has not begun is no gap: evaluated, nothing due."""
     add_assignment(owner, -3)
-    assert Progress(1, 0, 0, None) == make_service().work(Work(run_id, TODAY, ALL), budget=5)
+    assert DispatchResult(Counts(1, 0, 0)) == make_service().work(DispatchRequest(run_id, TODAY, ALL), budget=5)
 
 
 def test_no_coordinator_until_there_is_one(owner: Connection, make_service: MakeService) -> None:
@@ -189,8 +189,9 @@ def test_no_coordinator_until_there_is_one(owner: Connection, make_service: Make
     lonely = add_assignment(owner, 20, coordinator_id=None)
 
     def day(n: int) -> tuple[int, int]:
-        progress = make_service().work(Work(add_run(owner), TODAY + timedelta(days=n), ALL), budget=5)
-        return progress.reminders_dispatched, progress.assignments_without_recipient
+        as_of = TODAY + timedelta(days=n)
+        progress = make_service().work(DispatchRequest(add_run(owner, as_of=as_of), as_of, ALL), budget=5)
+        return progress.counts.dispatched, progress.counts.without_recipient
 
     assert [(1, 1), (0, 1), (0, 1)] == [day(0), day(1), day(2)]
     owner.execute("UPDATE assignments SET coordinator_id = %s WHERE id = %s", [COORDINATOR, lonely])
@@ -200,18 +201,24 @@ def test_no_coordinator_until_there_is_one(owner: Connection, make_service: Make
 def test_missed_days(owner: Connection, make_service: MakeService) -> None:
     """Evaluation looks at state: after a week without runs, what became due meanwhile goes out once."""
     add_assignment(owner, 8)
-    first = make_service().work(Work(add_run(owner), TODAY, ALL), budget=5)
-    week_later = make_service().work(Work(add_run(owner), TODAY + timedelta(days=7), ALL), budget=5)
-    next_day = make_service().work(Work(add_run(owner), TODAY + timedelta(days=8), ALL), budget=5)
-    dispatched = [p.reminders_dispatched for p in (first, week_later, next_day)]
+    first = make_service().work(DispatchRequest(add_run(owner, as_of=TODAY), TODAY, ALL), budget=5)
+    week_later = make_service().work(
+        DispatchRequest(add_run(owner, as_of=TODAY + timedelta(days=7)), TODAY + timedelta(days=7), ALL), budget=5
+    )
+    next_day = make_service().work(
+        DispatchRequest(add_run(owner, as_of=TODAY + timedelta(days=8)), TODAY + timedelta(days=8), ALL), budget=5
+    )
+    dispatched = [p.counts.dispatched for p in (first, week_later, next_day)]
     assert [0, 1, 0] == dispatched
 
 
 def test_new_contact_starts_a_new_gap(owner: Connection, make_service: MakeService) -> None:
     """A reminder is sent once for each gap: after a contact, the next gap earns its own."""
     add_assignment(owner, 10)
-    make_service().work(Work(add_run(owner), TODAY, ALL), budget=5)
+    make_service().work(DispatchRequest(add_run(owner, as_of=TODAY), TODAY, ALL), budget=5)
     owner.execute("UPDATE assignments SET last_contact_date = %s", [TODAY])
-    later = make_service().work(Work(add_run(owner), TODAY + timedelta(days=10), ALL), budget=5)
-    assert 1 == later.reminders_dispatched
+    later = make_service().work(
+        DispatchRequest(add_run(owner, as_of=TODAY + timedelta(days=10)), TODAY + timedelta(days=10), ALL), budget=5
+    )
+    assert 1 == later.counts.dispatched
     assert 2 == len(owner.execute("SELECT FROM notifications").fetchall())

@@ -10,8 +10,9 @@ import pytest
 
 from reminders.database import Connection
 from reminders.errors import RunSettledElsewhere
-from reminders.runs.ledger import Ledger, Outcome
-from reminders.scheduling.work import Shard, Totals, Work
+from reminders.runs.ledger import Ledger
+from reminders.runs.records import Outcome, RunStatus
+from reminders.scheduling.work import Counts, DispatchRequest, Shard
 from tests.conftest import AsRole
 from tests.factories import TODAY, add_assignments, add_run, count, runs
 from tests.integration.conftest import MakeService
@@ -39,7 +40,7 @@ def test_run_that_does_not_run(owner: Connection, make_service: MakeService, sta
     add_assignments(owner, 3)
     run_id = add_run(owner, status) if status else uuid4()
     with pytest.raises(RunSettledElsewhere):
-        make_service().work(Work(run_id, TODAY, ALL), budget=5)
+        make_service().work(DispatchRequest(run_id, TODAY, ALL), budget=5)
     assert 0 == count(owner, "notifications")
 
 
@@ -50,12 +51,12 @@ def test_run_settled_between_two_batches(
     add_assignments(owner, 6)
 
     def settle() -> None:
-        ledger.settle(run_id, Outcome("failed", Totals(), "abandoned: by a test", abandoned=True))
+        ledger.settle(run_id, Outcome(RunStatus.FAILED, Counts(), error_message="abandoned: by a test", abandoned=True))
 
     # Looks: the deadline, the first batch's limits, before the second batch.
     service = make_service(2, After(3, settle))
     with pytest.raises(RunSettledElsewhere):
-        service.work(Work(run_id, TODAY, ALL), budget=5)
+        service.work(DispatchRequest(run_id, TODAY, ALL), budget=5)
     assert 2 == count(owner, "notifications")
 
 
@@ -68,7 +69,7 @@ def test_settling_waits_for_the_batch_in_flight(
     assert (True,) == batch.execute("SELECT hold_run(%s)", [run_id]).fetchone()
     waiting = "SELECT FROM pg_locks WHERE NOT granted"
     with ThreadPoolExecutor() as pool:
-        settling = pool.submit(ledger.settle, run_id, Outcome("failed", Totals(), "abandoned: x"))
+        settling = pool.submit(ledger.settle, run_id, Outcome(RunStatus.FAILED, Counts(), error_message="abandoned: x"))
         assert eventually(lambda: bool(owner.execute(waiting).fetchall()))
         assert ["running"] == [run["status"] for run in runs(owner)]
         batch.execute("COMMIT")

@@ -18,8 +18,9 @@ from reminders.database import Connection
 from reminders.errors import EventError, RunSettledElsewhere, SchedulerError, TickDone
 from reminders.runs import ledger as ledger_module
 from reminders.runs.events import RunRequest
-from reminders.runs.ledger import Ledger, Outcome, Tick
-from reminders.scheduling.work import Totals
+from reminders.runs.ledger import Ledger
+from reminders.runs.records import Outcome, RunStatus, Tick
+from reminders.scheduling.work import Counts, RunTotals
 from tests.conftest import AsRole
 from tests.factories import TICK, add_run, count, runs
 from tests.integration.conftest import make_ledger
@@ -27,8 +28,8 @@ from tests.proxy import Wire
 
 SCHEDULED = RunRequest("schedule", "e-1", TICK)
 NOW = Tick(TICK, datetime.now(UTC))
-SUCCESS = Outcome("success", Totals(10, 4, 1))
-FAILURE = Outcome("failed", Totals(10, 4, 1), "it broke", 503)
+SUCCESS = Outcome(RunStatus.SUCCESS, Counts(10, 4, 1))
+FAILURE = Outcome(RunStatus.FAILED, Counts(10, 4, 1), error_message="it broke", http_status=503)
 
 
 def test_run_that_goes(owner: Connection, ledger: Ledger) -> None:
@@ -73,7 +74,7 @@ def test_success(owner: Connection, ledger: Ledger) -> None:
 def test_failure(owner: Connection, ledger: Ledger) -> None:
     """The scheduler's status and the error, beside what was done until then."""
     error = SchedulerError("scheduler answered 503: try later", 503)
-    ledger.settle(ledger.open(SCHEDULED, NOW).id, Outcome.of_error(error, Totals(10, 4, 1)))
+    ledger.settle(ledger.open(SCHEDULED, NOW).id, Outcome.of_error(error, RunTotals(Counts(10, 4, 1))))
     (run,) = runs(owner)
     assert ("failed", 503, "scheduler answered 503: try later", 4, 1) == tuple(
         run[name]

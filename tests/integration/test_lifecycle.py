@@ -20,7 +20,7 @@ from reminders.runs.ledger import Ledger
 from reminders.runs.lifecycle import RESERVE_SECONDS, RunDeps
 from reminders.runs.lock import RunLock
 from reminders.scheduling.fanout import Fanout
-from reminders.scheduling.work import Progress, Work
+from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult
 from reminders.telemetry import logger
 from tests.conftest import AsRole
 from tests.factories import TICK, count, runs
@@ -35,15 +35,15 @@ class FakeScheduler:
     """Answers 10, 4, 1 for each of two shards; the first one does `act` before."""
 
     act: Callable[[], object] = lambda: None
-    calls: list[Work] = field(default_factory=list)
+    calls: list[DispatchRequest] = field(default_factory=list)
     deadlines: list[float] = field(default_factory=list)
 
-    def __call__(self, work: Work, deadline: float) -> Progress:
+    def __call__(self, work: DispatchRequest, deadline: float) -> DispatchResult:
         self.calls.append(work)
         self.deadlines.append(deadline)
         if work.shard.index == 0:
             self.act()
-        return Progress(10, 4, 1)
+        return DispatchResult(Counts(10, 4, 1))
 
     def fails_with(self, error: BaseException) -> None:
         def fail() -> None:
@@ -86,9 +86,9 @@ def test_success(owner: Connection, deps: RunDeps, scheduler: FakeScheduler) -> 
     assert (run["id"], "success", 20, 8, 2) == (
         summary.run_id,
         summary.status,
-        summary.assignments_evaluated,
-        summary.reminders_dispatched,
-        summary.assignments_failed,
+        summary.counts.evaluated,
+        summary.counts.dispatched,
+        summary.counts.failed,
     )
     assert {(run["id"], TICK.date() - timedelta(days=1), False)} == {
         (work.run_id, work.as_of, work.dry_run) for work in scheduler.calls
@@ -253,7 +253,7 @@ def test_assignments_that_failed_by_an_error(
 ) -> None:
     """When half or more of what was due failed by errors, so has the run: with the count and the first reason."""
     reason = "UniqueViolation 23505: notifications" if failed else None
-    progress = Progress(300, sent, failed, assignments_without_recipient=300, first_error=reason)
+    progress = DispatchResult(Counts(300, sent, failed, without_recipient=300), first_error=reason)
     broken = replace(deps, shards=Fanout(lambda work, deadline: progress, 1))
     with pytest.raises(AssignmentsFailed) if outcome == "failed" else nullcontext():
         lifecycle.run(MANUAL, broken)
@@ -276,7 +276,7 @@ def test_day_that_has_not_begun(owner: Connection, deps: RunDeps, scheduler: Fak
 def test_dry_run(owner: Connection, deps: RunDeps, scheduler: FakeScheduler) -> None:
     """No row, no run id, and the scheduler is told."""
     summary = lifecycle.run(RunRequest("manual", as_of=TICK.date(), dry_run=True), deps)
-    assert (None, "dry_run", 20) == (summary.run_id, summary.note, summary.assignments_evaluated)
+    assert (None, "dry_run", 20) == (summary.run_id, summary.note, summary.counts.evaluated)
     assert {(None, True)} == {(work.run_id, work.dry_run) for work in scheduler.calls}
     assert 0 == count(owner, "cron_execution_logs")
 

@@ -138,7 +138,7 @@ def test_newest_rows(ledger: Connection) -> None:
 def test_newest_rows_of_an_admin(server: Server, module_database: str, ledger: Connection) -> None:
     """Through the view, under row level security: the claim is read once a query, not once a row."""
     with connect_as(server, module_database, "authenticated") as admin:
-        claims = json.dumps({"app_metadata": {"role": "admin"}})
+        claims = json.dumps({"role": "authenticated", "app_metadata": {"role": "admin"}})
         admin.execute("SELECT set_config('request.jwt.claims', %s, false)", [claims])
         query = b"SELECT * FROM cron_execution_log ORDER BY triggered_at DESC LIMIT 10"
         plan(admin, query)  # the session's first call reads the catalog to plan the function of the policy

@@ -8,7 +8,7 @@ import pytest
 from psycopg import errors
 
 from reminders.database import Connection
-from reminders.scheduling.work import Shard, Work
+from reminders.scheduling.work import DispatchRequest, Shard
 from tests.conftest import AsRole
 from tests.factories import TODAY, add_assignment, notified
 from tests.integration.conftest import MakeService
@@ -26,8 +26,8 @@ def test_word_that_becomes_open(owner: Connection, make_service: MakeService, ru
     owner.execute("INSERT INTO reminder_statuses VALUES ('trial', true)")
     trial, usual = add_assignment(owner, 10, status="trial"), add_assignment(owner, 10)
     add_assignment(owner, 10, status="closed")
-    progress = make_service().work(Work(run_id, TODAY, ALL), budget=60)
-    assert (2, 2) == (progress.assignments_evaluated, progress.reminders_dispatched)
+    progress = make_service().work(DispatchRequest(run_id, TODAY, ALL), budget=60)
+    assert (2, 2) == (progress.counts.evaluated, progress.counts.dispatched)
     assert {(trial, "reminder"), (usual, "reminder")} == notified(owner)
 
 
@@ -35,7 +35,7 @@ def test_word_that_is_closed_again(owner: Connection, make_service: MakeService,
     """What was sent for its assignments is resolved, and open once more when the word is."""
     owner.execute("INSERT INTO reminder_statuses VALUES ('trial', true)")
     trial, usual = add_assignment(owner, 20, status="trial"), add_assignment(owner, 20)
-    make_service().work(Work(run_id, TODAY, ALL), budget=60)
+    make_service().work(DispatchRequest(run_id, TODAY, ALL), budget=60)
     both = ["reminder", "escalation"]
     owner.execute("UPDATE reminder_statuses SET is_open = false WHERE status = 'trial'")
     assert ([], both) == (open_kinds(owner, trial), open_kinds(owner, usual))
@@ -49,7 +49,7 @@ def test_assignment_that_goes_from_one_open_word_to_another(
     """It stays open, and so do its notifications; with a closed word they are resolved."""
     owner.execute("INSERT INTO reminder_statuses VALUES ('trial', true)")
     pair = add_assignment(owner, 10)
-    make_service().work(Work(run_id, TODAY, ALL), budget=60)
+    make_service().work(DispatchRequest(run_id, TODAY, ALL), budget=60)
     owner.execute("UPDATE assignments SET status = 'trial'")
     assert ["reminder"] == open_kinds(owner, pair)
     owner.execute("UPDATE assignments SET status = 'closed'")
@@ -92,12 +92,12 @@ def test_nothing_open(
     """Assignments of words that nobody has listed are counted; closed ones are as they should be."""
     for status in statuses:
         add_assignment(owner, 10, status=status)
-    progress = make_service().work(Work(run_id, TODAY, ALL), budget=60)
-    assert (0, unknown) == (progress.assignments_evaluated, progress.of_unknown_status)
+    progress = make_service().work(DispatchRequest(run_id, TODAY, ALL), budget=60)
+    assert (0, unknown) == (progress.counts.evaluated, progress.of_unknown_status)
 
 
 def test_unknown_words_beside_open_ones(owner: Connection, make_service: MakeService, run_id: UUID) -> None:
     """They are not looked for: it would cost every run a walk through all assignments."""
     add_assignment(owner, 10)
     add_assignment(owner, 10, status="active")
-    assert 0 == make_service().work(Work(run_id, TODAY, ALL), budget=60).of_unknown_status
+    assert 0 == make_service().work(DispatchRequest(run_id, TODAY, ALL), budget=60).of_unknown_status

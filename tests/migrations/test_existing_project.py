@@ -90,7 +90,7 @@ def project(server: Server, rights_before: list[Any]) -> Iterator[Connection]:
 
 
 def as_user(connection: Connection, statement: str, **app_metadata: Any) -> list[Any]:
-    claims = {"sub": str(ASSIGNMENT), "app_metadata": app_metadata}
+    claims = {"sub": str(ASSIGNMENT), "role": "authenticated", "app_metadata": app_metadata}
     with connection.transaction():
         connection.execute("SELECT set_config('request.jwt.claims', %s, true)", [json.dumps(claims)])
         connection.execute("SET LOCAL ROLE authenticated")

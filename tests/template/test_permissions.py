@@ -10,11 +10,13 @@ from tests.template.conftest import Json, listed, statements, walk
 
 LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
 ALERT = {"sns:Publish", "kms:GenerateDataKey"}
+# Lambda developer guide, "Control access to Lambda function URLs": both are needed since October 2025.
+CALL = {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"}
 SECRET = {"secretsmanager:GetSecretValue", "kms:Decrypt"}
 # X-Ray knows no narrower resource than "*" for these: AWS, "Actions, resources, and condition keys for AWS X-Ray".
 TRACE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 ALLOWED = {
-    "CronRole": LOG | TRACE | SECRET | ALERT | {"sqs:SendMessage"},
+    "CronRole": LOG | TRACE | SECRET | ALERT | CALL | {"sqs:SendMessage"},
     "SchedulerRole": LOG | TRACE | SECRET,
     "WatchdogRole": LOG | TRACE | SECRET | ALERT | {"scheduler:GetSchedule"},
     "AdminRole": LOG | TRACE | SECRET,
@@ -101,12 +103,30 @@ def test_who_may_become_it(role: str, resources: Json) -> None:
     assert (service == "scheduler") == ("Condition" in trust)
 
 
+def test_cron_calls_the_scheduler_by_its_url_only(resources: Json) -> None:
+    """Signed, for no other function, and not by Invoke, whose event could say anything."""
+    calls = [
+        s
+        for s in statements(resources["CronRole"])
+        if s["Action"] in ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction")
+    ]
+    environment = resources["CronFunction"]["Properties"]["Environment"]["Variables"]
+
+    assert "AWS_IAM" == resources["SchedulerFunctionUrl"]["Properties"]["AuthType"]
+    assert "AWS_IAM" == environment["REMINDER_FUNCTION_AUTH"]
+    assert [{"Fn::GetAtt": ["SchedulerFunction", "Arn"]}] * 2 == [s["Resource"] for s in calls]
+    assert {
+        "lambda:InvokeFunctionUrl": {"StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}},
+        "lambda:InvokeFunction": {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}},
+    } == {s["Action"]: s["Condition"] for s in calls}
+
+
 def test_nobody_else_may_invoke(resources: Json) -> None:
-    """The Function URLs are public, as their doors expect; the functions behind them only through the URL."""
+    """The admin's Function URL alone is public: callers have Supabase's tokens. Its function is reached only by it."""
     permissions = [it["Properties"] for it in resources.values() if it["Type"] == "AWS::Lambda::Permission"]
     through = [p for p in permissions if p["Action"] == "lambda:InvokeFunction"]
 
-    assert {"SchedulerFunction", "AdminFunction"} == {p["FunctionName"]["Ref"] for p in permissions}
+    assert {"AdminFunction"} == {p["FunctionName"]["Ref"] for p in permissions}
     assert {True} == {p["InvokedViaFunctionUrl"] for p in through}
     assert {"NONE"} == {p["FunctionUrlAuthType"] for p in permissions if p not in through}
 

@@ -32,6 +32,13 @@ def test_secret_and_key_set_together() -> None:
     assert (settings.jwks_url, settings.jwt_secret) == (JWKS, "reminders/jwt")
 
 
+@pytest.mark.parametrize(("text", "required"), [(None, False), ("", False), ("false", False), ("true", True)])
+def test_second_factor(text: str | None, required: bool) -> None:
+    """Not asked for unless the setting says so."""
+    environment = {} if text is None else {"ADMIN_REQUIRE_AAL2": text}
+    assert required == read(SUPABASE_JWKS_URL=JWKS, **environment).require_aal2
+
+
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
@@ -41,6 +48,9 @@ def test_secret_and_key_set_together() -> None:
         ({"SUPABASE_JWKS_URL": JWKS.replace("https", "http")}, "SUPABASE_JWKS_URL must be https"),
         ({"SUPABASE_JWKS_URL": "project.example"}, "SUPABASE_JWKS_URL must be an http"),
         ({"SUPABASE_JWKS_URL": JWKS, "DATABASE_SECRET": " "}, "DATABASE_SECRET is not set"),
+        ({"SUPABASE_JWKS_URL": JWKS, "ADMIN_REQUIRE_AAL2": "yes"}, "ADMIN_REQUIRE_AAL2 must be true or false"),
+        ({"SUPABASE_JWKS_URL": JWKS, "ADMIN_REQUIRE_AAL2": "True"}, "ADMIN_REQUIRE_AAL2 must be true or false"),
+        ({"SUPABASE_JWKS_URL": f"{JWKS}#keys"}, "SUPABASE_JWKS_URL must be an http"),
     ],
 )
 def test_what_is_missing_or_wrong_is_named(environment: dict[str, str], message: str) -> None:

@@ -175,6 +175,22 @@ def test_who_is_an_admin_and_of_what(app: Any, expected: tuple[bool, set[UUID] |
     assert (found.is_admin, found.org_ids) == expected
 
 
+@pytest.mark.parametrize(
+    "own",
+    [{"role": "service_role"}, {"role": "anon"}, {"role": None}, {"is_anonymous": True}, {"is_anonymous": "true"}],
+)
+def test_token_of_nobody_who_signed_in(own: dict[str, Any]) -> None:
+    """Refused whatever app_metadata says."""
+    with pytest.raises(IdentityError, match="not a signed-in user's"):
+        Caller.of(claims(app={"role": "admin"}, **own))
+
+
+@pytest.mark.parametrize(("aal", "expected"), [("aal2", True), ("aal1", False), (None, False), (2, False)])
+def test_second_factor(aal: Any, expected: bool) -> None:
+    """Only the claim `aal` = `aal2` says that a second factor confirmed the session."""
+    assert expected == Caller.of(claims(aal=aal)).has_second_factor
+
+
 def test_secret_that_was_rotated() -> None:
     """A signature that does not fit has the secret fetched afresh, once."""
     asked: list[str] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reminders.errors import SettingsError
-from reminders.settings import CronSettings, SchedulerSettings
+from reminders.settings import AlertSettings, CronSettings, SchedulerSettings, WatchdogSettings
 
 CRON = {"DATABASE_SECRET": "reminders/db"}
 SCHEDULER = {**CRON, "SCHEDULER_TOKEN_SECRET": "reminders/token"}
@@ -27,6 +27,22 @@ def test_cron_with_everything() -> None:
     }
     settings = CronSettings("reminders/db", "reminders/token", "https://abc.lambda-url.eu-west-2.on.aws", 8, 50_000)
     assert settings == CronSettings.read(env)
+
+
+SIGNED = {**SCHEDULER, "REMINDER_FUNCTION_URL": "https://example.org", "REMINDER_FUNCTION_AUTH": "AWS_IAM"}
+
+
+def test_calls_that_are_signed() -> None:
+    """Only where the setting says so."""
+    assert CronSettings.read(SIGNED).signs_calls
+    assert not CronSettings.read({**SIGNED, "REMINDER_FUNCTION_AUTH": ""}).signs_calls
+
+
+@pytest.mark.parametrize("value", ["aws_iam", "NONE", "true"])
+def test_signing_that_is_unknown(value: str) -> None:
+    """Another way to sign is named, not taken for none."""
+    with pytest.raises(SettingsError, match=f"^REMINDER_FUNCTION_AUTH must be AWS_IAM or absent, got '{value}'$"):
+        CronSettings.read({**SIGNED, "REMINDER_FUNCTION_AUTH": value})
 
 
 def test_scheduler() -> None:
@@ -68,6 +84,13 @@ def test_number_that_is_none(name: str, value: str) -> None:
         "https://[::1",
         "https://example.org:port",
         "https://example.org:99999",
+        "https://example.org/#fragment",
+        "https://example.org/#",
+        "https://exam\nple.org",
+        "https://exam\tple.org",
+        "https://example.org/a b",
+        "https://example.org/\u202e",
+        "https://example.org/\x1b[2J",
     ],
 )
 def test_url_that_is_none(url: str) -> None:
@@ -75,3 +98,44 @@ def test_url_that_is_none(url: str) -> None:
     with pytest.raises(SettingsError, match=r"^REMINDER_FUNCTION_URL must be an") as caught:
         CronSettings.read({**SCHEDULER, "REMINDER_FUNCTION_URL": url})
     assert "hunter2" not in str(caught.value)
+
+
+def test_runbook_that_is_a_section_of_a_page() -> None:
+    """Readers follow it, so that it may have a fragment; control characters it may not."""
+    assert (
+        "https://wiki.example.org/runbook#cron"
+        == AlertSettings.read({"RUNBOOK_URL": "https://wiki.example.org/runbook#cron"}).runbook_url
+    )
+    with pytest.raises(SettingsError, match=r"^RUNBOOK_URL must be an"):
+        AlertSettings.read({"RUNBOOK_URL": "https://wiki.example.org/\x07"})
+
+
+TOPIC = "arn:aws:sns:eu-west-2:123456789012:alerts"
+
+
+@pytest.mark.parametrize("topic", [TOPIC, f"{TOPIC}.fifo"])
+def test_topic(topic: str) -> None:
+    """Standard and FIFO topics are taken."""
+    assert topic == AlertSettings.read({"ALERT_TOPIC_ARN": topic}).topic_arn
+
+
+@pytest.mark.parametrize("topic", [TOPIC.replace("sns", "sqs"), f"{TOPIC}.filo", f"{TOPIC}:x", "alerts"])
+def test_topic_that_is_none(topic: str) -> None:
+    """What is published to must be a topic."""
+    with pytest.raises(SettingsError, match=r"^ALERT_TOPIC_ARN must be "):
+        AlertSettings.read({"ALERT_TOPIC_ARN": topic})
+
+
+@pytest.mark.parametrize("name", ["assignment-reminder-cron", "reminders/assignment-reminder-cron", "a.b_c/d"])
+def test_schedule(name: str) -> None:
+    """A name, or group and name."""
+    assert name == WatchdogSettings.read({**CRON, "REMINDER_SCHEDULE_NAME": name}).schedule_name
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b/c", "/a", "a/", "a b", "x" * 65, "arn:aws:scheduler:eu-west-2:1:schedule/a/b", "ä"]
+)
+def test_schedule_that_is_none(name: str) -> None:
+    """A name that EventBridge Scheduler refuses would make every watchdog round say that it cannot ask."""
+    with pytest.raises(SettingsError, match=r"^REMINDER_SCHEDULE_NAME must be "):
+        WatchdogSettings.read({**CRON, "REMINDER_SCHEDULE_NAME": name})

@@ -63,7 +63,15 @@ def _http_scheduler(settings: CronSettings) -> Iterator[Scheduler]:
             newer_token=lambda: secrets().newer(name, than=token),
             http=http,
             clock=time.monotonic,
+            signature=_signature() if settings.signs_calls else None,
         )
+
+
+def _signature() -> httpx.Auth:
+    # Late: botocore takes a tenth of a second, and a call that is not signed does not need it.
+    from handlers.wiring.signature import AwsSignature
+
+    return AwsSignature.of_this_function(os.environ)
 
 
 @cache

@@ -7,17 +7,52 @@ Anywhere else, in tests and tools, importing a handler needs no environment.
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 from collections.abc import Callable
 
+from reminders.errors import SettingsError
 from reminders.settings import Environment
 
 # The runtime's own variable: "Defined runtime environment variables" in Lambda's documentation.
 RUNTIME = "AWS_LAMBDA_RUNTIME_API"
+# Lambda developer guide, "Log-level filtering".
+LAMBDA_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
+# Amazon CloudWatch API Reference, "PutMetricData" and "Dimension". AWS/ is for AWS's own metrics.
+NAMESPACE = re.compile(r"(?!:|AWS/)[\w .\-/#:]{1,255}", re.ASCII)
+DIMENSION_VALUE = re.compile(r"[\x20-\x7e]{1,1024}")
 
 
 def check(*reads: Callable[[Environment], object]) -> None:
-    """Read settings, under Lambda's runtime alone; raise the first `SettingsError`."""
+    """Read settings, under Lambda's runtime alone; raise the first `SettingsError`. Every function logs and counts."""
     if RUNTIME in os.environ:
-        for read in reads:
+        for read in (check_telemetry, check_region, *reads):
             read(os.environ)
+
+
+def check_telemetry(env: Environment) -> None:
+    """
+    Raise `SettingsError` naming a variable that Powertools or CloudWatch cannot work with. Empty is as good as absent.
+
+    A value is not stripped, because Powertools does not do it either.
+    """
+    _check_level(env, "POWERTOOLS_LOG_LEVEL", tuple(logging.getLevelNamesMapping()), str.upper)
+    _check_level(env, "AWS_LAMBDA_LOG_LEVEL", LAMBDA_LEVELS, str)
+    for name, form in (("POWERTOOLS_METRICS_NAMESPACE", NAMESPACE), ("POWERTOOLS_SERVICE_NAME", DIMENSION_VALUE)):
+        value = env.get(name, "")
+        if value and not (form.fullmatch(value) and value == value.strip()):
+            raise SettingsError(f"{name} must be a name that CloudWatch takes, got {value[:80]!r}")
+
+
+def check_region(env: Environment) -> None:
+    """Raise `SettingsError` for a topic of another region than the function's: the client publishes in its own."""
+    topic, region = env.get("ALERT_TOPIC_ARN", "").strip(), env.get("AWS_REGION")
+    if topic and region and topic.split(":")[3:4] != [region]:
+        raise SettingsError(f"ALERT_TOPIC_ARN must be a topic of this region, {region}, got {topic!r}")
+
+
+def _check_level(env: Environment, name: str, levels: tuple[str, ...], spelt: Callable[[str], str]) -> None:
+    value = env.get(name, "")
+    if value and spelt(value) not in levels:
+        raise SettingsError(f"{name} must be one of {', '.join(levels)}, got {value[:80]!r}")

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any, Protocol
+from uuid import uuid4
 
 from reminders.alerts.channels import ChannelError
 from reminders.alerts.message import NOWHERE, Alert, Origin
@@ -55,9 +57,19 @@ class SnsChannel:
                     "job_name": _string(alert.job_name),
                     "payload": _string(json.dumps(alert.payload())),
                 },
+                **(_in_order(alert) if self._topic_arn.endswith(".fifo") else {}),
             )
         except Exception as error:
             raise _refusal(error) from None
+
+
+def _in_order(alert: Alert) -> dict[str, str]:
+    """What a FIFO topic demands: a job's alerts in their order, and a repeat of the same alert within 5 min dropped."""
+    subject = alert.run_id or alert.scheduled_for
+    # A test alert, and one without run and tick, is meant to arrive however often it is sent.
+    own = f"{alert.kind}:{alert.job_name}:{subject}" if subject else str(uuid4())
+    # Amazon SNS API Reference, "Publish": at most 128 letters, digits and punctuation.
+    return {"MessageGroupId": alert.job_name, "MessageDeduplicationId": sha256(own.encode()).hexdigest()}
 
 
 def subject_of(alert: Alert, origin: Origin = NOWHERE) -> str:

@@ -61,11 +61,12 @@ class Correction:
     """
     One correction, as its audit row has it.
 
+    `old_date` is text, because PostgreSQL knows dates that Python does not: `infinity`, `0044-03-15 BC`, `12026-11-01`.
     `corrected_by`, `corrected_at` and `reason` are None where the date was so already and nobody had corrected it.
     """
 
     assignment_id: UUID | int
-    old_date: date | None
+    old_date: str | None
     new_date: date
     reason: str | None
     corrected_by: UUID | None
@@ -74,14 +75,15 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class _Assignment:
-    last_contact_date: date | None
-    began: date
+    last_contact_date: str | None
+    began: str | None
     today: date
+    is_before_it_began: bool
 
 
-def version(day: date | None) -> str:
+def version(day: date | str | None) -> str:
     """What names a state of the date, for optimistic concurrency: the date itself."""
-    return day.isoformat() if day else "never"
+    return str(day) if day else "never"
 
 
 def correct(connection: Connection, caller: Caller, request: Request) -> Correction:
@@ -91,8 +93,8 @@ def correct(connection: Connection, caller: Caller, request: Request) -> Correct
     Raise `AssignmentNotFound`, `DateRefused`, or `DateMoved` when somebody was faster.
     """
     with database.transaction(connection, {**LIMITS, **caller.database_settings()}):
-        found = _find(connection, caller, request.assignment_id)
-        if found.last_contact_date == request.new_date:
+        found = _find(connection, caller, request)
+        if found.last_contact_date == request.new_date.isoformat():
             return _standing(connection, request)
         _check(found, request)
         made = _insert(connection, found.last_contact_date, request)
@@ -102,11 +104,15 @@ def correct(connection: Connection, caller: Caller, request: Request) -> Correct
     return made
 
 
-def _find(connection: Connection, caller: Caller, assignment_id: UUID | int) -> _Assignment:
-    org_ids = None if caller.org_ids is None else list(caller.org_ids)
-    try:
+def _find(connection: Connection, caller: Caller, request: Request) -> _Assignment:
+    values = {
         # As text, so that an id of the other type is no error of ours but an id that is not there.
-        found = queries.first(connection, "assignment", _Assignment, assignment_id=str(assignment_id), org_ids=org_ids)
+        "assignment_id": str(request.assignment_id),
+        "new_date": request.new_date,
+        "org_ids": None if caller.org_ids is None else list(caller.org_ids),
+    }
+    try:
+        found = queries.first(connection, "assignment", _Assignment, **values)
     except DatabaseError as error:
         if error.sqlstate not in _NO_SUCH_ID:
             raise
@@ -118,23 +124,23 @@ def _find(connection: Connection, caller: Caller, assignment_id: UUID | int) -> 
 
 def _standing(connection: Connection, request: Request) -> Correction:
     """A correction that is repeated changes nothing and is answered as the first time."""
-    latest = queries.first(connection, "latest", Correction, assignment_id=request.assignment_id)
-    if latest is not None and latest.new_date == request.new_date:
-        return latest
-    return Correction(request.assignment_id, request.new_date, request.new_date, None, None, None)
+    values = {"assignment_id": request.assignment_id, "new_date": request.new_date}
+    latest = queries.first(connection, "latest", Correction, **values)
+    day = request.new_date
+    return latest or Correction(request.assignment_id, day.isoformat(), day, None, None, None)
 
 
 def _check(found: _Assignment, request: Request) -> None:
     if request.new_date > found.today:
         raise DateRefused(f"last_contact_date is in the future; today is {found.today} (UTC)")
-    if request.new_date < found.began:
+    if found.is_before_it_began:
         raise DateRefused(f"last_contact_date is before the assignment began, on {found.began} (UTC)")
     current = version(found.last_contact_date)
     if request.expected.isdisjoint({ANY_VERSION, current}):
         raise DateMoved("the contact date is another one by now", current)
 
 
-def _insert(connection: Connection, old_date: date | None, request: Request) -> Correction:
+def _insert(connection: Connection, old_date: str | None, request: Request) -> Correction:
     try:
         return queries.one(
             connection,

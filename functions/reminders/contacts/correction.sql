@@ -1,23 +1,35 @@
 -- name: assignment
 -- The function answers an admin only, for the organisations of the claims. They are compared once more, because this
 -- must hold on a table with other policies, too. The database says what today is.
+-- The dates that stand are text, because Python's end at the years 1 and 9999 and have no infinity; as JSON writes them,
+-- because that does not depend on DateStyle. A beginning that is still to come is wrong itself, and limits nothing.
 SELECT
-    a.last_contact_date,
-    a.began,
-    a.today
+    to_jsonb(a.last_contact_date) #>> '{}' AS last_contact_date,
+    to_jsonb(a.began) #>> '{}' AS began,
+    a.today,
+    coalesce(%(new_date)s < a.began AND a.began <= a.today, false) AS is_before_it_began
 FROM reminder_admin.assignment(%(assignment_id)s) AS a
 WHERE %(org_ids)s::uuid [] IS NULL OR a.org_id = ANY(%(org_ids)s::uuid [])
 
 -- name: latest
--- Who set the date that stands.
-SELECT assignment_id, old_date, new_date, reason, corrected_by, corrected_at
-FROM public.contact_date_corrections
-WHERE assignment_id = %(assignment_id)s
-ORDER BY id DESC
-LIMIT 1
+-- Who set the date that stands, if it was a correction.
+SELECT
+    latest.assignment_id,
+    to_jsonb(latest.old_date) #>> '{}' AS old_date,
+    latest.new_date,
+    latest.reason,
+    latest.corrected_by,
+    latest.corrected_at
+FROM (
+    SELECT * FROM public.contact_date_corrections
+    WHERE assignment_id = %(assignment_id)s
+    ORDER BY id DESC
+    LIMIT 1
+) AS latest
+WHERE latest.new_date = %(new_date)s
 
 -- name: correct
 -- The row is the audit and the change: its trigger moves the date, if old_date is still true.
 INSERT INTO public.contact_date_corrections (assignment_id, old_date, new_date, reason)
 VALUES (%(assignment_id)s, %(old_date)s, %(new_date)s, %(reason)s)
-RETURNING assignment_id, old_date, new_date, reason, corrected_by, corrected_at
+RETURNING assignment_id, to_jsonb(old_date) #>> '{}' AS old_date, new_date, reason, corrected_by, corrected_at

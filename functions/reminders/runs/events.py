@@ -18,6 +18,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 from reminders.errors import EventError
+from reminders.text import printable
 
 ACCEPTED = (
     'accepted are EventBridge Scheduler events, EventBridge rule events, {}, {"action": "run"} with '
@@ -98,7 +99,7 @@ def _plain(key: object) -> str:
 
 
 def _text(value: object) -> str | None:
-    return str(value)[:200] if value else None
+    return printable(str(value))[:200] if value else None
 
 
 def _moment(name: str, value: object) -> datetime:

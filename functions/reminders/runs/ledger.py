@@ -1,7 +1,7 @@
 """
 The ledger: one row of `cron_execution_logs` for each invocation.
 
-    running ──▶ success | failed          skipped: born settled
+    running ──▶ success | failed          skipped: inserted in its final state
 
 Its connection is autocommit and not the lock's: a row must be visible while the run goes, and must stay
 when the lock's transaction is rolled back.
@@ -11,126 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Literal
+from datetime import UTC, datetime, time
 from uuid import UUID
 
 from reminders import database
 from reminders.alerts.outbox import DELIVERY_SECONDS, Outbox
 from reminders.alerts.policy import RunResult
 from reminders.database import Connection, Queries
-from reminders.errors import (
-    DatabaseError,
-    DatabaseUnavailable,
-    EventError,
-    RunSettledElsewhere,
-    SchedulerError,
-    TickDone,
-    safe_message,
-)
+from reminders.errors import DatabaseError, DatabaseUnavailable, RunSettledElsewhere, TickDone, safe_message
 from reminders.runs import JOB_NAME
 from reminders.runs.events import RunRequest
-from reminders.scheduling.work import Totals
+from reminders.runs.records import OpenRun, Outcome, RunningRun, RunStatus, SettledRun, Tick
 from reminders.telemetry import logger
 
 queries = Queries(__package__, "ledger.sql")
 
 # Settling waits for a batch in flight to let go of the run's row, and a batch may be frozen for 10 s.
 SETTLE_LIMITS = {"lock_timeout": "15000", "statement_timeout": "20000", "idle_in_transaction_session_timeout": "20000"}
-
-
-# A scheduled event may reach a database whose clock is a little behind EventBridge's.
-CLOCK_SLACK = timedelta(minutes=5)
-# A run looks at the state of today, so an older scheduled time asks for nothing that a new run would not do.
-OLDEST_TICK = timedelta(days=7)
-FURTHEST_LOOK = timedelta(days=366)
-# The Lambda console's template "Scheduled Event" says 1970, and is what people press first.
-INSTEAD = 'for a run now, send {} or {"action": "run"}'
-DRY_RUN_LIMITS = f"a dry run may look at any past day, and {FURTHEST_LOOK.days} days ahead"
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """The moment a run stands for, and the database's clock when it was asked for; both aware, UTC."""
-
-    scheduled_for: datetime
-    now: datetime
-
-    @property
-    def as_of(self) -> date:
-        """The UTC date that gaps are counted to."""
-        return self.scheduled_for.astimezone(UTC).date()
-
-    def check_limits(self, *, dry_run: bool) -> None:
-        """Raise `EventError` for a moment that no run may stand for; it says what to send instead."""
-        ahead = self.scheduled_for - self.now
-        if dry_run and ahead > FURTHEST_LOOK:
-            raise EventError(f"{self.as_of} is more than {FURTHEST_LOOK.days} days ahead; {DRY_RUN_LIMITS}")
-        if dry_run:
-            return
-        if ahead > CLOCK_SLACK:
-            raise EventError(f"{self._text} is in the future; {INSTEAD}; {DRY_RUN_LIMITS}")
-        if -ahead > OLDEST_TICK:
-            raise EventError(f"{self._text} is more than {OLDEST_TICK.days} days ago; {INSTEAD}; {DRY_RUN_LIMITS}")
-
-    @property
-    def _text(self) -> str:
-        return f"{self.scheduled_for:%Y-%m-%d %H:%M} UTC"
-
-
-@dataclass(frozen=True, slots=True)
-class OpenRun:
-    """A row just written."""
-
-    id: UUID
-    started_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ends. `error_message` and `http_status` belong to a failure."""
-
-    status: Literal["success", "failed"]
-    totals: Totals
-    error_message: str | None = None
-    http_status: int | None = None
-    abandoned: bool = False
-
-    @classmethod
-    def of_error(cls, error: BaseException, totals: Totals) -> Outcome:
-        """The failure that `error` is, with the counts so far."""
-        http_status = error.http_status if isinstance(error, SchedulerError) else None
-        return cls("failed", totals, safe_message(error), http_status)
-
-
-@dataclass(frozen=True, slots=True)
-class SettledRun:
-    """A row after it was settled, with what was before it (as in `RunResult`)."""
-
-    run_id: UUID
-    status: str
-    scheduled_for: datetime
-    started_at: datetime
-    completed_at: datetime
-    consecutive_failure_count: int
-    failures_before: int = 0
-    last_success_started_at: datetime | None = None
-    last_success_at: datetime | None = None
-
-    @property
-    def duration_ms(self) -> int:
-        """From started to completed, in whole milliseconds."""
-        return max(0, int((self.completed_at - self.started_at).total_seconds() * 1000))
-
-
-@dataclass(frozen=True, slots=True)
-class RunningRun:
-    """A row still 'running'; `age` is by the database's clock."""
-
-    id: UUID
-    started_at: datetime
-    scheduled_for: datetime
-    age: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,15 +88,13 @@ class Ledger:
         Settle `abandoned` runs as failed, which may alert; return how many were still to be settled.
 
         One that cannot be settled now, because a frozen batch still holds it, is left to the next run or
-        the watchdog: the fence keeps it harmless, and today's reminders must not wait for it.
+        the watchdog: the fence makes it harmless, and today's reminders must not wait for it.
         """
         return sum(self._rescue(run) for run in abandoned)
 
     def _rescue(self, run: RunningRun) -> bool:
-        began = f"{run.started_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-        message = f"abandoned: the process of the run started {began} is gone"
         try:
-            self.settle(run.id, Outcome("failed", Totals(), message, abandoned=True))
+            self.settle(run.id, Outcome.gone(run))
         except RunSettledElsewhere:
             return False
         except DatabaseError as error:
@@ -212,14 +107,13 @@ class Ledger:
         """
         Move the row out of 'running', once.
 
-        Raise `RunSettledElsewhere` when somebody else did it before. A connection that was lost is made
-        anew once.
+        Raise `RunSettledElsewhere` when another process settled it before. A lost connection is replaced once.
         """
         try:
             settled = self._settle(run_id, outcome)
         except DatabaseUnavailable:
             self._connection = self._reconnect()
-            settled = self._settle(run_id, outcome) or self._already(run_id, outcome)
+            settled = self._settle(run_id, outcome) or self._find_committed_result(run_id, outcome)
         self._recorded = self._recorded or run_id == self._opened
         if settled is None:
             raise RunSettledElsewhere("this run was settled by another process; its result stands")
@@ -234,13 +128,13 @@ class Ledger:
                 run_id=run_id,
                 job_name=JOB_NAME,
                 status=outcome.status,
-                assignments_evaluated=outcome.totals.assignments_evaluated,
-                reminders_dispatched=outcome.totals.reminders_dispatched,
-                assignments_failed=outcome.totals.assignments_failed,
-                assignments_without_recipient=outcome.totals.assignments_without_recipient,
+                assignments_evaluated=outcome.counts.evaluated,
+                reminders_dispatched=outcome.counts.dispatched,
+                assignments_failed=outcome.counts.failed,
+                assignments_without_recipient=outcome.counts.without_recipient,
                 http_status=outcome.http_status,
                 error_message=outcome.error_message,
-                note=outcome.totals.note,
+                note=outcome.note,
                 abandoned=outcome.abandoned,
             )
             if settled is not None:
@@ -248,14 +142,14 @@ class Ledger:
             return settled
 
     def deliver_alerts(self, seconds: float = DELIVERY_SECONDS) -> None:
-        """Send what waits in the outbox, this run's and older ones; raise nothing (docs/architecture.md#original-error)."""
+        """Send what waits in the outbox; raise nothing (docs/architecture.md#original-error)."""
         try:
             self._outbox.deliver(self._connection, seconds)
         except Exception as error:
             logger.error("alerts not delivered", extra={"reason": safe_message(error)})
 
-    def _already(self, run_id: UUID, outcome: Outcome) -> SettledRun | None:
-        """The row, if our first try settled it and only the answer was lost."""
+    def _find_committed_result(self, run_id: UUID, outcome: Outcome) -> SettledRun | None:
+        """The row, if the first try settled it and only its answer was lost."""
         found = queries.first(self._connection, "run_status", SettledRun, run_id=run_id)
         return found if found and found.status == outcome.status else None
 
@@ -263,7 +157,7 @@ class Ledger:
 def _result(settled: SettledRun, outcome: Outcome) -> RunResult:
     return RunResult(
         run_id=settled.run_id,
-        succeeded=settled.status == "success",
+        succeeded=settled.status == RunStatus.SUCCESS,
         failures=settled.consecutive_failure_count,
         failures_before=settled.failures_before,
         error_message=outcome.error_message,

@@ -25,7 +25,8 @@ from reminders.alerts.outbox import Outbox
 from reminders.database import Connection, Queries
 from reminders.errors import safe_message
 from reminders.runs import JOB_NAME
-from reminders.runs.ledger import CLOCK_SLACK, Ledger, RunningRun
+from reminders.runs.ledger import Ledger
+from reminders.runs.records import CLOCK_SLACK, RunningRun
 from reminders.runs.ticks import Ticks
 from reminders.telemetry import logger
 from reminders.text import printable

@@ -1,7 +1,7 @@
 """
 How a run reaches the ReminderSchedulerService: over HTTP, or in its own process.
 
-    Scheduler(work, deadline) ──▶ Progress, or a SchedulerError that says what came back instead
+    Scheduler(request, deadline) ──▶ DispatchResult, or a SchedulerError that says what came back instead
 
 Both take an absolute deadline on the monotonic clock and tell the service how long it may work.
 """
@@ -12,6 +12,9 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Protocol
 from uuid import UUID
@@ -22,8 +25,15 @@ import stamina
 from reminders.errors import DeadlineExceeded, RunSettledElsewhere, SchedulerError, safe_message
 from reminders.scheduling.ids import AssignmentId, assignment_id
 from reminders.scheduling.service import ReminderSchedulerService
-from reminders.scheduling.work import LARGEST_COUNT, Planned, Progress, Work
-from reminders.text import printable
+from reminders.scheduling.work import (
+    LARGEST_COUNT,
+    TOKEN_HEADER,
+    Counts,
+    DispatchRequest,
+    DispatchResult,
+    Planned,
+)
+from reminders.text import is_printable, printable
 
 # One call's work. Shorter calls lose less when an answer is lost; longer ones save round trips.
 CALL_BUDGET_SECONDS = 60.0
@@ -32,7 +42,8 @@ ANSWER_MARGIN_SECONDS = 3.0
 SHORTEST_BUDGET_SECONDS = 0.1
 ATTEMPTS = 4
 # Lambda could not take the call, or its function died: nothing says that the next call dies too.
-RETRYABLE_STATUS = {502, 503, 504}
+# 429: Lambda has no free place for the call at this moment.
+RETRYABLE_STATUS = {429, 502, 503, 504}
 PROBLEM = "application/problem+json"
 LONGEST_REASON = 500
 
@@ -40,9 +51,9 @@ LONGEST_REASON = 500
 class Scheduler(Protocol):
     """The service as a run sees it."""
 
-    def __call__(self, work: Work, deadline: float) -> Progress:
+    def __call__(self, request: DispatchRequest, deadline: float, /) -> DispatchResult:
         """
-        Do `work` until its shard is done or time is short; `deadline` is in seconds of `time.monotonic`.
+        Do what `request` asks for until its shard is done or time is short. `deadline`: seconds of `time.monotonic`.
 
         Raise `DeadlineExceeded` when there is no time to begin, `RunSettledElsewhere` when the run is
         fenced off, `SchedulerError` or `DatabaseError` when the service fails.
@@ -61,19 +72,22 @@ class InProcessScheduler:
         self._service = service
         self._clock = clock
 
-    def __call__(self, work: Work, deadline: float) -> Progress:
+    def __call__(self, request: DispatchRequest, deadline: float) -> DispatchResult:
         budget = _budget(deadline - self._clock())
         with self._service() as service:
-            return service.work(work, budget)
+            return service.work(request, budget)
 
 
 class HttpScheduler:
     """
-    Calls `POST {url}/runs` with a bearer token.
+    Calls `POST {url}/runs` with a token.
 
-    Connection errors and 502, 503, 504 are retried with jitter inside the deadline: dispatch is idempotent
-    and counts its own rows again, so a call that was made twice is as good as one. `newer_token` is asked
-    once when the door answers 401, because the token was probably rotated.
+    `signature`: each request is signed by it, a retry anew. Its signature takes up the header `Authorization`, and the
+    token stands in `X-Reminder-Token` then, else it is the bearer token.
+
+    Connection errors and 429, 502, 503, 504 are retried with jitter inside the deadline, and not before the time
+    that `Retry-After` names: dispatch is idempotent and counts its own rows again, so a call that was made twice is
+    as good as one. `newer_token` is asked once when the endpoint answers 401, because the token was probably rotated.
     """
 
     def __init__(
@@ -83,16 +97,18 @@ class HttpScheduler:
         newer_token: Callable[[], str | None],
         http: httpx.Client,
         clock: Callable[[], float],
+        signature: httpx.Auth | None = None,
     ) -> None:
         self._url = f"{url}/runs"
         self._token = token
         self._newer_token = newer_token
         self._http = http
         self._clock = clock
+        self._signature = signature
 
-    def __call__(self, work: Work, deadline: float) -> Progress:
+    def __call__(self, request: DispatchRequest, deadline: float) -> DispatchResult:
         retries = stamina.retry_context(
-            on=_is_retryable,
+            on=partial(self._retry, deadline),
             attempts=ATTEMPTS,
             timeout=_budget(deadline - self._clock()),
             wait_initial=0.2,
@@ -101,25 +117,38 @@ class HttpScheduler:
         )
         for attempt in retries:
             with attempt:
-                response = self._authorized_post(work, deadline)
-        return _progress(response, work)
+                response = self._authorized_post(request, deadline)
+        return _result(response, request)
 
-    def _authorized_post(self, work: Work, deadline: float) -> httpx.Response:
-        response = self._post(work, deadline)
+    def _retry(self, deadline: float, error: Exception) -> bool | float:
+        """Whether to call again; a number is the pause in seconds that the endpoint asked for."""
+        if isinstance(error, _Busy):
+            left = deadline - self._clock() - ANSWER_MARGIN_SECONDS
+            return error.pause if error.pause + SHORTEST_BUDGET_SECONDS < left else False
+        return isinstance(error, _Unreachable) or (
+            isinstance(error, SchedulerError) and error.http_status in RETRYABLE_STATUS
+        )
+
+    def _authorized_post(self, request: DispatchRequest, deadline: float) -> httpx.Response:
+        response = self._post(request, deadline)
         if response.status_code == HTTPStatus.UNAUTHORIZED and (token := self._newer_token()):
             self._token = token
-            response = self._post(work, deadline)
+            response = self._post(request, deadline)
         if response.status_code != HTTPStatus.OK:
             raise _refusal(response)
         return response
 
-    def _post(self, work: Work, deadline: float) -> httpx.Response:
+    def _credentials(self) -> dict[str, str]:
+        return {TOKEN_HEADER: self._token} if self._signature else {"authorization": f"Bearer {self._token}"}
+
+    def _post(self, request: DispatchRequest, deadline: float) -> httpx.Response:
         left = deadline - self._clock()
         try:
             return self._http.post(
                 self._url,
-                content=json.dumps(_body(work, _budget(left))),
-                headers={"authorization": f"Bearer {self._token}", "content-type": "application/json"},
+                content=json.dumps(_body(request, _budget(left))),
+                headers={**self._credentials(), "content-type": "application/json"},
+                auth=self._signature or httpx.USE_CLIENT_DEFAULT,
                 timeout=httpx.Timeout(left, connect=min(left, 5.0)),
                 follow_redirects=False,
             )
@@ -135,6 +164,14 @@ class _Unreachable(SchedulerError):
     """The connection could not be made, or broke."""
 
 
+class _Busy(SchedulerError):
+    """The endpoint named the time of the next call; `pause` is in seconds."""
+
+    def __init__(self, message: str, http_status: int | None = None, pause: float = 0.0) -> None:
+        super().__init__(message, http_status)
+        self.pause = pause
+
+
 def _budget(left: float) -> float:
     budget = min(CALL_BUDGET_SECONDS, left - ANSWER_MARGIN_SECONDS)
     if budget < SHORTEST_BUDGET_SECONDS:
@@ -142,19 +179,13 @@ def _budget(left: float) -> float:
     return budget
 
 
-def _is_retryable(error: Exception) -> bool:
-    if isinstance(error, _Unreachable):
-        return True
-    return isinstance(error, SchedulerError) and error.http_status in RETRYABLE_STATUS
-
-
-def _body(work: Work, budget: float) -> dict[str, Any]:
+def _body(request: DispatchRequest, budget: float) -> dict[str, Any]:
     return {
-        "run_id": work.run_id and str(work.run_id),
-        "as_of": work.as_of.isoformat(),
-        "shard": {"index": work.shard.index, "of": work.shard.of},
-        "cursor": str(work.cursor) if isinstance(work.cursor, UUID) else work.cursor,
-        "dry_run": work.dry_run,
+        "run_id": request.run_id and str(request.run_id),
+        "as_of": request.as_of.isoformat(),
+        "shard": {"index": request.shard.index, "of": request.shard.of},
+        "cursor": str(request.cursor) if isinstance(request.cursor, UUID) else request.cursor,
+        "dry_run": request.dry_run,
         "budget_ms": int(budget * 1000),
     }
 
@@ -162,18 +193,35 @@ def _body(work: Work, budget: float) -> dict[str, Any]:
 def _refusal(response: httpx.Response) -> Exception:
     if response.status_code == HTTPStatus.CONFLICT:
         return RunSettledElsewhere("the scheduler says that the run is not running any more")
-    told = _told(response)
-    text = f"scheduler answered {response.status_code}" + (f": {told}" if told else "")
+    summary = _problem_summary(response)
+    text = f"scheduler answered {response.status_code}" + (f": {summary}" if summary else "")
     # The ledger's http_status is for a status of HTTP that is not 2xx.
     known = 100 <= response.status_code <= 599 and not response.is_success
+    pause = _retry_after(response) if response.status_code in RETRYABLE_STATUS else None
+    if pause:
+        return _Busy(text, response.status_code, pause)
     return SchedulerError(text, http_status=response.status_code if known else None)
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Seconds until the next call (RFC 9110, section 10.2.3: seconds or a date); None when it names no time."""
+    text = response.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        # A pause of more than a day is longer than any budget; so many digits would not fit in a float either.
+        return float(text) if len(text) <= 5 else 86_400.0
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    at = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (at - datetime.now(UTC)).total_seconds())
 
 
 # A problem document is written by our own service and safe as it is; a proxy in between may write others.
 _PERSONAL = re.compile(r"\S+@\S+|\w+://\S+|\+?\d[\d ()/-]{6,}\d|Bearer \S+")
 
 
-def _told(response: httpx.Response) -> str:
+def _problem_summary(response: httpx.Response) -> str:
     """Title and detail of a problem document (RFC 9457), else only the status' standard phrase."""
     try:
         problem = response.json() if response.headers.get("content-type", "").startswith(PROBLEM) else {}
@@ -181,7 +229,7 @@ def _told(response: httpx.Response) -> str:
         problem = {}
     fields = problem if isinstance(problem, dict) else {}
     told = [fields[key] for key in ("title", "detail") if isinstance(fields.get(key), str)]
-    return _PERSONAL.sub("[removed]", ": ".join(told)) if told else _phrase(response.status_code)
+    return printable(_PERSONAL.sub("[removed]", ": ".join(told))) if told else _phrase(response.status_code)
 
 
 def _phrase(status: int) -> str:
@@ -189,27 +237,27 @@ def _phrase(status: int) -> str:
     return HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
 
 
-def _progress(response: httpx.Response, work: Work) -> Progress:
-    """The answer, checked: a scheduler that lies must not write nonsense into the ledger."""
+def _result(response: httpx.Response, request: DispatchRequest) -> DispatchResult:
+    """The answer, validated before it reaches the ledger."""
     try:
         answer = response.json()
-        progress = Progress(
-            assignments_evaluated=_count(answer["assignments_evaluated"]),
-            reminders_dispatched=_count(answer["reminders_dispatched"]),
-            assignments_failed=_count(answer["assignments_failed"]),
-            # A service of an older version has neither key.
-            assignments_without_recipient=_count(answer.get("assignments_without_recipient", 0)),
+        return DispatchResult(
+            Counts(
+                evaluated=_count(answer["assignments_evaluated"]),
+                dispatched=_count(answer["reminders_dispatched"]),
+                failed=_count(answer["assignments_failed"]),
+                without_recipient=_count(answer.get("assignments_without_recipient", 0)),
+            ),
             first_error=_reason(answer.get("first_error")),
-            next_cursor=_cursor(answer["next_cursor"], work),
+            next_cursor=_cursor(answer["next_cursor"], request),
             would_notify=tuple(_planned(row) for row in answer.get("would_notify", ())),
             of_unknown_status=_count(answer.get("of_unknown_status", 0)),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        # The error's text may quote the answer, so only its class is told.
+        # The error's text may quote the answer, so only its class is shown.
         raise SchedulerError(
             f"scheduler answered 200 with something else than a result ({safe_message(error)})"
         ) from None
-    return progress
 
 
 def _count(value: object) -> int:
@@ -223,14 +271,20 @@ def _reason(value: str | None) -> str | None:
     return value and _PERSONAL.sub("[removed]", printable(value))[:LONGEST_REASON]
 
 
-def _cursor(value: object, work: Work) -> AssignmentId | None:
+def _cursor(value: object, request: DispatchRequest) -> AssignmentId | None:
     if value is None:
         return None
     cursor = assignment_id(value)
-    # Where the call began, backwards, or out of the shard: the run would circle until its deadline.
-    if not work.can_go_on_at(cursor):
+    # A cursor that does not advance, or that leaves the shard, would keep the run busy until its deadline.
+    if not request.can_go_on_at(cursor):
         raise ValueError("cursor out of bounds")
     return cursor
+
+
+def _kind(value: object) -> str:
+    if not isinstance(value, str) or not is_printable(value):
+        raise ValueError("not a kind")
+    return value
 
 
 def _planned(row: dict[str, Any]) -> Planned:
@@ -238,6 +292,6 @@ def _planned(row: dict[str, Any]) -> Planned:
         assignment_id=assignment_id(row["assignment_id"]),
         org_id=UUID(row["org_id"]),
         recipient_id=UUID(row["recipient_id"]),
-        kind=str(row["kind"]),
+        kind=_kind(row["kind"]),
         gap_days=_count(row["gap_days"]),
     )

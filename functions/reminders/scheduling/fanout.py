@@ -16,11 +16,11 @@ from uuid import UUID
 
 from reminders.errors import DeadlineExceeded, safe_message
 from reminders.scheduling.client import Scheduler
-from reminders.scheduling.work import Shard, Totals, Work
+from reminders.scheduling.work import DispatchRequest, RunTotals, Shard
 from reminders.telemetry import logger
 
-# A hair after the calls' own deadline, so that a call's own word about what happened comes first.
-PATIENCE_SECONDS = 0.25
+# Slightly longer than the calls' own deadline, so that the call's own error is reported.
+JOIN_GRACE_SECONDS = 0.25
 
 
 class Fanout:
@@ -31,7 +31,7 @@ class Fanout:
         self._shards = shards
         self._clock = clock
 
-    def evaluate(self, run_id: UUID | None, as_of: date, totals: Totals, deadline: float, *, dry_run: bool) -> None:
+    def evaluate(self, run_id: UUID | None, as_of: date, totals: RunTotals, deadline: float, *, dry_run: bool) -> None:
         """
         Evaluate everything, adding to `totals` on the way.
 
@@ -42,22 +42,25 @@ class Fanout:
         try:
             calls = [
                 pool.submit(
-                    self._until_done, Work(run_id, as_of, Shard(i, self._shards), dry_run=dry_run), totals, deadline
+                    self._until_done,
+                    DispatchRequest(run_id, as_of, Shard(i, self._shards), dry_run=dry_run),
+                    totals,
+                    deadline,
                 )
                 for i in range(self._shards)
             ]
-            wait(calls, timeout=max(0.0, deadline - self._clock()) + PATIENCE_SECONDS)
+            wait(calls, timeout=max(0.0, deadline - self._clock()) + JOIN_GRACE_SECONDS)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
         _raise_first(calls)
 
-    def _until_done(self, work: Work, totals: Totals, deadline: float) -> None:
+    def _until_done(self, request: DispatchRequest, totals: RunTotals, deadline: float) -> None:
         while True:
-            progress = self._scheduler(work, deadline)
-            totals.add(progress)
-            if progress.next_cursor is None:
+            result = self._scheduler(request, deadline)
+            totals.add(result)
+            if result.next_cursor is None:
                 return
-            work = replace(work, cursor=progress.next_cursor)
+            request = replace(request, cursor=result.next_cursor)
 
 
 def _raise_first(calls: list[Future[None]]) -> None:

@@ -34,19 +34,25 @@ batch AS MATERIALIZED (
     LEFT JOIN public.org_settings AS s ON s.org_id = a.org_id
 ),
 
+-- PostgreSQL cannot subtract an infinite date: one such row would make its whole batch fail. It has no gap.
+measured AS NOT MATERIALIZED (
+    SELECT *, CASE WHEN isfinite(anchor) THEN %(as_of)s::date - anchor END AS gap_days
+    FROM batch
+),
+
 -- The first branch has no row: it gives `kind` the type of the column, which is an enum in some projects.
 wanted AS (
-    SELECT b.version, b.id, b.org_id, n.kind, b.peer_mentor_id AS recipient_id, b.anchor
-    FROM batch AS b CROSS JOIN public.notifications AS n
+    SELECT m.version, m.id, m.org_id, n.kind, m.peer_mentor_id AS recipient_id, m.anchor, m.gap_days
+    FROM measured AS m CROSS JOIN public.notifications AS n
     WHERE false
     UNION ALL
-    SELECT version, id, org_id, 'reminder' AS kind, peer_mentor_id AS recipient_id, anchor
-    FROM batch
-    WHERE %(as_of)s::date - anchor >= reminder_days
+    SELECT version, id, org_id, 'reminder' AS kind, peer_mentor_id AS recipient_id, anchor, gap_days
+    FROM measured
+    WHERE gap_days >= reminder_days
     UNION ALL
-    SELECT version, id, org_id, 'escalation' AS kind, coordinator_id AS recipient_id, anchor
-    FROM batch
-    WHERE %(as_of)s::date - anchor >= escalation_days
+    SELECT version, id, org_id, 'escalation' AS kind, coordinator_id AS recipient_id, anchor, gap_days
+    FROM measured
+    WHERE gap_days >= escalation_days
 ),
 
 due AS MATERIALIZED (
@@ -57,7 +63,7 @@ due AS MATERIALIZED (
         w.kind,
         w.recipient_id,
         w.anchor,
-        %(as_of)s::date - w.anchor AS gap_days,
+        w.gap_days,
         n.assignment_id IS NOT NULL AS done
     FROM wanted AS w
     LEFT JOIN LATERAL (
@@ -102,6 +108,7 @@ SELECT
     (SELECT count(*) FROM due WHERE done) AS confirmed,
     (SELECT b.id FROM batch AS b ORDER BY b.id DESC LIMIT 1) AS last_id,
     ARRAY(SELECT d.id FROM due AS d WHERE d.recipient_id IS NULL ORDER BY d.id) AS without_recipient,
+    ARRAY(SELECT b.id FROM batch AS b WHERE NOT isfinite(b.anchor) ORDER BY b.id) AS failed,
     -- Worked out on the rare day only that something was not inserted.
     CASE
         WHEN
@@ -126,6 +133,7 @@ SELECT
     (SELECT count(*) FROM due WHERE recipient_id IS NOT NULL) AS inserted,
     (SELECT b.id FROM batch AS b ORDER BY b.id DESC LIMIT 1) AS last_id,
     ARRAY(SELECT d.id FROM due AS d WHERE d.recipient_id IS NULL ORDER BY d.id) AS without_recipient,
+    ARRAY(SELECT b.id FROM batch AS b WHERE NOT isfinite(b.anchor) ORDER BY b.id) AS failed,
     (
         SELECT coalesce(jsonb_agg(to_jsonb(p)), '[]') FROM (
             SELECT
@@ -143,7 +151,7 @@ SELECT
 
 -- name: hold_run
 -- The fence: true while the run's row says 'running', and then until this transaction ends.
-SELECT public.hold_run(%(run_id)s)
+SELECT public.hold_run_date(%(run_id)s)
 
 -- name: first_open
 -- Which row stands alone when a batch of one has failed.
@@ -151,6 +159,10 @@ SELECT id FROM reminder_private.open_assignments
 WHERE id BETWEEN %(first)s AND %(last)s
 ORDER BY id
 LIMIT 1
+
+-- name: is_near
+-- A dry run may look a year ahead; the database says what today is.
+SELECT %(as_of)s::date <= (clock_timestamp() AT TIME ZONE 'UTC')::date + 366
 
 -- name: of_unknown_status
 -- Assignments that no word of reminder_statuses speaks of: asked only when there was nothing to evaluate.

@@ -4,8 +4,8 @@ The ReminderSchedulerService, next to the database.
     batch by batch:  fence ─▶ evaluate, hold, insert ─▶ commit
                         └─ the run is no longer 'running': stop, for good
 
-A batch that fails is split in halves until the row that made it fail stands alone. That row is set aside
-and counted, the rest goes through (docs/architecture.md#halving).
+A batch that fails is split in halves until the failing row stands alone. That row is skipped and counted, and
+the others go through (docs/architecture.md#halving).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import stamina
 
 from reminders import database
 from reminders.database import Connection, Queries
-from reminders.errors import DatabaseError, DatabaseUnavailable, RunSettledElsewhere
+from reminders.errors import AsOfRefused, DatabaseError, DatabaseUnavailable, RunSettledElsewhere
 from reminders.scheduling.ids import BIGINTS, UUIDS, AssignmentId, assignment_id
-from reminders.scheduling.work import PLAN_LIMIT, Planned, Progress, Work, following
+from reminders.scheduling.work import NOTHING, PLAN_LIMIT, Counts, DispatchRequest, DispatchResult, Planned, next_id
 from reminders.telemetry import logger
 
 queries = Queries(__package__, "scheduling.sql")
@@ -33,6 +33,7 @@ STATEMENT_GRACE_SECONDS = 2.0
 LONGEST_STATEMENT_SECONDS = 30.0
 IDS_IN_A_LOG_LINE = 50
 LOCKED = "locked by another transaction; the next run evaluates them again"
+INFINITE = "its date of contact or of assignment is infinite; an admin must correct the contact date"
 
 # Worth trying again as it is: serialization failure, deadlock, lock timeout.
 TRANSIENT = {"40001", "40P01", "55P03"}
@@ -54,7 +55,7 @@ class _Batch:
     One batch's outcome, with the columns of `dispatch_batch` and `plan_batch`.
 
     `confirmed` are dispatches of this same run that an earlier, unanswered call made; `without_recipient` are
-    assignments whose coordinator is missing; `failed` were set aside, for the reason `error`.
+    assignments whose coordinator is missing; `failed` have an infinite date, or were skipped for the reason `error`.
     """
 
     evaluated: int = 0
@@ -63,7 +64,7 @@ class _Batch:
     last_id: AssignmentId | None = None
     without_recipient: list[AssignmentId] = field(default_factory=list)
     failed: list[AssignmentId] = field(default_factory=list)
-    error: str | None = None
+    error: str = INFINITE
     busy: list[AssignmentId] = field(default_factory=list)
     planned: list[dict[str, Any]] = field(default_factory=list)
 
@@ -72,38 +73,22 @@ class _Batch:
 class _Tally:
     """The sum over the batches of one call."""
 
-    evaluated: int = 0
-    dispatched: int = 0
-    failed: int = 0
-    without_recipient: int = 0
+    counts: Counts = NOTHING
     first_error: str | None = None
     busy: list[list[AssignmentId]] = field(default_factory=list)
     planned: list[Planned] = field(default_factory=list)
 
     def add(self, batch: _Batch) -> None:
-        self.evaluated += batch.evaluated
-        self.dispatched += batch.inserted + batch.confirmed
-        self.without_recipient += len(batch.without_recipient)
-        self.fail(len(batch.failed), batch.error)
+        self.counts += Counts(
+            batch.evaluated, batch.inserted + batch.confirmed, len(batch.failed), len(batch.without_recipient)
+        )
+        self.first_error = self.first_error or batch.error
         if batch.busy:
             self.busy.append(batch.busy)
-        room = PLAN_LIMIT - len(self.planned)
-        self.planned.extend(_planned(row) for row in batch.planned[:room])
+        self.planned.extend(_planned(row) for row in batch.planned[: PLAN_LIMIT - len(self.planned)])
 
-    def fail(self, assignments: int, error: str | None) -> None:
-        self.failed += assignments
-        self.first_error = self.first_error or (error if assignments else None)
-
-    def progress(self, next_cursor: AssignmentId | None) -> Progress:
-        return Progress(
-            assignments_evaluated=self.evaluated,
-            reminders_dispatched=self.dispatched,
-            assignments_failed=self.failed,
-            assignments_without_recipient=self.without_recipient,
-            first_error=self.first_error,
-            next_cursor=next_cursor,
-            would_notify=tuple(self.planned),
-        )
+    def result(self, next_cursor: AssignmentId | None, of_unknown_status: int) -> DispatchResult:
+        return DispatchResult(self.counts, next_cursor, tuple(self.planned), self.first_error, of_unknown_status)
 
 
 class ReminderSchedulerService:
@@ -119,80 +104,94 @@ class ReminderSchedulerService:
         self._clock = clock
         self._queries = queries
 
-    def work(self, work: Work, budget: float) -> Progress:
+    def work(self, request: DispatchRequest, budget: float) -> DispatchResult:
         """
-        Do `work` from its cursor until the shard is done or `budget` seconds are over.
+        Do what `request` asks for, from its cursor until the shard is done or `budget` seconds are over.
 
         At least one batch, or part of a batch that has to be split, is done to its end: a call that came back with
         the cursor it was given would be made again for ever. Past the budget that takes at most one statement of
         `STATEMENT_GRACE_SECONDS` for each halving.
 
-        Raise `RunSettledElsewhere` when the run's row does not say 'running', `DatabaseError` when the
+        Raise `AsOfRefused` when the date is not the run's or too far ahead for a dry run, `RunSettledElsewhere`
+        when the run's row does not say 'running', `DatabaseError` when the
         database refuses for a reason that no splitting cures.
         """
         deadline = self._clock() + budget
         project = queries.one(self._connection, "project", _Project)
         self._queries = queries.renamed("public.notifications", f"public.{project.notifications}")
-        work = replace(work, shard=replace(work.shard, ids=UUIDS if project.ids_are_uuids else BIGINTS))
+        request = replace(request, shard=replace(request.shard, ids=UUIDS if project.ids_are_uuids else BIGINTS))
         tally = _Tally()
-        first = self._walk(work, deadline, tally)
-        self._look_again(work, deadline, tally)
-        progress = tally.progress(first)
-        return progress if tally.evaluated else replace(progress, of_unknown_status=self._of_unknown_status(work))
+        if request.dry_run:
+            self._check_dry_run_date(request)
+        next_cursor = self._process_batches(request, deadline, tally)
+        self._retry_locked_rows(request, deadline, tally)
+        return tally.result(next_cursor, 0 if tally.counts.evaluated else self._of_unknown_status(request))
 
-    def _of_unknown_status(self, work: Work) -> int:
-        """Nothing is open: right, or does the project call it by another word?"""
-        return int(queries.value(self._connection, "of_unknown_status") or 0) if work.cursor is None else 0
+    def _check_dry_run_date(self, request: DispatchRequest) -> None:
+        if not queries.value(self._connection, "is_near", as_of=request.as_of):
+            raise AsOfRefused("as_of of a dry run is at most 366 days ahead of today (UTC)")
 
-    def _walk(self, work: Work, deadline: float, tally: _Tally) -> AssignmentId | None:
+    def _of_unknown_status(self, request: DispatchRequest) -> int:
+        """Nothing is open. That may be right, or the project has another word for it."""
+        return int(queries.value(self._connection, "of_unknown_status") or 0) if request.cursor is None else 0
+
+    def _process_batches(self, request: DispatchRequest, deadline: float, tally: _Tally) -> AssignmentId | None:
         """Batch after batch; return the id to go on at, or None at the shard's end."""
-        first: AssignmentId | None = work.first
+        first: AssignmentId | None = request.first
         halves: list[int] = []
         progressed = False
         while first is not None and not (progressed and self._clock() >= deadline):
             size = halves.pop() if halves else self._batch_size
-            batch = self._batch_or_none(work, first, size, deadline)
+            batch = self._batch_or_none(request, first, size, deadline)
             if batch is None:
                 halves += [size - size // 2, size // 2]
                 continue
             progressed = True
             tally.add(batch)
             full = batch.evaluated == size and batch.last_id is not None
-            first = following(batch.last_id) if full and batch.last_id is not None else None
+            first = next_id(batch.last_id) if full and batch.last_id is not None else None
         return first
 
-    def _batch_or_none(self, work: Work, first: AssignmentId, size: int, deadline: float) -> _Batch | None:
-        """One batch; None when it failed and has to be halved; a failed batch of one row is set aside."""
+    def _batch_or_none(
+        self, request: DispatchRequest, first: AssignmentId, size: int, deadline: float
+    ) -> _Batch | None:
+        """One batch; None when it failed and has to be halved; a failed batch of one row is skipped."""
         try:
-            return self._batch(work, first, work.shard.last, size, deadline)
+            return self._batch(request, first, request.shard.last, size, deadline)
         except DatabaseError as error:
             if not _is_rows_fault(error):
                 raise
-            return None if size > 1 else self._set_aside(first, work.shard.last, error)
+            return None if size > 1 else self._skip_failing_row(first, request.shard.last, error)
 
-    def _batch(self, work: Work, first: AssignmentId, last: AssignmentId, size: int, deadline: float) -> _Batch:
+    def _batch(
+        self, request: DispatchRequest, first: AssignmentId, last: AssignmentId, size: int, deadline: float
+    ) -> _Batch:
         values = {
             "first": first,
             "last": last,
             "size": size,
-            "as_of": work.as_of,
-            "run_id": work.run_id,
+            "as_of": request.as_of,
+            "run_id": request.run_id,
             "plan_limit": PLAN_LIMIT,
         }
         settings = self._limits(deadline, size)
-        if work.dry_run:
+        if request.dry_run:
             with database.transaction(self._connection, {**settings, "transaction_read_only": "on"}):
                 return self._queries.one(self._connection, "plan_batch", _Batch, **values)
         for attempt in stamina.retry_context(on=_is_transient, attempts=3, wait_initial=0.05, wait_max=0.5):
             with attempt:
                 batch = self._dispatch(settings, values)
         _log_ids("no recipient for a due notification, is the coordinator missing?", batch.without_recipient)
+        _log_ids(INFINITE, batch.failed)
         return batch
 
     def _dispatch(self, settings: dict[str, str], values: dict[str, Any]) -> _Batch:
         with database.transaction(self._connection, settings):
-            if not queries.value(self._connection, "hold_run", run_id=values["run_id"]):
+            as_of = queries.value(self._connection, "hold_run", run_id=values["run_id"])
+            if as_of is None:
                 raise RunSettledElsewhere("the run is not running; nothing more is dispatched for it")
+            if as_of != values["as_of"]:
+                raise AsOfRefused(f"as_of must be {as_of}, the date of the run")
             return self._queries.one(self._connection, "dispatch_batch", _Batch, **values)
 
     def _limits(self, deadline: float, size: int) -> dict[str, str]:
@@ -207,17 +206,20 @@ class ReminderSchedulerService:
             "client_connection_check_interval": "1000",
         }
 
-    def _set_aside(self, first: AssignmentId, last: AssignmentId, error: DatabaseError) -> _Batch:
-        """The batch of one that failed: find out which assignment it is, and say so in the log."""
-        poison: AssignmentId | None = queries.value(self._connection, "first_open", first=first, last=last)
-        if poison is None:
+    def _skip_failing_row(self, first: AssignmentId, last: AssignmentId, error: DatabaseError) -> _Batch:
+        """A batch of one has failed: find out which assignment it is, log its id, and count it."""
+        failing_id: AssignmentId | None = queries.value(self._connection, "first_open", first=first, last=last)
+        if failing_id is None:
             return _Batch()
-        logger.error("assignment set aside", extra={"assignment_id": str(poison), "reason": str(error)})
-        return _Batch(evaluated=1, last_id=poison, failed=[poison], error=str(error))
+        logger.error(
+            "assignment skipped: the database refuses it",
+            extra={"assignment_id": str(failing_id), "reason": str(error)},
+        )
+        return _Batch(evaluated=1, last_id=failing_id, failed=[failing_id], error=str(error))
 
-    def _look_again(self, work: Work, deadline: float, tally: _Tally) -> None:
+    def _retry_locked_rows(self, request: DispatchRequest, deadline: float, tally: _Tally) -> None:
         """
-        A second and last look at assignments that somebody had locked; those still locked count as failed.
+        Try the assignments again that another transaction had locked; those still locked count as failed.
 
         They are not lost: the next run evaluates them again.
         """
@@ -225,10 +227,11 @@ class ReminderSchedulerService:
             still = ids
             if self._clock() < deadline:
                 with suppress(DatabaseError):
-                    again = self._batch(work, ids[0], ids[-1], self._batch_size, deadline)
-                    tally.dispatched += again.inserted
+                    again = self._batch(request, ids[0], ids[-1], self._batch_size, deadline)
+                    tally.counts += Counts(dispatched=again.inserted)
                     still = again.busy
-            tally.fail(len(still), LOCKED)
+            if still:
+                tally.add(_Batch(failed=still, error=LOCKED))
             _log_ids(LOCKED, still)
 
 
@@ -251,6 +254,6 @@ def _planned(row: dict[str, Any]) -> Planned:
 
 
 def _log_ids(message: str, ids: Iterable[AssignmentId]) -> None:
-    told = [str(i) for i in ids]
-    if told:
-        logger.warning(message, extra={"assignment_ids": told[:IDS_IN_A_LOG_LINE], "assignments": len(told)})
+    listed = [str(i) for i in ids]
+    if listed:
+        logger.warning(message, extra={"assignment_ids": listed[:IDS_IN_A_LOG_LINE], "assignments": len(listed)})

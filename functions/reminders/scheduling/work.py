@@ -1,8 +1,8 @@
 """
-The words between the run and the ReminderSchedulerService.
+What a run asks of the ReminderSchedulerService, and what it gets back.
 
-A run's work is cut twice: into shards, which are called in parallel, and each shard into calls, because a
-call has a time budget. A call says where it stopped (`next_cursor`), and the next one goes on there.
+A run is cut twice: into shards, which are called in parallel, and each shard into calls, because a call has a time
+budget. The result of a call says where it stopped (`next_cursor`), and the next call goes on there.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from uuid import UUID
 from reminders.errors import SchedulerError
 from reminders.scheduling.ids import UUIDS, AssignmentId, IdType, ids_like
 
-# A dry run names whom it would notify; a million names fit in no Lambda answer (6 MB at most).
+# The header with a call's token where its `Authorization` holds AWS' signature.
+TOKEN_HEADER = "x-reminder-token"
+# A dry run lists whom it would notify; a million of them do not fit in an answer of Lambda (6 MB at most).
 PLAN_LIMIT = 1_000
-# More than the ledger's integer can hold is a lie.
+# The maximum of the ledger's integer columns.
 LARGEST_COUNT = 2**31 - 1
 
 
@@ -50,7 +52,7 @@ class Shard:
         return ids.position(part.first) <= ids.position(an_id) <= ids.position(part.last)
 
 
-def following(an_id: AssignmentId) -> AssignmentId | None:
+def next_id(an_id: AssignmentId) -> AssignmentId | None:
     """The id after `an_id`, or None after the very last one."""
     ids = ids_like(an_id)
     position = ids.position(an_id) + 1
@@ -58,7 +60,7 @@ def following(an_id: AssignmentId) -> AssignmentId | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class DispatchRequest:
     """
     One call to the service.
 
@@ -97,72 +99,67 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """
-    What one call did. `next_cursor` is None when the shard is done.
+class Counts:
+    """What a batch, a call, a shard or a run did. Counts add up: batch + batch = call."""
 
-    `reminders_dispatched` counts reminders and escalations, each assignment giving at most one of each.
-    `assignments_failed` counts those that failed by an error, `first_error` is the first one's safe text;
-    `assignments_without_recipient` counts escalations that are due for an assignment without a coordinator.
-    `would_notify` is filled by a dry run alone, with at most `PLAN_LIMIT` rows. `of_unknown_status` is counted only
-    where there was nothing to evaluate: assignments whose status is neither open nor closed in reminder_statuses.
-    """
+    evaluated: int = 0  #: assignments looked at
+    dispatched: int = 0  #: notifications inserted, reminders and escalations
+    failed: int = 0  #: assignments that failed by an error: refused by the database, or locked to the end
+    without_recipient: int = 0  #: escalations due, but the assignment has no coordinator
 
-    assignments_evaluated: int = 0
-    reminders_dispatched: int = 0
-    assignments_failed: int = 0
-    next_cursor: AssignmentId | None = None
-    would_notify: tuple[Planned, ...] = ()
-    assignments_without_recipient: int = 0
-    first_error: str | None = field(default=None, compare=False)
-    of_unknown_status: int = field(default=0, compare=False)  #: a remark and no result: results are equal without it
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(mine + theirs for mine, theirs in zip(self.values(), other.values(), strict=True)))
+
+    def values(self) -> tuple[int, int, int, int]:
+        """The four numbers, in the order of the fields."""
+        return self.evaluated, self.dispatched, self.failed, self.without_recipient
+
+
+NOTHING = Counts()
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchResult:
+    """What one call did."""
+
+    counts: Counts = NOTHING
+    next_cursor: AssignmentId | None = None  #: where the next call goes on; None: the shard is done
+    would_notify: tuple[Planned, ...] = ()  #: of a dry run only, at most `PLAN_LIMIT`
+    first_error: str | None = field(default=None, compare=False)  #: of the first failed assignment, safe to show
+    #: Assignments whose status reminder_statuses does not list; counted only where there was nothing to evaluate.
+    of_unknown_status: int = field(default=0, compare=False)
 
 
 @dataclass(slots=True)
-class Totals:
+class RunTotals:
     """
     The sum over all shards so far, kept while they run, so that a failing run still knows its counts.
 
     Shards add from their own threads.
     """
 
-    assignments_evaluated: int = 0
-    reminders_dispatched: int = 0
-    assignments_failed: int = 0
-    assignments_without_recipient: int = 0
+    counts: Counts = NOTHING
     first_error: str | None = None
     would_notify: list[Planned] = field(default_factory=list)
     of_unknown_status: int = 0
     _adding: Lock = field(default_factory=Lock, repr=False)
 
-    def add(self, progress: Progress) -> None:
-        """Count one call's progress in; raise `SchedulerError` when no ledger could hold the sum."""
+    def add(self, result: DispatchResult) -> None:
+        """Count one call's result in; raise `SchedulerError` when the ledger could not hold the sum."""
         with self._adding:
-            self._refuse_lies(progress)
-            self.assignments_evaluated += progress.assignments_evaluated
-            self.reminders_dispatched += progress.reminders_dispatched
-            self.assignments_failed += progress.assignments_failed
-            self.assignments_without_recipient += progress.assignments_without_recipient
-            self.first_error = self.first_error or progress.first_error
-            room = PLAN_LIMIT - len(self.would_notify)
-            self.would_notify.extend(progress.would_notify[:room])
+            total = self.counts + result.counts
+            if max(total.values()) > LARGEST_COUNT:
+                # Each answer may be possible and their sum not: a row with it could not be written.
+                raise SchedulerError("the scheduler's counts are larger than the ledger can hold")
+            self.counts = total
+            self.first_error = self.first_error or result.first_error
+            self.would_notify.extend(result.would_notify[: PLAN_LIMIT - len(self.would_notify)])
             # Each shard that found nothing counts all of them.
-            self.of_unknown_status = max(self.of_unknown_status, progress.of_unknown_status)
+            self.of_unknown_status = max(self.of_unknown_status, result.of_unknown_status)
 
     @property
     def note(self) -> str | None:
-        """What is to be said of a run that did nothing although there are assignments."""
-        if self.assignments_evaluated or not self.of_unknown_status:
+        """What the ledger notes about a run that did nothing although there are assignments."""
+        if self.counts.evaluated or not self.of_unknown_status:
             return None
         return f"no assignment is open; with a status that reminder_statuses does not list: {self.of_unknown_status:,}"
-
-    def _refuse_lies(self, progress: Progress) -> None:
-        """Each answer may be possible and their sum not: a row with it could not be written."""
-        sums = (
-            self.assignments_evaluated + progress.assignments_evaluated,
-            self.reminders_dispatched + progress.reminders_dispatched,
-            self.assignments_failed + progress.assignments_failed,
-            self.assignments_without_recipient + progress.assignments_without_recipient,
-        )
-        if max(sums) > LARGEST_COUNT:
-            raise SchedulerError("scheduler counts more than a ledger can hold")

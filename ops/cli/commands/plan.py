@@ -15,7 +15,7 @@ from ops.cli.targets import Target
 from reminders.database import Connection
 from reminders.scheduling.ids import AssignmentId
 from reminders.scheduling.service import ReminderSchedulerService
-from reminders.scheduling.work import PLAN_LIMIT, Progress, Shard, Work
+from reminders.scheduling.work import PLAN_LIMIT, DispatchRequest, DispatchResult, Shard
 
 # An assignment gives two notifications at most, so that each batch's plan is told in full.
 BATCH = PLAN_LIMIT // 2
@@ -36,8 +36,8 @@ def command(target: Target, as_of: date | None, as_json: bool) -> None:
     evaluated = missing = 0
     with target.connect() as connection, output.working(f"Evaluating every open assignment as of {day}"):
         for progress in _batches(connection, day):
-            evaluated += progress.assignments_evaluated
-            missing += progress.assignments_without_recipient
+            evaluated += progress.counts.evaluated
+            missing += progress.counts.without_recipient
             for notice in progress.would_notify:
                 counts[notice.org_id][notice.kind] += 1
     rows = sorted(((org, kinds["reminder"], kinds["escalation"]) for org, kinds in counts.items()), key=_most_first)
@@ -45,11 +45,11 @@ def command(target: Target, as_of: date | None, as_json: bool) -> None:
 
 
 def _batches(connection: Connection, day: date) -> Any:
-    """Progress after progress; a budget of nothing makes each call one batch."""
+    """DispatchResult after progress; a budget of nothing makes each call one batch."""
     service = ReminderSchedulerService(connection, BATCH, time.monotonic)
     cursor: AssignmentId | None = None
     while True:
-        progress: Progress = service.work(Work(None, day, Shard(0, 1), cursor, dry_run=True), 0)
+        progress: DispatchResult = service.work(DispatchRequest(None, day, Shard(0, 1), cursor, dry_run=True), 0)
         yield progress
         cursor = progress.next_cursor
         if cursor is None:

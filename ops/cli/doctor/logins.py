@@ -13,7 +13,8 @@ from psycopg import conninfo
 from ops.cli.commands.roles import ROLES
 from ops.cli.doctor.examination import Examination, Finding, Look, Skipped, ok, problem, warning
 from reminders import database, unreachable
-from reminders.database import LOOPBACK, Connection
+from reminders.alerts.slack import LOOPBACK
+from reminders.database import Connection, stays_on_this_machine
 from reminders.errors import DatabaseUnavailable
 
 POOLER = 6543
@@ -90,7 +91,7 @@ def _uri(name: str, role: str, found: dict[str, Any]) -> Iterator[Finding]:
         yield problem(
             f"the secret {name} has options=, which a pooler refuses or leaks", "Take options= out of the URI."
         )
-    if found.get("host", "") in LOOPBACK:
+    if stays_on_this_machine(found):
         return
     if found.get("sslmode") in WEAK_TLS:
         yield problem(f"the secret {name} allows a connection without TLS", VERIFY)
@@ -125,6 +126,6 @@ def _as_it_is(connection: Connection, role: str, found: dict[str, Any]) -> Itera
     # A pooler gives its clients a pid of its own.
     through = "through a pooler" if connection.info.backend_pid != pid else "directly"
     tls = "with TLS" if connection.pgconn.ssl_in_use else "without TLS, on loopback"
-    if not connection.pgconn.ssl_in_use and found.get("host", "") not in LOOPBACK:
+    if not connection.pgconn.ssl_in_use and not stays_on_this_machine(found):
         yield problem("the connection has no TLS", VERIFY)
     yield ok(f"connects {through}, {tls}, port {found.get('port') or 5432}, uses no prepared statements")

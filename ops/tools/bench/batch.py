@@ -21,7 +21,7 @@ from ops.local.server import MIGRATOR, any_server
 from ops.tools.bench import contenders, data
 from reminders.scheduling.ids import AssignmentId
 from reminders.scheduling.service import queries
-from reminders.scheduling.work import Shard, following
+from reminders.scheduling.work import Shard, next_id
 
 Connection = psycopg.Connection[Any]
 ASSIGNMENTS, SIZE, BATCHES, ROUNDS = 1_000_000, 10_000, 20, 8
@@ -112,7 +112,7 @@ def _batches(scheduler: Connection, query: bytes, run_id: UUID) -> float:
             row = scheduler.execute(query, _values(first, run_id)).fetchone()
         scheduler.commit()
         assert row
-        first = following(row[3])
+        first = next_id(row[3])
     return perf_counter() - began
 
 

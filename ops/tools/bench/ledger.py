@@ -15,9 +15,9 @@ from reminders.alerts.policy import Policy
 from reminders.database import Connection
 from reminders.runs import JOB_NAME
 from reminders.runs.events import RunRequest
-from reminders.runs.ledger import Ledger, Outcome
+from reminders.runs.ledger import Ledger
 from reminders.runs.lock import RunLock
-from reminders.scheduling.work import Totals
+from reminders.runs.records import Outcome, RunStatus
 
 ROUNDS = 200
 HISTORY = """
@@ -53,10 +53,15 @@ def _rows(owner: Connection, runner: Connection) -> list[dict[str, object]]:
         with RunLock(runner).lease(60):
             pass
 
+    failure = Outcome(RunStatus.FAILED, error_message="x")
     todo: list[tuple[str, int, Callable[[], object]]] = [
         ("lock taken and freed", 50, lock),
         ("ledger insert", 100, lambda: ledger.open(request, tick)),
-        ("settle, failures counted", 100, lambda: ledger.settle(opened.pop(), Outcome("failed", Totals(), "x"))),
+        (
+            "settle, failures counted",
+            100,
+            lambda: ledger.settle(opened.pop(), failure),
+        ),
         ("newest 10 rows", 10, lambda: owner.execute(NEWEST).fetchall()),
     ]
     return [times.row(what, times.taken(work, ROUNDS), limit) for what, limit, work in todo]

@@ -10,8 +10,8 @@ from ops.local.aws import Published
 from ops.tools.demo.play import Play
 from reminders.errors import ReminderError
 
-FAULT = "REVOKE EXECUTE ON FUNCTION hold_run FROM reminder_scheduler"
-REPAIR = "GRANT EXECUTE ON FUNCTION hold_run TO reminder_scheduler"
+FAULT = "REVOKE EXECUTE ON FUNCTION hold_run_date FROM reminder_scheduler"
+REPAIR = "GRANT EXECUTE ON FUNCTION hold_run_date TO reminder_scheduler"
 
 
 def failing_days(play: Play) -> None:

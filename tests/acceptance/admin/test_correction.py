@@ -102,6 +102,32 @@ def test_first_and_last_date_that_can_be(owner: Connection, door: Door, days: in
     assert door.correct(pair, now + timedelta(days=days), version="*").status_code == 200
 
 
+WRONGEST = ["infinity", "-infinity", "12026-11-01", "5874897-12-31", "0044-03-15 BC"]
+
+
+@pytest.mark.parametrize("wrong", WRONGEST)
+def test_date_that_python_does_not_know(owner: Connection, door: Door, wrong: str) -> None:
+    """The wrongest dates are shown as PostgreSQL writes them, and corrected; a repeat gets the first answer."""
+    pair, now = add_pair(owner), today(owner)
+    owner.execute("UPDATE assignments SET last_contact_date = %s", [wrong])
+    refused = door.correct(pair, now, version="2026-01-01")
+    assert (412, f'"{wrong}"') == (problem(refused)[0], refused.headers["etag"])
+    made, again = (door.correct(pair, now, version=wrong) for _ in range(2))
+    assert (200, wrong, str(now)) == (made.status_code, made.json()["old_date"], made.json()["new_date"])
+    assert (made.status_code, made.json()) == (again.status_code, again.json())
+    assert now == last_contact(owner, pair)
+
+
+@pytest.mark.parametrize("began", ["infinity", "-infinity", "12026-11-01", "0044-03-15 BC"])
+def test_beginning_that_cannot_be(owner: Connection, door: Door, began: str) -> None:
+    """An assignment that began at an impossible time limits no correction; the future still does."""
+    pair, now = add_pair(owner, last=15), today(owner)
+    owner.execute("UPDATE assignments SET assigned_at = %s", [began])
+    assert 422 == door.correct(pair, now + timedelta(days=1)).status_code
+    assert 200 == door.correct(pair, now - timedelta(days=30)).status_code
+    assert now - timedelta(days=30) == last_contact(owner, pair)
+
+
 def test_admin_of_another_organisation(owner: Connection, door: Door) -> None:
     """Gets the answer of an assignment that does not exist, even as a mentor or coordinator of it."""
     pair, now = add_pair(owner), today(owner)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -27,6 +29,33 @@ def test_user_who_is_no_admin(door: Door, method: str, path: str, app: dict[str,
     token = door.token(app=app, user_metadata={"role": "admin"})
     status, document = problem(door.request(method, path, token=token))
     assert (status, document["detail"]) == (403, "the caller is not an admin")
+
+
+@pytest.mark.parametrize(
+    "own", [{"is_anonymous": True}, {"role": "anon"}, {"role": "service_role"}, {"role": None}], ids=str
+)
+@pytest.mark.parametrize(("method", "path"), PATHS)
+def test_token_that_is_no_signed_in_users(door: Door, method: str, path: str, own: dict[str, Any]) -> None:
+    """The service's and an anonymous visitor's are refused as a missing one, whatever app_metadata says."""
+    assert 401 == problem(door.request(method, path, token=door.token(**own)))[0]
+
+
+@pytest.mark.parametrize("aal", ["aal1", None, "AAL2"])
+@pytest.mark.parametrize(("method", "path"), PATHS)
+def test_second_factor_that_is_missing(
+    door: Door, monkeypatch: pytest.MonkeyPatch, method: str, path: str, aal: str | None
+) -> None:
+    """Where ADMIN_REQUIRE_AAL2 asks for it, an admin without one is told what to do."""
+    monkeypatch.setenv("ADMIN_REQUIRE_AAL2", "true")
+    status, document = problem(door.request(method, path, token=door.token(aal=aal)))
+    assert (403, "a second factor is needed: sign in again and confirm it") == (status, document["detail"])
+
+
+def test_second_factor_that_was_confirmed(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lets the admin in; without the setting no second factor is asked for."""
+    assert 200 == door.request("GET", "/runs", token=door.token(aal="aal1")).status_code
+    monkeypatch.setenv("ADMIN_REQUIRE_AAL2", "true")
+    assert 200 == door.request("GET", "/runs", token=door.token(aal="aal2")).status_code
 
 
 @pytest.mark.parametrize(("key", "algorithm", "kid"), [(EC_KEY, "ES256", "ec"), (RSA_KEY, "RS256", "rsa")])

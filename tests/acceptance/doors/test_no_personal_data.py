@@ -17,7 +17,7 @@ from ops.local.function_url import FunctionUrl
 from ops.local.invoke import LocalContext
 from ops.local.server import Server
 from reminders.database import Connection
-from tests.contacts import add_pair, add_run
+from tests.contacts import add_pair, add_run, today
 from tests.tokens import ISSUER, SECRET, claims, signed
 
 NAME, EMAIL, PHONE = "Annika Musterfrau", "annika@charity.example", "+44 20 7946 0958"
@@ -138,7 +138,7 @@ def test_request_that_fails_on_a_person(owner: Connection, told: Told, fault: st
         FOR EACH ROW EXECUTE FUNCTION quote_a_person()
         """
     )
-    work = {"run_id": str(add_run(owner)), "as_of": "2026-11-21", "budget_ms": 2_000}
+    work = {"run_id": str(add_run(owner)), "as_of": today(owner).isoformat(), "budget_ms": 2_000}
     with FunctionUrl(scheduler.handler) as door:
         headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
         told.add(httpx.post(f"{door.url}/runs", headers=headers, json=work, timeout=20).text)

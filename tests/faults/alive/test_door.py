@@ -145,6 +145,6 @@ def test_counts_whose_sum_no_ledger_can_hold(days: Days, faulty: Faulty, monkeyp
     """Each count may be true, their sum cannot: the run fails by name, and its row can be written."""
     monkeypatch.setenv("SCHEDULER_SHARDS", "2")
     faulty.next(*[lie(assignments_evaluated=2**31 - 1)] * 2)
-    row = days.fail(SchedulerError, "counts more than a ledger can hold")
+    row = days.fail(SchedulerError, "counts are larger than the ledger can hold")
     assert row and 2**31 - 1 == row["assignments_evaluated"]
     days.end_well()

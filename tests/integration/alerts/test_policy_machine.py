@@ -35,8 +35,9 @@ from reminders.database import Connection
 from reminders.errors import TickDone
 from reminders.runs import JOB_NAME
 from reminders.runs.events import RunRequest
-from reminders.runs.ledger import Ledger, Outcome
-from reminders.scheduling.work import Totals
+from reminders.runs.ledger import Ledger
+from reminders.runs.records import Outcome, RunStatus
+from reminders.scheduling.work import Counts
 from tests.alerting import FakeChannel, alerts, time_passes
 from tests.conftest import connect_as
 from tests.factories import TICK
@@ -158,7 +159,11 @@ class Machine(RuleBasedStateMachine):
     def run(self, tick: datetime | None, succeeds: bool, delivers: bool) -> None:
         self.rescue()
         run_id = self.open(tick)
-        outcome = Outcome("success", Totals()) if succeeds else Outcome("failed", Totals(), "it broke")
+        outcome = (
+            Outcome(RunStatus.SUCCESS, Counts())
+            if succeeds
+            else Outcome(RunStatus.FAILED, Counts(), error_message="it broke")
+        )
         settled = self.ledger.settle(run_id, outcome)
         self.expect(run_id, tick, succeeds)
         assert self.failures == settled.consecutive_failure_count

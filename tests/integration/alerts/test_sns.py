@@ -55,6 +55,38 @@ def test_alert_in_any_script(aws: Aws, topic: str) -> None:
     assert alert == Alert.from_payload(json.loads(message.attributes["payload"]["Value"]))
 
 
+@pytest.fixture
+def fifo(aws: Aws) -> tuple[str, str]:
+    """A FIFO topic and the URL of a FIFO queue that gets what is published there."""
+    name = f"alerts-{uuid4().hex[:8]}.fifo"
+    topic = aws.client("sns").create_topic(Name=name, Attributes={"FifoTopic": "true"})["TopicArn"]
+    sqs = aws.client("sqs")
+    queue = sqs.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    return topic, queue
+
+
+def test_fifo_topic(aws: Aws, fifo: tuple[str, str]) -> None:
+    """A job's alerts keep their order, a repeat of one is dropped, and each test alert arrives."""
+    topic, queue = fifo
+    test = Alert("test", FAILURE.job_name)
+    recovery = replace(FAILURE, kind="recovery", run_id=str(uuid4()))
+    channel = SnsChannel(lambda: aws.client("sns"), topic)
+    for alert in (FAILURE, FAILURE, recovery, test, test):
+        send_within(channel, alert, 4)
+    arrived = []
+    sqs = aws.client("sqs")
+    while messages := sqs.receive_message(
+        QueueUrl=queue, MaxNumberOfMessages=10, AttributeNames=["MessageGroupId"]
+    ).get("Messages"):
+        for message in messages:
+            told = json.loads(message["Body"])["MessageAttributes"]["kind"]["Value"]
+            arrived.append((message["Attributes"]["MessageGroupId"], told))
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    assert [(FAILURE.job_name, kind) for kind in ("failure", "recovery", "test", "test")] == arrived
+
+
 def test_test_alert_is_marked(aws: Aws, topic: str) -> None:
     """Nobody takes a test for the real thing."""
     message = published(aws, topic, Alert("test", "assignment-reminder-cron"))

@@ -15,8 +15,9 @@ import pytest
 from reminders.alerts.outbox import Outbox
 from reminders.database import Connection
 from reminders.runs import ledger as ledger_module
-from reminders.runs.ledger import Ledger, Outcome, RunningRun
+from reminders.runs.ledger import Ledger
 from reminders.runs.lock import LOCK_KEY, RunLock
+from reminders.runs.records import Outcome, RunningRun, RunStatus
 from reminders.runs.ticks import parse_schedule
 from reminders.runs.watchdog import (
     OLDEST_LIVING_RUN,
@@ -26,7 +27,7 @@ from reminders.runs.watchdog import (
     WatchdogSummary,
     watch,
 )
-from reminders.scheduling.work import Totals
+from reminders.scheduling.work import Counts
 from tests.alerting import FAILURE, FakeChannel, alerts, captured_log
 from tests.conftest import AsRole
 from tests.factories import add_run, count, runs
@@ -192,7 +193,7 @@ def test_run_that_settles_meanwhile(
         def running(self) -> list[RunningRun]:
             seen = real.running()
             if seen:
-                real.settle(run_id, Outcome("success", Totals()))
+                real.settle(run_id, Outcome(RunStatus.SUCCESS, Counts()))
             return seen
 
         def rescue(self, abandoned: Iterable[RunningRun]) -> int:

@@ -143,7 +143,7 @@ def test_door_that_forgets_to_ask(owner: Connection, as_role: AsRole) -> None:
     add_run(owner)
     wanted = request(owner, pair, 3)
     mentor = Caller.of(claims(ANN, app={}))
-    elsewhere = Caller(ANN, True, None, claims(ANN, app={"role": "admin", "org_ids": [str(uuid4())]}))
+    elsewhere = Caller(ANN, True, False, None, claims(ANN, app={"role": "admin", "org_ids": [str(uuid4())]}))
     for seen_by in (MENTOR, ANN):
         owner.execute("UPDATE assignments SET peer_mentor_id = %s", [seen_by])
         for caller in (mentor, elsewhere):

@@ -44,6 +44,15 @@ def test_future_contact_is_ignored(owner: Connection) -> None:
     assert last_contact(owner, pair) == now - timedelta(days=2)
 
 
+@pytest.mark.parametrize("stands", ["infinity", "2062-01-01"])
+def test_contact_under_a_date_that_is_to_come(owner: Connection, stands: str) -> None:
+    """A date never moves back by itself, not even one that is wrong: an admin corrects it, and says why."""
+    pair = add_pair(owner)
+    owner.execute("UPDATE assignments SET last_contact_date = %s", [stands])
+    log_contact(owner, pair, today(owner))
+    assert [(stands,)] == owner.execute("SELECT last_contact_date::text FROM assignments").fetchall()
+
+
 def test_first_contact_before_the_assignment_began(owner: Connection) -> None:
     """It would lengthen the gap: the pair would be reminded because it has met."""
     now = today(owner)

@@ -19,10 +19,10 @@ from reminders.errors import DeadlineExceeded, ReminderError, RunSettledElsewher
 from reminders.scheduling import client
 from reminders.scheduling.client import ATTEMPTS, CALL_BUDGET_SECONDS, PROBLEM, HttpScheduler, InProcessScheduler
 from reminders.scheduling.ids import UUIDS
-from reminders.scheduling.work import Planned, Progress, Shard, Work
+from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Planned, Shard
 
 RUN = UUID(int=1)
-WORK = Work(RUN, date(2026, 11, 21), Shard(1, 4), cursor=UUID(int=(1 << 126) + 5))
+WORK = DispatchRequest(RUN, date(2026, 11, 21), Shard(1, 4), cursor=UUID(int=(1 << 126) + 5))
 DONE: dict[str, Any] = {
     "assignments_evaluated": 7,
     "reminders_dispatched": 3,
@@ -97,14 +97,16 @@ def http() -> Iterator[httpx.Client]:
         yield connections
 
 
-Call = Callable[..., Progress]
+Call = Callable[..., DispatchResult]
 
 
 @pytest.fixture
 def call(service: FakeService, http: httpx.Client) -> Iterator[Call]:
     """Calls the service without waiting between attempts."""
 
-    def make(work: Work = WORK, seconds: float = 10.0, newer: str | None = None, url: str = service.url) -> Progress:
+    def make(
+        work: DispatchRequest = WORK, seconds: float = 10.0, newer: str | None = None, url: str = service.url
+    ) -> DispatchResult:
         scheduler = HttpScheduler(url, "s3cret", lambda: newer, http, time.monotonic)
         return scheduler(work, time.monotonic() + seconds)
 
@@ -112,9 +114,42 @@ def call(service: FakeService, http: httpx.Client) -> Iterator[Call]:
         yield make
 
 
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_pause_that_the_endpoint_asks_for(service: FakeService, call: Call, status: int) -> None:
+    """A busy endpoint is called again, by seconds or by a date that it names."""
+    date_past = "Wed, 25 Nov 2026 06:00:00 GMT"
+    service.answers = [raw(b"", status, {"retry-after": text}) for text in ("1", date_past, "soon")] + [result(DONE)]
+    assert DispatchResult(Counts(7, 3, 1)) == call()
+    assert 4 == len(service.requests)
+
+
+def test_pause_is_kept(service: FakeService, http: httpx.Client) -> None:
+    """The next call is not made before the time that Retry-After names."""
+    service.answers = [raw(b"", 429, {"retry-after": "1"}), result(DONE)]
+    began = time.monotonic()
+    HttpScheduler(service.url, "s3cret", lambda: None, http, time.monotonic)(WORK, began + 10)
+    assert time.monotonic() - began >= 1
+
+
+def test_pause_longer_than_the_run(service: FakeService, call: Call) -> None:
+    """Nobody waits past the deadline: the refusal is told at once."""
+    service.answers = [raw(b"", 429, {"retry-after": "3600"})]
+    with pytest.raises(SchedulerError, match=r"^scheduler answered 429"):
+        call()
+    assert 1 == len(service.requests)
+
+
+def test_problem_with_text_that_cannot_be_stored(service: FakeService, call: Call) -> None:
+    """NUL, escape sequences and half surrogate pairs of a problem document are told as their escapes."""
+    service.answers = [result({"title": "a\x00b", "detail": "\x1b[31m \ud800"}, 422, PROBLEM)]
+    with pytest.raises(SchedulerError) as caught:
+        call()
+    assert "scheduler answered 422: a\\x00b: \\x1b[31m \\ud800" == str(caught.value)
+
+
 def test_request_on_the_wire(service: FakeService, call: Call) -> None:
     """Path, token and body are what the service accepts."""
-    assert Progress(7, 3, 1, None) == call()
+    assert DispatchResult(Counts(7, 3, 1)) == call()
     ((path, headers, body),) = service.requests
     assert ("/runs", "Bearer s3cret") == (path, headers["authorization"])
     budget = body.pop("budget_ms")
@@ -146,7 +181,7 @@ def test_cursor_and_plan_of_an_answer(service: FakeService, call: Call) -> None:
     planned = {"assignment_id": str(RUN), "org_id": str(RUN), "recipient_id": str(RUN)}
     rows = [{**planned, "kind": "reminder", "gap_days": 12}]
     service.answers = [result({**DONE, "next_cursor": str(WORK.shard.last), "would_notify": rows})]
-    expected = Progress(7, 3, 1, WORK.shard.last, (Planned(RUN, RUN, RUN, "reminder", 12),))
+    expected = DispatchResult(Counts(7, 3, 1), WORK.shard.last, (Planned(RUN, RUN, RUN, "reminder", 12),))
     assert expected == call()
 
 
@@ -154,7 +189,7 @@ def test_cursor_and_plan_of_an_answer(service: FakeService, call: Call) -> None:
 def test_trouble_that_passes(service: FakeService, call: Call, trouble: Answer) -> None:
     """Broken connections and 502, 503, 504 are tried again, with the same body."""
     service.answers = [trouble, trouble, result(DONE)]
-    assert Progress(7, 3, 1, None) == call()
+    assert DispatchResult(Counts(7, 3, 1)) == call()
     assert 3 == len(service.requests)
     assert 1 == len({json.dumps({**body, "budget_ms": 0}) for _, _, body in service.requests})
 
@@ -167,7 +202,7 @@ def test_trouble_that_stays(service: FakeService, call: Call) -> None:
     assert (503, ATTEMPTS) == (caught.value.http_status, len(service.requests))
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 405, 413, 422, 429, 500, 501])
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 413, 422, 500, 501])
 def test_refusal_that_a_retry_does_not_help(service: FakeService, call: Call, status: int) -> None:
     """Any other status fails at once, and is kept for the ledger."""
     service.answers = [result({}, status)]
@@ -195,7 +230,7 @@ def test_redirect(service: FakeService, call: Call, status: int) -> None:
 def test_rotated_token(service: FakeService, call: Call) -> None:
     """401: the secret is fetched afresh, and the call made once more with it."""
     service.answers = [result({}, 401), result(DONE)]
-    assert Progress(7, 3, 1, None) == call(newer="n3w")
+    assert DispatchResult(Counts(7, 3, 1)) == call(newer="n3w")
     assert ["Bearer s3cret", "Bearer n3w"] == [headers["authorization"] for _, headers, _ in service.requests]
 
 

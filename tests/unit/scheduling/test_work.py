@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from reminders.errors import SchedulerError
 from reminders.scheduling.ids import BIGINTS, UUIDS, AssignmentId, IdType
-from reminders.scheduling.work import LARGEST_COUNT, PLAN_LIMIT, Planned, Progress, Shard, Totals, Work, following
+from reminders.scheduling.work import (
+    LARGEST_COUNT,
+    PLAN_LIMIT,
+    Counts,
+    DispatchRequest,
+    DispatchResult,
+    Planned,
+    RunTotals,
+    Shard,
+    next_id,
+)
 from tests.factories import TODAY
 
 LOWEST, HIGHEST = UUID(int=0), UUID(int=(1 << 128) - 1)
@@ -29,7 +39,7 @@ def test_shards_touch_and_do_not_overlap(ids: IdType, ends: tuple[AssignmentId, 
     shards = [Shard(i, of, ids) for i in range(of)]
     assert ends == (shards[0].first, shards[-1].last)
     for shard, following_shard in pairwise(shards):
-        assert following(shard.last) == following_shard.first
+        assert next_id(shard.last) == following_shard.first
 
 
 @BOTH_TYPES
@@ -49,8 +59,8 @@ def test_number_in_shards(of: int, number: int) -> None:
 @BOTH_TYPES
 def test_id_after_the_last(ids: IdType, ends: tuple[AssignmentId, AssignmentId]) -> None:
     """After the highest there is none; after 0 comes 1."""
-    assert (None, None) == (following(ends[1]), following(ids.at(ids.size - 1)))
-    assert (1, UUID(int=1)) == (following(0), following(LOWEST))
+    assert (None, None) == (next_id(ends[1]), next_id(ids.at(ids.size - 1)))
+    assert (1, UUID(int=1)) == (next_id(0), next_id(LOWEST))
 
 
 @pytest.mark.parametrize(
@@ -59,24 +69,24 @@ def test_id_after_the_last(ids: IdType, ends: tuple[AssignmentId, AssignmentId])
 )
 def test_cursor_of_an_answer(cursor: AssignmentId | None, answered: AssignmentId, goes_on: bool) -> None:
     """Only one past where the call began, of the same type, brings the run further; 0 is an id like any other."""
-    assert goes_on == Work(None, TODAY, Shard(0, 1), cursor, dry_run=True).can_go_on_at(answered)
+    assert goes_on == DispatchRequest(None, TODAY, Shard(0, 1), cursor, dry_run=True).can_go_on_at(answered)
 
 
 def test_totals_of_shards_that_add_at_once() -> None:
     """No count is lost between threads, and the plan stops at its limit."""
     planned = Planned(LOWEST, LOWEST, LOWEST, "reminder", 10)
-    totals = Totals()
+    totals = RunTotals()
     with ThreadPoolExecutor(8) as pool:
         for _ in range(400):
-            pool.submit(totals.add, Progress(3, 2, 1, None, (planned,) * 5))
-    counts = (totals.assignments_evaluated, totals.reminders_dispatched, totals.assignments_failed)
+            pool.submit(totals.add, DispatchResult(Counts(3, 2, 1), None, (planned,) * 5))
+    counts = (totals.counts.evaluated, totals.counts.dispatched, totals.counts.failed)
     assert (1200, 800, 400) == counts
     assert PLAN_LIMIT == len(totals.would_notify)
 
 
 def test_sum_that_no_ledger_can_hold() -> None:
     """It is refused, and what was counted before stays."""
-    totals = Totals(assignments_evaluated=LARGEST_COUNT)
-    with pytest.raises(SchedulerError, match="counts more than a ledger can hold"):
-        totals.add(Progress(1, 1))
-    assert (LARGEST_COUNT, 0) == (totals.assignments_evaluated, totals.reminders_dispatched)
+    totals = RunTotals(Counts(LARGEST_COUNT))
+    with pytest.raises(SchedulerError, match="counts are larger than the ledger can hold"):
+        totals.add(DispatchResult(Counts(1, 1)))
+    assert (LARGEST_COUNT, 0) == (totals.counts.evaluated, totals.counts.dispatched)

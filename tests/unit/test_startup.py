@@ -1,0 +1,76 @@
+"""What a function refuses at its start, and what its import survives until then."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import nullcontext
+
+import pytest
+
+from handlers.wiring import startup
+from reminders.errors import SettingsError
+
+WRONG = [
+    ("POWERTOOLS_LOG_LEVEL", "LOUD"),
+    ("POWERTOOLS_LOG_LEVEL", " INFO"),
+    ("POWERTOOLS_LOG_LEVEL", "20"),
+    ("AWS_LAMBDA_LOG_LEVEL", "LOUD"),
+    ("AWS_LAMBDA_LOG_LEVEL", "INFO "),
+    ("AWS_LAMBDA_LOG_LEVEL", "info"),
+    ("POWERTOOLS_METRICS_NAMESPACE", " "),
+    ("POWERTOOLS_METRICS_NAMESPACE", "x" * 256),
+    ("POWERTOOLS_METRICS_NAMESPACE", "AWS/Lambda"),
+    ("POWERTOOLS_METRICS_NAMESPACE", ":reminders"),
+    ("POWERTOOLS_METRICS_NAMESPACE", "Erinnerungen für Mentoren"),
+    ("POWERTOOLS_SERVICE_NAME", "  "),
+    ("POWERTOOLS_SERVICE_NAME", "x" * 1_025),
+    ("POWERTOOLS_SERVICE_NAME", "reminders\n"),
+]
+RIGHT = {
+    "POWERTOOLS_LOG_LEVEL": "debug",
+    "AWS_LAMBDA_LOG_LEVEL": "WARN",
+    "POWERTOOLS_METRICS_NAMESPACE": "Assignment Reminders/staging #1",
+    "POWERTOOLS_SERVICE_NAME": "reminders-staging",
+}
+
+
+@pytest.mark.parametrize("environment", [{}, dict.fromkeys(RIGHT, ""), RIGHT])
+def test_logs_and_metrics_that_can_work(environment: dict[str, str]) -> None:
+    """Absent, empty and right ones are taken."""
+    startup.check_telemetry(environment)
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_logs_and_metrics_that_cannot_work(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Under Lambda's runtime every function names the variable before its first event."""
+    monkeypatch.setenv(name, value)
+    startup.check()
+    monkeypatch.setenv(startup.RUNTIME, "127.0.0.1:9001")
+    with pytest.raises(SettingsError, match=f"^{name} must be "):
+        startup.check()
+
+
+@pytest.mark.parametrize(("region", "works"), [("eu-west-2", True), ("", True), ("eu-west-1", False)])
+def test_topic_of_another_region(monkeypatch: pytest.MonkeyPatch, region: str, works: bool) -> None:
+    """Every publish to it would fail, so that it is refused at the start."""
+    topic = "arn:aws:sns:eu-west-2:123456789012:alerts.fifo"
+    for name, value in {startup.RUNTIME: "127.0.0.1:9001", "ALERT_TOPIC_ARN": topic, "AWS_REGION": region}.items():
+        monkeypatch.setenv(name, value)
+    with (
+        nullcontext()
+        if works
+        else pytest.raises(SettingsError, match=r"^ALERT_TOPIC_ARN must be a topic of this region")
+    ):
+        startup.check()
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n, v in WRONG if n.endswith("LEVEL")])
+def test_import_survives_a_wrong_level(name: str, value: str) -> None:
+    """Powertools' own error would name no variable; the import logs at INFO, and the start says what is wrong."""
+    program = "from reminders.telemetry import logger; print(logger.log_level)"
+    # Lambda's own level beside it: Powertools compares the two.
+    environment = {**os.environ, "AWS_LAMBDA_LOG_LEVEL": "INFO", name: value}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert ("20\n", "") == (done.stdout, done.stderr)
