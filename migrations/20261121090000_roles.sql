@@ -1,20 +1,20 @@
 -- migrate:up
--- Three roles, one for each kind of function, because a leaked password should open one door only.
--- They are born without LOGIN and without a password: a migration lies in version control, a password must not.
--- The operator gives them both afterwards.
+-- Three roles, one for each kind of function, so that a leaked password gives the rights of one function only.
+-- They are created without LOGIN and without a password, because migrations are in version control.
+-- The operator sets both afterwards.
 --
---   cron_runner         takes the run lock, keeps the ledger and the outbox; sees no assignment
---   reminder_scheduler  reads assignments, writes notifications; cannot touch the ledger
---   contact_admin_api   has no right of its own; it becomes `authenticated`, with the caller's claims
+--   cron_runner         takes the run lock, writes the ledger and the outbox; cannot read assignments
+--   reminder_scheduler  reads assignments, writes notifications; cannot use the ledger
+--   contact_admin_api   has no rights; it becomes `authenticated`, with the caller's claims
 
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';
 
--- Does this project fit? Asked before anything is made, because a project whose tables do not fit must not be left
--- with half of ours. Each thing that does not fit is a WARNING whose HINT is the SQL that helps; then one exception
--- says all of them again. What merely deserves a look is a NOTICE. `reminders doctor --adopt` runs this same block,
--- in a transaction that can only read, so that both use the same words.
--- A database that has had this file never runs it again, so the lists below may grow with later migrations.
+-- Does this project fit? This is checked before anything is created, so that a project whose tables do not fit is not left
+-- with half of ours. Each thing that does not fit is a WARNING, and its HINT is the SQL to fix it. At the end one exception
+-- lists all of them. A NOTICE is not a problem, but should be looked at. `reminders doctor --adopt` runs the same block
+-- in a read-only transaction, so both have the same messages.
+-- A database that has run this file never runs it again, so later migrations may extend the lists below.
 DO $check$
 DECLARE
     adopted constant boolean := to_regprocedure('public.hold_assignments(tid[])') IS NOT NULL;
@@ -532,7 +532,7 @@ BEGIN
 END
 $check$;
 
--- Roles belong to the whole server, so another database of it may have made them already.
+-- Roles belong to the whole server, so another database on it may have created them already.
 DO $$
 DECLARE
     missing text;
@@ -552,11 +552,11 @@ $$;
 
 GRANT USAGE ON SCHEMA public TO cron_runner, reminder_scheduler;
 
--- NOINHERIT: it can do nothing until it says SET ROLE.
+-- NOINHERIT: it has no rights until it runs SET ROLE.
 GRANT authenticated TO contact_admin_api;
 
--- What this project is, where it differs: the table that the reminders are written to. A schema that no role of the
--- API can use.
+-- How this project differs from others: the table that the reminders are written to. No role of the API can use this
+-- schema.
 CREATE SCHEMA reminder_private;
 REVOKE ALL ON SCHEMA reminder_private FROM PUBLIC;
 GRANT USAGE ON SCHEMA reminder_private TO reminder_scheduler;

@@ -1,8 +1,8 @@
 -- migrate:up
--- The application's tables, with the columns that the reminders rely on.
--- A Supabase project that has them already keeps its own, with its own grants and policies: each table is
--- made, and locked against Supabase's default grants to anon and authenticated, only where it is missing.
--- What our own roles need is granted in either case.
+-- The app's tables, with the columns that the reminders need.
+-- A Supabase project that has these tables keeps them, with its own grants and policies. If a table is missing, it is
+-- created, and Supabase's default grants to anon and authenticated are revoked.
+-- Our own roles always get the grants that they need.
 
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';
@@ -152,7 +152,7 @@ BEGIN
 END
 $$;
 
--- reminder_scheduler reads what it evaluates.
+-- reminder_scheduler reads the rows that it evaluates.
 GRANT SELECT ON public.assignments, public.org_settings TO reminder_scheduler;
 
 CREATE POLICY scheduler_reads_assignments ON public.assignments

@@ -1,8 +1,8 @@
 -- migrate:up
 -- The ledger: one row for each invocation of the cron function.
--- Runs are evidence. The row exists before the work does, it is settled once, and after that nobody but the
--- retention function may touch it. "Did yesterday's reminders go out?" is answered here, even when the
--- process that should have answered is gone.
+-- Runs are evidence. The row is written before the work starts, and it gets its final status once. After that only the
+-- retention function may delete it. The ledger shows whether yesterday's reminders were sent, even if the
+-- process of that run has ended.
 
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';
@@ -58,17 +58,17 @@ COMMENT ON COLUMN public.cron_execution_logs.http_status IS 'What the scheduler 
 
 -- Newest rows first: the run history, the last settled run, `reminders logs`.
 CREATE INDEX cron_execution_logs_started_at_idx ON public.cron_execution_logs (started_at DESC);
--- The rows to rescue: at most one or two, however long the ledger.
+-- Abandoned rows, to be settled: at most one or two, even in a very long ledger.
 CREATE INDEX cron_execution_logs_running_idx ON public.cron_execution_logs (started_at) WHERE status = 'running';
 -- The last success, even after years of failures.
 CREATE INDEX cron_execution_logs_success_idx ON public.cron_execution_logs (started_at DESC) WHERE status = 'success';
--- "Did this tick run already?"
+-- Was the work of this scheduled time done already?
 CREATE INDEX cron_execution_logs_tick_idx ON public.cron_execution_logs (scheduled_for);
 
 ALTER TABLE public.cron_execution_logs ENABLE ROW LEVEL SECURITY;
 REVOKE ALL ON public.cron_execution_logs FROM anon, authenticated, service_role;
 
--- cron_runner reads what counting needs; messages are for people, so it cannot read them back.
+-- cron_runner reads the columns that it needs to count failures. Messages are for people, so it cannot read them.
 GRANT SELECT (id, job_name, trigger_source, scheduled_for, started_at, completed_at, status, consecutive_failure_count)
     ON public.cron_execution_logs TO cron_runner;
 GRANT INSERT ON public.cron_execution_logs TO cron_runner;
@@ -81,12 +81,12 @@ CREATE POLICY runner_reads_runs ON public.cron_execution_logs
     FOR SELECT TO cron_runner USING (true);
 CREATE POLICY runner_opens_runs ON public.cron_execution_logs
     FOR INSERT TO cron_runner WITH CHECK (status IN ('running', 'skipped'));
--- A settled row is history: the policy hides it from every UPDATE.
+-- A settled row must not change: the policy hides it from every UPDATE.
 CREATE POLICY runner_settles_running_rows ON public.cron_execution_logs
     FOR UPDATE TO cron_runner USING (status = 'running') WITH CHECK (true);
 
 -- Admins read the history. The claim is app_metadata, which users cannot write themselves; the sub-select
--- makes PostgreSQL read the claims once a query, not once a row.
+-- makes PostgreSQL read the claims once per query, not once per row.
 GRANT SELECT ON public.cron_execution_logs TO authenticated, service_role;
 CREATE POLICY admins_read_runs ON public.cron_execution_logs
     FOR SELECT TO authenticated

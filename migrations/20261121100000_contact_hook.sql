@@ -1,29 +1,29 @@
 -- migrate:up
--- Contact logged is contact known, in the same transaction: a mentor who has just logged a meeting must not be
--- reminded by a run that starts a second later. Two triggers, each with one job:
+-- A logged contact has its effect in the same transaction: a mentor who has just logged a meeting must not get a
+-- reminder from a run that starts a second later. There are two triggers:
 --
 --   activities   ── INSERT ──▶ the assignment's last_contact_date moves forward
---   assignments  ── UPDATE ──▶ its notifications follow: those of the open gap are open, all others resolved
+--   assignments  ── UPDATE ──▶ its notifications are updated: those of the present gap are open, all others resolved
 --
--- The second does not ask who moved the date or the status, so that the hook, an admin's correction, a closed
--- assignment and an UPDATE by hand all end alike.
+-- The second does not depend on who changed the date or the status, so the hook, an admin's correction, a closed
+-- assignment and a manual UPDATE have the same effect.
 
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';
 
--- What counts: a type of contact_activity_types, and a recorded_date up to today (UTC). A later date is a slip
--- of the pen; it is ignored and not cut to today, because a wrong year must not silence a pair. A first
--- contact dated before the assignment began is ignored as well: it would lengthen the gap that it should end.
--- Updates and deletes of activities change nothing: whoever takes a contact back corrects the date, and says why.
+-- An activity counts if its type is in contact_activity_types and its recorded_date is not after today (UTC). A later
+-- date is a typing error. It is ignored and not changed to today, because a wrong year must not stop the reminders of a
+-- pair. A first contact with a date before the assignment is ignored too: it would lengthen the gap that it should end.
+-- Updates and deletes of activities have no effect: to undo a contact, an admin corrects the date, with a reason.
 --
--- For each statement, not for each row: measured (docs/decisions.md), and
--- the rows of one statement can then be locked in id order, as a dispatch batch locks them. Two bulk inserts
--- that name the same assignments in different orders would otherwise wait for each other for good.
--- The statements on assignments take arrays, because the plan of a query on a transition table is kept with the
+-- The trigger is for each statement, not for each row. This is faster (docs/decisions.md), and
+-- the rows of one statement can be locked in id order, as a dispatch batch locks them. Otherwise two bulk inserts
+-- with the same assignments in different orders could deadlock.
+-- The statements on assignments use arrays, because the plan of a query on a transition table keeps the
 -- row estimate of the session's first call: after one bulk insert, each single insert would read the whole table.
 --
--- SECURITY DEFINER, because a mentor may insert an activity but not touch assignments. It reaches only the
--- assignments of rows that were inserted, under whatever policies activities has.
+-- SECURITY DEFINER, because a mentor may insert an activity but not update assignments. It changes only the
+-- assignments of rows that were inserted, and the policies of activities decide which may be inserted.
 CREATE FUNCTION public.log_contact() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = ''
@@ -85,14 +85,14 @@ AFTER INSERT ON public.activities
 REFERENCING NEW TABLE AS logged
 FOR EACH STATEMENT EXECUTE FUNCTION public.log_contact();
 
--- A notification speaks of a gap, which it knows by contact_anchor. It is open while its assignment is open and
--- still has that anchor. So contact, or closing, resolves it. Where an admin takes a contact back, or opens the
--- assignment again, the old gap goes on, and its notifications are open again: they exist, so no run would
--- ever send them a second time, and without this nobody would hear of that gap any more.
+-- A notification is about one gap, which contact_anchor identifies. It is open while its assignment is open and
+-- has this anchor. So a contact, or closing the assignment, resolves it. If an admin undoes a contact or reopens the
+-- assignment, the old gap continues, and its notifications are opened again. They exist already, so no run
+-- sends them a second time, and without this there would be no open notification for that gap.
 --
--- For each row, because most updates of assignments change neither, and WHEN then costs next to nothing; a
--- transition table would be filled for all of them. SECURITY DEFINER, because who may log a contact or close an
--- assignment need not have a right on notifications.
+-- The trigger is for each row, because most updates of assignments change neither date nor status, and WHEN then costs
+-- almost nothing. A transition table would be filled for all of them. SECURITY DEFINER, because a person who may log
+-- a contact or close an assignment may have no right on notifications.
 CREATE FUNCTION public.settle_notifications() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = ''

@@ -4,7 +4,7 @@
 --   mentor, coordinator  their assignments, the activities of those, and the notifications sent to them
 --   admin                the assignments and activities of the organisations that their claims name
 --
--- Nobody may move last_contact_date by hand: contact moves it (contact_hook), or a correction does, with a reason.
+-- No user may update last_contact_date directly. A contact changes it (contact_hook), or a correction with a reason.
 -- A table of the app that existed before these migrations keeps its own grants and policies; the first two lines above
 -- are made with our tables (app_tables).
 
@@ -12,10 +12,10 @@ SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';
 
 -- The one place that says what makes an admin, and of what: the ids of app_metadata.org_ids where there is such
--- a claim (an empty or malformed one names no organisation), else '*', all. NULL for everybody else.
+-- a claim (an empty or malformed one names no organisation), else '*', all. NULL for all other people.
 -- app_metadata, because users write their user_metadata themselves.
--- Policies call it in a sub-select, so that PostgreSQL reads the claims once a query, not once a row. It tells
--- the caller about the caller alone.
+-- Policies call it in a sub-select, so that PostgreSQL reads the claims once per query, not once per row. It returns
+-- only the caller's own rights.
 CREATE FUNCTION public.admin_scope() RETURNS jsonb
 LANGUAGE sql STABLE
 SET search_path = ''

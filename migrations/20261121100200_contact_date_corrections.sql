@@ -1,6 +1,6 @@
 -- migrate:up
--- An admin corrects a contact date by inserting here, and in no other way: the row is the audit, and its trigger
--- makes the change. So there is no correction without who, when and why, whichever door it came through, and
+-- An admin corrects a contact date only by an INSERT into this table. The row is the record, and its trigger changes the
+-- date. So every correction has who, when and why, in whichever way it is made, and
 -- authenticated needs no UPDATE on assignments.
 
 SET LOCAL lock_timeout = '5s';
@@ -13,7 +13,7 @@ CREATE TABLE public.contact_date_corrections (
     new_date date NOT NULL,
     reason text NOT NULL
         CONSTRAINT reason_is_a_sentence CHECK (char_length(btrim(reason)) >= 3 AND char_length(reason) <= 500),
-    -- Not grantable columns: nobody signs for another, or on another day.
+    -- These columns are not granted, so a caller cannot write another name or another time.
     corrected_by uuid NOT NULL DEFAULT auth.uid(),
     corrected_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT correction_changes_the_date CHECK (new_date IS DISTINCT FROM old_date)
@@ -64,9 +64,9 @@ WITH CHECK (
     )
 );
 
--- AFTER, so that the policy above has said yes before anything is locked or changed. old_date is what the admin
--- believed: where it is not true any more, another was faster, and this one must look again (PT412 is PostgREST's
--- way to answer 412). SECURITY DEFINER, because authenticated must not update assignments.
+-- AFTER, so that the policy above has allowed the row before anything is locked or changed. old_date is the date that the
+-- admin expects. If it is not the present date, another admin has changed it, and this one must read it again (with PT412,
+-- PostgREST returns 412). SECURITY DEFINER, because authenticated must not update assignments.
 CREATE FUNCTION public.apply_correction() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = ''

@@ -1,18 +1,18 @@
 -- migrate:up
--- The outbox of alerts. What the operators must hear is written in the transaction that settles the run, so
--- it cannot be lost between settling and sending: whoever comes next, a run or the watchdog, sends the rest.
--- One row an alert, and one a channel beside it, so that a channel that works is not told twice because
--- another one was down.
+-- The outbox of alerts. The transaction that settles the run also writes its alert, so the alert
+-- cannot be lost between settling and sending: the next run or the watchdog sends it.
+-- There is one row for each alert, and one for each of its channels, so that a channel that works does not get the alert
+-- twice because another channel was down.
 
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';
 
--- run_id is no foreign key: the ledger is pruned, and an alert may still wait for its channel then.
+-- run_id is not a foreign key, because an alert may still be undelivered when its run is pruned from the ledger.
 CREATE TABLE public.cron_alerts (
     id uuid DEFAULT gen_random_uuid() CONSTRAINT cron_alerts_pkey PRIMARY KEY,
     kind text NOT NULL CONSTRAINT alert_kind_is_known
     CHECK (kind IN ('failure', 'repeat', 'recovery', 'missed_run', 'overrun')),
-    -- The kind with its run or its tick: whoever notices the same thing twice alerts once.
+    -- The kind with its run or its scheduled time, so that the same thing is alerted once.
     dedupe_key text NOT NULL CONSTRAINT cron_alerts_once UNIQUE,
     run_id uuid,
     payload jsonb NOT NULL,
@@ -31,7 +31,7 @@ CREATE TABLE public.cron_alert_deliveries (
     CONSTRAINT delivered_rows_were_attempted CHECK (delivered_at IS NULL OR attempts > 0)
 );
 
--- What still has to be sent; empty on every good day.
+-- Alerts that are not delivered yet; usually empty.
 CREATE INDEX cron_alert_deliveries_undelivered_idx
     ON public.cron_alert_deliveries (next_attempt_at) WHERE delivered_at IS NULL;
 
@@ -49,7 +49,7 @@ CREATE POLICY runner_reads_alerts ON public.cron_alerts FOR SELECT TO cron_runne
 CREATE POLICY runner_writes_alerts ON public.cron_alerts FOR INSERT TO cron_runner WITH CHECK (true);
 CREATE POLICY runner_reads_deliveries ON public.cron_alert_deliveries FOR SELECT TO cron_runner USING (true);
 CREATE POLICY runner_plans_deliveries ON public.cron_alert_deliveries FOR INSERT TO cron_runner WITH CHECK (true);
--- A delivered row is history.
+-- A delivered row must not change.
 CREATE POLICY runner_marks_deliveries ON public.cron_alert_deliveries
     FOR UPDATE TO cron_runner USING (delivered_at IS NULL) WITH CHECK (true);
 

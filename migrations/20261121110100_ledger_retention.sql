@@ -1,6 +1,6 @@
 -- migrate:up
--- The one door through which rows leave the ledger. Runs are evidence, so nobody has DELETE; the watchdog may
--- only ask for settled rows past an age to go, never less than 30 days, and at most so many at once.
+-- The only way to delete rows of the ledger. Runs are evidence, so no role has DELETE. The watchdog may
+-- only delete settled rows older than a given age, at least 30 days, and a limited number at once.
 
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';

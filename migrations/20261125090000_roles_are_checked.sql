@@ -1,6 +1,6 @@
 -- migrate:up
 -- A role of our name may have existed before us, and the first migration then left it as it was. Roles are the
--- boundary between the functions, so one that can do more than its grants is refused here, with the repair.
+-- boundary between the functions, so a role that can do more than its grants is refused here, with the fix.
 
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';

@@ -1,6 +1,6 @@
 -- migrate:up
--- What a person reads of their own (notifications, assignments) is found by an index and not by reading everybody's.
--- Then all indexes that we depend on are compared with what they must be: IF NOT EXISTS looks at names only, and a
+-- An index finds a person's own notifications and assignments, so that a query does not read the whole table.
+-- Then all indexes that we depend on are compared with their definitions: IF NOT EXISTS looks at names only, and a
 -- CREATE INDEX CONCURRENTLY that failed leaves an index of the right name that is invalid. Without the unique one no
 -- reminder can be sent.
 -- Not CONCURRENTLY: migrations run in a transaction. On a big table, make them by hand and concurrently first; these

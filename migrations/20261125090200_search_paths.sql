@@ -1,8 +1,8 @@
 -- migrate:up
 -- PostgreSQL looks for types in pg_temp first unless search_path says otherwise, even where search_path is empty.
--- Whoever may make temporary tables, which is everybody, could make a domain pg_temp.date with a CHECK of their own,
--- and a function that runs as its owner would call it. So pg_temp is named, and last.
--- All bodies name the schema of what is not PostgreSQL's own.
+-- Every role may create temporary objects. A caller could create a domain pg_temp.date with their own CHECK,
+-- and a function that runs with its owner's rights would call it. So pg_temp is named, and last.
+-- All function bodies use schema names for everything that is not part of PostgreSQL.
 
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';

@@ -1,10 +1,10 @@
 -- migrate:up
--- What admins may see and correct, without a cost for everybody else.
+-- What admins may see and correct, without making the queries of other people slower.
 --
 -- Policies on one table are combined with OR, and PostgreSQL checks all of them for each row, unless each side can use
 -- an index. admins_see_assignments could not, so that on a large table each person's own query read all rows.
 -- On the app's own tables there is no policy of ours for its users any more: the admin function asks the functions
--- of reminder_admin, which answer an admin only, and for the organisations of their claims. That schema is not one that
+-- of reminder_admin, which return rows only to an admin, for the organisations of their claims. That schema is not one that
 -- Supabase publishes over its API.
 -- On tables that these migrations made there is one policy for each action, and each of its sides uses an index.
 
@@ -38,7 +38,7 @@ AS $$
     WHERE a.id = assignment.assignment_id AND (SELECT public.admin_scope()) ?| ARRAY['*', a.org_id::text]
 $$;
 
--- The organisations of which the caller is an admin; empty for everybody else. For an admin of all of them, those that
+-- The organisations of which the caller is an admin; empty for all other people. For an admin of all of them, those that
 -- have assignments, each found by one look into the index on org_id.
 CREATE FUNCTION reminder_admin.org_ids() RETURNS uuid []
 LANGUAGE sql STABLE SECURITY DEFINER
@@ -111,7 +111,7 @@ WITH CHECK (
     AND EXISTS (SELECT FROM reminder_admin.assignment(assignment_id))
 );
 
--- Who is an admin is decided in one place; the sub-select is evaluated once a query.
+-- admin_scope alone decides who is an admin; the sub-select is evaluated once per query.
 ALTER POLICY admins_read_runs ON public.cron_execution_logs
 USING ((SELECT public.admin_scope()) IS NOT NULL);
 

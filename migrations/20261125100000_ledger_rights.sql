@@ -1,12 +1,12 @@
 -- migrate:up
--- A leaked password of cron_runner must not be able to silence the job. It could: rows of success for days to come
--- made later runs duplicates, start dates were its own choice, and alerts were written under any key. From here on
--- the database itself says when a row was written and what an alert is called.
+-- An attacker with the password of cron_runner must not be able to stop reminders without an alert. Before, they could
+-- write rows of success for future days, which made later runs duplicates, choose start dates, and write alerts under
+-- any key. Now the database sets the times of a row and the key of an alert.
 
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';
 
--- Assignments that failed by an error are counted apart from those whose escalation has no coordinator.
+-- Assignments that failed by an error are counted separately from those whose escalation has no coordinator.
 ALTER TABLE public.cron_execution_logs
     ADD COLUMN assignments_without_recipient integer NOT NULL DEFAULT 0
     CONSTRAINT without_recipient_is_a_count CHECK (
@@ -50,9 +50,9 @@ ALTER POLICY runner_marks_deliveries ON public.cron_alert_deliveries
     USING (delivered_at IS NULL)
     WITH CHECK (next_attempt_at <= clock_timestamp() + interval '25 hours');
 
--- Writes an alert once for its run or its scheduled time, with a delivery for each channel; says whether it is new.
--- The key is computed here, so that nobody can take the key of an alert to come: the run must exist and have ended
--- as the kind of alert says, and a scheduled time that was missed lies in the past.
+-- Writes an alert once for its run or its scheduled time, with a delivery for each channel. Returns whether it is new.
+-- The function computes the key, so that no caller can use the key of a future alert: the run must exist and have the
+-- status that the kind of alert requires, and a missed scheduled time must be in the past.
 CREATE FUNCTION public.write_alert(
     alert_kind text, run uuid, tick timestamptz, alert_payload jsonb, alert_channels text []
 ) RETURNS boolean
@@ -97,9 +97,8 @@ REVOKE ALL ON FUNCTION public.write_alert(text, uuid, timestamptz, jsonb, text [
 FROM PUBLIC, anon, authenticated, service_role;
 GRANT EXECUTE ON FUNCTION public.write_alert(text, uuid, timestamptz, jsonb, text []) TO cron_runner;
 
--- Who holds the run lock. Any login of the database may take an advisory lock, so the session is named to the
--- operators; pg_stat_activity hides the times of others' sessions from cron_runner, hence SECURITY DEFINER. It tells
--- of this one lock only: the number is reminders.runs.lock.LOCK_KEY.
+-- Who holds the run lock. Any login of the database may take an advisory lock, so the operators get the name of the session; pg_stat_activity hides the times of others' sessions from cron_runner, hence SECURITY DEFINER. It returns
+-- this one lock only: the number is reminders.runs.lock.LOCK_KEY.
 CREATE FUNCTION public.run_lock_holder()
 RETURNS TABLE (pid integer, role text, application_name text, since timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER
@@ -120,8 +119,8 @@ $$;
 REVOKE ALL ON FUNCTION public.run_lock_holder() FROM PUBLIC, anon, authenticated, service_role;
 GRANT EXECUTE ON FUNCTION public.run_lock_holder() TO cron_runner;
 
--- The ledger is evidence, and cron_runner may call this at any time. So it keeps 90 days whatever is asked, and of
--- each job the newest success: "last successful run" is asked of it.
+-- The ledger is evidence, and cron_runner may call this at any time. So it always keeps 90 days, and the
+-- newest success of each job, which alerts and `reminders status` show.
 CREATE OR REPLACE FUNCTION public.prune_runs(older_than_days integer, at_most integer) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

@@ -1,6 +1,6 @@
 -- migrate:up
--- The date that gaps are counted to is the run's own. A caller that knows the token could otherwise name one far ahead
--- and have everybody reminded today. The batch asks for the date in the statement that holds the run: the role still
+-- The date that gaps are counted to is the run's own. Otherwise a caller with the token could send a date far ahead,
+-- and all people would get a reminder today. The batch asks for the date in the statement that holds the run: the role still
 -- reads nothing else of the ledger. NULL: the run is not running. hold_run stays for code that was deployed before.
 
 SET LOCAL lock_timeout = '5s';

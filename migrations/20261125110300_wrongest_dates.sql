@@ -1,6 +1,6 @@
 -- migrate:up
--- An admin corrects whatever stands, so the limits of a correction must hold for dates that are infinite or far away too.
--- A beginning that is still to come cannot be right and limits nothing: otherwise no date could ever replace a wrong one.
+-- An admin may correct any date, so the limits of a correction must also work for infinite dates and dates far away.
+-- A start date in the future cannot be right, so it limits nothing: otherwise no date could replace a wrong one.
 -- An infinite date is never a correction.
 
 SET LOCAL lock_timeout = '5s';

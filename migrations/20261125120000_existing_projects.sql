@@ -1,17 +1,17 @@
 -- migrate:up
--- Projects that exist already differ in what they call an open assignment, in the type of its id, and in whether
--- their notifications are ours. Each difference is written down in one place, and everything else reads it there:
+-- Existing projects differ in the words for an open assignment, in the type of its id, and in whether they have a
+-- notifications table that fits. Each difference is stored in one place, and everything else reads it there:
 --
---   public.reminder_statuses             which words of assignments.status mean that it goes on (data)
---   reminder_private.open_assignments    the assignments of those words, as batches walk them
+--   public.reminder_statuses             which words of assignments.status mean that it is open (data)
+--   reminder_private.open_assignments    the assignments with those words, which batches read
 --   reminder_private.project             the table that the reminders are written to
 --
--- A view and a partial index need constants, so a change of reminder_statuses makes both anew.
+-- A view and a partial index need constants, so a change of reminder_statuses creates both again.
 
 SET LOCAL lock_timeout = '5s';
 SET LOCAL statement_timeout = '5min';
 
--- Since the check of the first migration exists, it is made there; here for databases that are older.
+-- New databases create this table in the check of the first migration. This is for older databases.
 CREATE SCHEMA IF NOT EXISTS reminder_private;
 REVOKE ALL ON SCHEMA reminder_private FROM PUBLIC;
 GRANT USAGE ON SCHEMA reminder_private TO reminder_scheduler;
@@ -76,9 +76,9 @@ REVOKE ALL ON FUNCTION reminder_private.make_open_assignments() FROM PUBLIC;
 SELECT reminder_private.make_open_assignments();
 GRANT SELECT ON reminder_private.open_assignments TO reminder_scheduler;
 
--- Whoever changes the words changes everything that depends on them, in the same transaction. Assignments are locked
+-- A change of the words also changes everything that depends on them, in the same transaction. Assignments are locked
 -- against writing while the index is built: about a second for a million.
--- A notification follows a new meaning of its assignment's status as it follows a new status (settle_notifications).
+-- A new meaning of a status has the same effect on notifications as a new status (settle_notifications).
 CREATE FUNCTION public.apply_reminder_statuses() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

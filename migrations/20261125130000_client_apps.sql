@@ -2,7 +2,7 @@
 -- What a client app may do as the signed-in person, through Supabase's API. docs/client.md shows each call.
 --
 --   recipient   reads and counts their notifications, and marks them as read
---   everybody   lists the activity types that count as contact, and the thresholds of their own organisations
+--   all people  list the activity types that count as contact, and the thresholds of their own organisations
 --   admin       reads the notifications of their organisations
 --
 -- A notifications table that the app had before these migrations keeps its own grants, policies and triggers.
@@ -31,7 +31,7 @@ REVOKE ALL ON FUNCTION public.keep_first_read_at() FROM PUBLIC, anon, authentica
 
 -- The assignments of an admin's organisations, for the policy on notifications, which has no org_id of its own.
 -- SECURITY DEFINER, so that the policies on assignments are not evaluated inside of another policy. The first
--- condition is evaluated once and ends the query for everybody who is no admin.
+-- condition is evaluated once and ends the query for a caller who is not an admin.
 CREATE FUNCTION reminder_admin.assignment_ids() RETURNS SETOF public.assignments.id%TYPE
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
