@@ -42,7 +42,10 @@ class Shape:
 def of(connection: psycopg.Connection[Any]) -> list[Shape]:
     """All of schema public, the app's as well; `connection` is autocommitting."""
     with connection.transaction(force_rollback=True):
-        connection.execute("SELECT set_config('search_path', 'pg_catalog', true)")
+        # What PostgreSQL prints of an expression depends on both.
+        connection.execute(
+            "SELECT set_config('search_path', 'pg_catalog', true), set_config('IntervalStyle', 'postgres', true)"
+        )
         found = queries.all(connection, "shapes", Shape)
         (reminded,) = connection.execute("SELECT notifications FROM reminder_private.project").fetchone() or ("",)
     theirs = {"notifications"} - {reminded}

@@ -199,7 +199,7 @@ BROKEN: dict[str, tuple[Callable[[Site], None], set[str], str]] = {
     "a definer function was replaced": (
         sql(REPLACED),
         SHAPES,
-        "function hold_run is not as the migrations made it: another body",
+        "function hold_run is not as the migrations made it",
     ),
     "a definer function has another search_path": (
         sql("ALTER FUNCTION hold_run(uuid) SET search_path = public"),
@@ -226,8 +226,8 @@ BROKEN: dict[str, tuple[Callable[[Site], None], set[str], str]] = {
         SHAPES,
         "policy scheduler_reads_assignments on assignments is missing",
     ),
-    "the database starts with another DateStyle": (
-        by_superuser("ALTER DATABASE {database} SET DateStyle = 'SQL, DMY'"),
+    "a role starts with another DateStyle": (
+        by_superuser("ALTER ROLE cron_runner IN DATABASE {database} SET DateStyle = 'SQL, DMY'"),
         {"statement timeouts"},
         "datestyle = SQL, DMY",
     ),

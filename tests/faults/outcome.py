@@ -23,6 +23,7 @@ JOB = "assignment-reminder-cron: "
 HEADLINES = {
     "repeat": f"{JOB}still failing, 3 runs in a row",
     "recovery": f"{JOB}has recovered after 2 failed runs",
+    "recovery after 3": f"{JOB}has recovered after 3 failed runs",
     "direct": f"{JOB}a failure that the ledger does not record",
 }
 KILLED = "killed"
@@ -59,12 +60,20 @@ class Outcome:
     changed_after_resume: tuple[str, ...] = ()  #: tables that a paused process changed when it was resumed
 
 
-def expected_outcome(ending: Ending, *, retried: bool = False) -> Outcome:
-    """What must be left, whatever the fault; `retried`: the same scheduled time was invoked again."""
+def expected_outcome(ending: Ending, *, retried: bool = False, rescued_by_run: bool = False) -> Outcome:
+    """
+    What must be left, whatever the fault.
+
+    `retried`: the same scheduled time was invoked again. `rescued_by_run`: the next run, not the watchdog, found
+    the abandoned row; its failure is then reported in one message with the recovery.
+    """
     row = [] if ending.row is None else [(ending.row, 0 if ending.row == "success" else 3)]
     again = [("skipped" if ending.row == "success" else "success", 0)] if retried else []
     kinds = ["repeat", "recovery"] if ending.row in ("failed", "abandoned") else ["recovery"]
-    posted = [*kinds, *kinds[:1] * (ending.copies - 1), *["direct"] * ending.direct]
+    headlines = ["repeat", "recovery after 3"] if "repeat" in kinds else kinds
+    if rescued_by_run and ending.row == "abandoned":
+        headlines = headlines[1:]
+    posted = [*headlines, *headlines[:1] * (ending.copies - 1), *["direct"] * ending.direct]
     return Outcome(
         result=ending.result,
         ledger=[*BEFORE, *row, *again, ("success", 0)],

@@ -17,7 +17,8 @@ def expected(case: Case) -> Outcome:
     if case.step in since("ledger: COMMIT"):
         return expected_outcome(Ending(KILLED, "success", copies), retried=True)
     has_row = case.step in since("ledger: open_run")
-    return expected_outcome(Ending(KILLED, "abandoned" if has_row else None), retried=True)
+    ending = Ending(KILLED, "abandoned" if has_row else None)
+    return expected_outcome(ending, retried=True, rescued_by_run=case.pooled)
 
 
 @pytest.mark.parametrize("case", one_per_outcome(cases(kill_cron, STEPS), expected))

@@ -27,7 +27,7 @@ def expected(case: Case) -> Outcome:
         return replace(skipped, ledger=[*BEFORE, SECOND, ("skipped", 0), TOMORROW], dispatched=dispatched)
     was_settling = case.step in since("ledger: settle_run")
     ending = SUCCESS if was_settling else Ending("RunSettledElsewhere", "abandoned")
-    return replace(expected_outcome(ending, retried=True), dispatched=dispatched)
+    return replace(expected_outcome(ending, retried=True, rescued_by_run=True), dispatched=dispatched)
 
 
 @pytest.mark.parametrize("case", one_per_outcome(cases(overtake, since("lock: try_run_lock")), expected))
