@@ -14,7 +14,7 @@ from ops.cli import schedules
 from ops.cli.ledger import Holder, Overview, Running
 from ops.cli.output import span
 from ops.cli.schedules import Schedule
-from ops.cli.targets import Failures
+from ops.cli.targets.base import Failures
 
 # A tick is late when nothing has succeeded for it so long after: EventBridge, a retry or two, the longest run.
 LATE = timedelta(minutes=45)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import psycopg
 
-from ops.local.database import MIGRATIONS
+from ops.migrations import MIGRATIONS
 from reminders.database import Connection, Queries
 from reminders.runs import JOB_NAME, history
 from reminders.runs.history import Run
@@ -97,6 +97,22 @@ def runs(connection: Connection, limit: int, status: str | None) -> list[Run]:
 def days(connection: Connection, since: date) -> list[Day]:
     """The days that have runs, oldest first."""
     return queries.all(connection, "days", Day, job_name=JOB_NAME, since=since)
+
+
+def filled(found: list[Day], today: date, days: int) -> list[Day]:
+    """One for each day, oldest first, including days without a run."""
+    by_day = {day.day: day for day in found}
+    dates = [today - timedelta(back) for back in reversed(range(days))]
+    return [by_day.get(day, Day(day)) for day in dates]
+
+
+def status_of(day: Day) -> str:
+    """The day's final status: a success outweighs earlier failures."""
+    if day.succeeded:
+        return "success"
+    if day.failed:
+        return "failed"
+    return "skipped" if day.skipped or day.running else "none"
 
 
 def holder(connection: Connection) -> Holder | None:

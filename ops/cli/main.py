@@ -1,8 +1,8 @@
 """
-The door: `reminders COMMAND`.
+The entry point: `reminders COMMAND`.
 
-Commands are loaded when they are called, by name, so that the completion of a word does not wait for boto3.
-Whatever goes wrong ends here, as one sentence and an exit code.
+Commands are imported by name when they are called, so that completion does not wait for boto3. Every error ends
+here, as one sentence and an exit code.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Learn": ("demo", "local"),
     "Look": ("status", "logs", "history", "plan", "doctor"),
     "Act": ("run", "pause", "resume", "unlock", "alert-test"),
-    "Set up": ("migrate", "roles", "completion"),
+    "Set up": ("migrate", "roles"),
 }
+# Commands that share a module: its name, and that of the command in it.
+MODULES = {"pause": ("pause", "pause"), "resume": ("pause", "resume")}
 CODES = "\n".join(f"  {code:<4} {meaning}" for code, meaning in errors.MEANINGS.items())
 STORY = f"""
 Operate the assignment reminders: the daily job that reminds mentors, and its ledger.
@@ -46,6 +48,10 @@ What changes something there asks first. No command prints a secret.
 Exit codes:
 {CODES}
 
+\b
+Completion of commands and options, in ~/.bashrc (zsh_source, fish_source for other shells):
+  eval "$(_REMINDERS_COMPLETE=bash_source reminders)"
+
 The runbook: docs/operations/cron-reminder-runbook.md
 """
 
@@ -59,8 +65,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
             return None
-        module = importlib.import_module(f"ops.cli.commands.{cmd_name.replace('-', '_')}")
-        command: click.Command = module.command
+        module, name = MODULES.get(cmd_name, (cmd_name.replace("-", "_"), "command"))
+        command: click.Command = getattr(importlib.import_module(f"ops.cli.commands.{module}"), name)
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
@@ -131,8 +137,7 @@ def _known(error: Exception) -> CliError | None:
     from botocore.exceptions import BotoCoreError, ClientError
     from psycopg import Error as PostgresError
 
-    from ops.local.binaries import PostgresError as ServerError
-    from ops.local.database import MigrationError
+    from ops.migrations import MigrationError
     from reminders import database
     from reminders.errors import DatabaseError, DatabaseUnavailable, ReminderError
 
@@ -145,7 +150,7 @@ def _known(error: Exception) -> CliError | None:
         return CliError(
             str(error), "`reminders migrate --check` shows what is pending; `reminders doctor` looks closer."
         )
-    if isinstance(error, ReminderError | MigrationError | ServerError):
+    if isinstance(error, ReminderError | MigrationError):
         return CliError(str(error))
     return errors.of_aws(error) if isinstance(error, BotoCoreError | ClientError) else None
 

@@ -10,7 +10,8 @@ from typing import Any, ParamSpec, TypeVar
 import click
 
 from ops.cli.output import err, styled
-from ops.cli.targets import Asked, Target, choose
+from ops.cli.targets.base import Target, TargetOptions
+from ops.cli.targets.choose import choose
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,7 +46,7 @@ def with_target_if_needed(command: Callable[..., R]) -> Callable[..., R]:
     @functools.wraps(command)
     def asking(*, stack: str | None, local: bool, database: str | None, database_secret: str | None, **rest: Any) -> R:
         def target() -> Target:
-            found = choose(Asked(stack, database, database_secret, local))
+            found = choose(TargetOptions(stack, database, database_secret, local))
             err().print(styled(f"Target: {found.title} ({found.chosen_by}).", "dim"), soft_wrap=True)
             return found
 

@@ -1,52 +1,27 @@
 """
-Databases that look like Supabase's: made, shimmed, migrated, and copied for each test.
+Databases that look like Supabase's: created, shimmed, migrated, and copied for each test.
 
     template (shim, migrations: once) ──CREATE DATABASE ... TEMPLATE──▶ a fresh one in some 50 ms
 
-Migrations run as `postgres`, who is no superuser, through dbmate: the same files that
-`supabase db push` applies in production.
+Migrations run as `postgres`, which is not a superuser.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from psycopg import sql
 from psycopg.errors import DuplicateDatabase
 
-from ops.local.server import MIGRATOR, ExistingServer, Server, admin, any_server, one_at_a_time
-
-__all__ = [
-    "LOGIN_ROLES",
-    "ExistingServer",
-    "MigrationError",
-    "Server",
-    "any_server",
-    "apply_shim",
-    "create_database",
-    "drop_database",
-    "give_logins",
-    "migrate",
-    "prepared",
-]
+from ops.local.server import MIGRATOR, ExistingServer, Server, admin, one_at_a_time
+from ops.migrations import MIGRATIONS, migrate
 
 SHIM = Path(__file__).with_name("supabase.sql")
-MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
-MIGRATIONS_TABLE = "supabase_migrations.schema_migrations"
 LOGIN_ROLES = ("cron_runner", "reminder_scheduler", "contact_admin_api")
-
-
-class MigrationError(RuntimeError):
-    """A migration failed; the message is dbmate's, without the password."""
 
 
 def create_database(server: Server, name: str, template: str | None = None) -> str:
@@ -77,23 +52,6 @@ def apply_shim(server: Server, database: str) -> None:
         connection.execute(SHIM.read_bytes())
         if not isinstance(server, ExistingServer):
             connection.execute(_login(server, MIGRATOR))
-
-
-def migrate(dsn: str, migrations: Path = MIGRATIONS) -> str:
-    """
-    Apply what is missing, in order, and return what dbmate said.
-
-    Raises MigrationError with dbmate's output; the connection's password is in neither.
-    """
-    command = [_dbmate(), "--no-dump-schema", "--migrations-table", MIGRATIONS_TABLE]
-    where = ["--migrations-dir", str(migrations)]
-    # By environment: arguments can be read by every local user.
-    environment = {**os.environ, "DATABASE_URL": dsn}
-    done = subprocess.run([*command, *where, "migrate"], env=environment, capture_output=True, text=True, check=False)
-    said = _without_password(done.stdout + done.stderr, dsn)
-    if done.returncode:
-        raise MigrationError(f"dbmate could not migrate: {said.strip()}")
-    return said
 
 
 def give_logins(server: Server, database: str) -> dict[str, str]:
@@ -127,20 +85,6 @@ def prepared(server: Server, migrations: Path = MIGRATIONS) -> str:
 def _login(server: Server, role: str) -> sql.Composed:
     statement = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}")
     return statement.format(sql.Identifier(role), sql.Literal(server.password(role)))
-
-
-def _dbmate() -> str:
-    """Beside this Python, whose environment need not be active; else wherever it is."""
-    beside = Path(sys.executable).with_name("dbmate")
-    found = str(beside) if beside.exists() else shutil.which("dbmate")
-    if not found:
-        raise MigrationError("dbmate is not installed: `make setup` brings it")
-    return found
-
-
-def _without_password(text: str, dsn: str) -> str:
-    password = urlsplit(dsn).password
-    return text.replace(password, "***") if password else text
 
 
 def _content_key(migrations: Path) -> str:

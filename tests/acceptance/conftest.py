@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from ops.cli import sample_events
+from ops.cli.local import events
 from ops.local.aws import Aws
 from ops.local.server import MIGRATOR, Server
 from ops.local.slack import Slack
@@ -31,12 +31,12 @@ InvokeProcess = Callable[..., subprocess.Popen[str]]
 
 
 # What the sample events leave open, and is no secret. The rest stays as it stands.
-MOMENTS = sample_events.moments(datetime.combine(DAY, time(6), UTC))
+MOMENTS = events.moments(datetime.combine(DAY, time(6), UTC))
 
 
 def recorded(name: str) -> Any:
     """An event of infra/events, of `DAY` at 06:00."""
-    return json.loads(sample_events.fill((EVENTS / f"{name}.json").read_text(), MOMENTS))
+    return json.loads(events.fill((EVENTS / f"{name}.json").read_text(), MOMENTS))
 
 
 @pytest.fixture(scope="session")

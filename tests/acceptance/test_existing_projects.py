@@ -14,17 +14,17 @@ from typing import Any
 import pytest
 
 from handlers import admin
-from ops.cli.bare_database import BareDatabase
 from ops.cli.doctor import adoption, rights, shapes
 from ops.cli.doctor.examination import Examination
-from ops.cli.targets import Asked
+from ops.cli.targets.base import TargetOptions
+from ops.cli.targets.database import BareDatabase
 from ops.local.aws import Aws
-from ops.local.database import MigrationError, migrate
 from ops.local.function_url import FunctionUrl
 from ops.local.postgres import Postgres
 from ops.local.server import Server
 from ops.local.slack import Slack
 from ops.local.stack import LocalStack
+from ops.migrations import MigrationError, migrate
 from reminders.database import Connection
 from tests.acceptance.admin.conftest import Door
 from tests.acceptance.conftest import stack_on
@@ -95,7 +95,7 @@ def check_whole_story(project: Project, aws: Aws, slack: Slack, door: str) -> No
             check_correction(project, aws)
             plan = stack.invoke({"action": "run", "dry_run": True, "as_of": f"{TODAY + timedelta(days=90)}"})
             assert evaluated == plan["assignments_evaluated"] and plan["would_notify"]
-    it = Examination(BareDatabase(Asked(database=project.dsn)), project.connection)
+    it = Examination(BareDatabase(TargetOptions(database=project.dsn)), project.connection)
     found = [*adoption.app_tables(it), *rights.grants(it), *shapes.compare(it)]
     assert [] == [finding for finding in found if finding.level == "problem"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import jwt
 
-from ops.cli import sample_events
+from ops.cli.local import events
 from ops.local.database import give_logins
 from ops.local.stack import LocalStack
 from reminders.database import Connection
@@ -106,7 +106,7 @@ def token() -> str:
 def url_event(name: str) -> Any:
     """A sample event of today; its token is still a placeholder."""
     text = (EVENTS / f"{name}.json").read_text()
-    return json.loads(sample_events.fill(text, sample_events.moments(datetime.now(UTC))))
+    return json.loads(events.fill(text, events.moments(datetime.now(UTC))))
 
 
 def get(path: str, **headers: str) -> Any:

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from ops.cli import local_up
+from ops.cli.local import up
 from ops.cli.local_state import LocalState
-from ops.cli.local_target import Local
-from ops.cli.targets import Asked
+from ops.cli.targets.base import TargetOptions
+from ops.cli.targets.local import Local
 from ops.local.aws import Aws
 from ops.local.server import Server
 from ops.local.slack import Slack
@@ -63,7 +63,7 @@ class Site:
 def site(server: Server, template: str, database: str, aws: Aws, slack: Slack) -> Site:
     stack = LocalStack(server, aws, database, slack)
     stack.configure({})
-    name = local_up.make_schedule(stack, f"group-{uuid.uuid4().hex[:8]}")
-    environments = local_up.environments(stack, local_up.admin_environment(stack), name)
+    name = up.make_schedule(stack, f"group-{uuid.uuid4().hex[:8]}")
+    environments = up.environments(stack, up.admin_environment(stack), name)
     copies = {function: dict(variables) for function, variables in environments.items()}
-    return Site(stack, Local(LocalState(0, "", stack.owner_dsn, name, copies), Asked()))
+    return Site(stack, Local(LocalState(0, "", stack.owner_dsn, name, copies), TargetOptions()))

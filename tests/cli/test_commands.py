@@ -14,9 +14,9 @@ import psycopg
 import pytest
 
 from ops.cli import local_state
-from ops.cli.local_target import Local
 from ops.cli.main import SECTIONS
-from ops.cli.targets import Asked
+from ops.cli.targets.base import TargetOptions
+from ops.cli.targets.local import Local
 from reminders.runs.lock import RunLock
 from tests.cli.operated import ASSIGNMENTS, COMMAND, Operated
 from tests.ops.helpers import eventually
@@ -27,7 +27,7 @@ TOMORROW = (datetime.now(UTC) + timedelta(1)).date().isoformat()
 def login(operated: Operated) -> str:
     """The libpq URI of cron_runner."""
     state = local_state.LocalState(**json.loads((operated.state / "local.json").read_text()))
-    return Local(state, Asked()).secret(state.environments["cron"]["DATABASE_SECRET"])
+    return Local(state, TargetOptions()).secret(state.environments["cron"]["DATABASE_SECRET"])
 
 
 def test_help_names_every_command_and_every_exit_code(operated: Operated) -> None:
@@ -215,18 +215,11 @@ def test_doctor_finds_nothing_on_a_healthy_stack(operated: Operated) -> None:
     assert (0, True) == (done.returncode, "Nothing is wrong." in done.stdout)
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_prints_a_script(operated: Operated, shell: str) -> None:
-    """Each shell gets its own, calling the command back."""
-    made = operated.say("completion", shell)
-    assert (0, True) == (made.code, "_REMINDERS_COMPLETE" in made.out)
-
-
 def test_completion_completes(operated: Operated) -> None:
     """What a shell asks after `reminders st` is answered."""
     asked = {"_REMINDERS_COMPLETE": "bash_complete", "COMP_WORDS": "reminders st", "COMP_CWORD": "1"}
     assert "plain,status\n" == operated.run(**asked).stdout
-    script = 'eval "$(reminders completion bash)"; complete -p reminders'
+    script = 'eval "$(_REMINDERS_COMPLETE=bash_source reminders)"; complete -p reminders'
     done = subprocess.run(["bash", "-c", script], env=operated.environment, capture_output=True, text=True, check=True)
     assert "-F _reminders_completion reminders" in done.stdout
 

@@ -14,9 +14,9 @@ from typing import Any
 import boto3
 import pytest
 
-from ops.cli.deployed import Deployed
 from ops.cli.main import main
-from ops.cli.targets import Asked
+from ops.cli.targets.base import TargetOptions
+from ops.cli.targets.deployed import Deployed
 from tests.cli.conftest import Site
 
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
@@ -182,7 +182,7 @@ def test_region_by_either_name(variable: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv(variable, "eu-north-1")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
-    assert "eu-north-1" == Deployed("x", Asked()).client("lambda").meta.region_name
+    assert "eu-north-1" == Deployed("x", TargetOptions()).client("lambda").meta.region_name
 
 
 def test_credentials_that_are_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from ops.cli import local_state, targets
+from ops.cli import local_state
 from ops.cli.main import SECTIONS, main
-from ops.cli.targets import Asked
+from ops.cli.targets.base import TargetOptions
+from ops.cli.targets.choose import choose
 from ops.local.database import apply_shim, create_database, drop_database
 from ops.local.server import MIGRATOR
 from tests.cli.conftest import Site
@@ -30,31 +31,41 @@ def found(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     return site
 
 
-CHOICES: dict[str, tuple[Asked, dict[str, str], str, str]] = {
-    "nothing named": (Asked(), {}, "Local", "it is running"),
-    "DATABASE_URL": (Asked(), {"DATABASE_URL": NOWHERE}, "BareDatabase", "DATABASE_URL"),
-    "--database": (Asked(database=NOWHERE), {}, "BareDatabase", "--database"),
-    "--database and DATABASE_URL": (Asked(database=NOWHERE), {"DATABASE_URL": "x"}, "BareDatabase", "--database"),
-    "REMINDERS_STACK": (Asked(), {"REMINDERS_STACK": "x", "DATABASE_URL": NOWHERE}, "Deployed", "REMINDERS_STACK"),
-    "--stack": (Asked(stack="x"), {"REMINDERS_STACK": "y"}, "Deployed", "--stack"),
-    "--local": (Asked(local=True), {"REMINDERS_STACK": "y", "DATABASE_URL": NOWHERE}, "Local", "--local"),
+CHOICES: dict[str, tuple[TargetOptions, dict[str, str], str, str]] = {
+    "nothing named": (TargetOptions(), {}, "Local", "it is running"),
+    "DATABASE_URL": (TargetOptions(), {"DATABASE_URL": NOWHERE}, "BareDatabase", "DATABASE_URL"),
+    "--database": (TargetOptions(database=NOWHERE), {}, "BareDatabase", "--database"),
+    "--database and DATABASE_URL": (
+        TargetOptions(database=NOWHERE),
+        {"DATABASE_URL": "x"},
+        "BareDatabase",
+        "--database",
+    ),
+    "REMINDERS_STACK": (
+        TargetOptions(),
+        {"REMINDERS_STACK": "x", "DATABASE_URL": NOWHERE},
+        "Deployed",
+        "REMINDERS_STACK",
+    ),
+    "--stack": (TargetOptions(stack="x"), {"REMINDERS_STACK": "y"}, "Deployed", "--stack"),
+    "--local": (TargetOptions(local=True), {"REMINDERS_STACK": "y", "DATABASE_URL": NOWHERE}, "Local", "--local"),
 }
 
 
 @pytest.mark.parametrize("case", CHOICES)
 def test_what_was_named_is_taken(found: Site, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An option before a variable, a variable before a stack that happens to run."""
-    asked, environment, kind, chosen_by = CHOICES[case]
+    options, environment, kind, chosen_by = CHOICES[case]
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    target = targets.choose(asked)
+    target = choose(options)
     assert (kind, chosen_by) == (type(target).__name__, target.chosen_by)
 
 
 def test_the_local_stacks_own_url_is_the_local_stack(found: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """After `eval "$(reminders local env)"` nothing is lost: functions and schedule are known."""
     monkeypatch.setenv("DATABASE_URL", found.target.state.database_url)
-    assert "Local" == type(targets.choose(Asked())).__name__
+    assert "Local" == type(choose(TargetOptions())).__name__
 
 
 def test_two_targets_are_refused(found: Site, capsys: pytest.CaptureFixture[str]) -> None:

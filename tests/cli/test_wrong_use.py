@@ -15,7 +15,6 @@ CASES = {
     "logs --status broken": ("'success'", 2),
     "run --as-of yesterday": ("2026-11-21", 2),
     "plan --as-of 21.11.2026": ("2026-11-21", 2),
-    "completion tcsh": ("'bash'", 2),
     "status": ("reminders local up", 3),
     "local psql": ("reminders local up", 3),
     "status --database postgresql://nobody@127.0.0.1:1/x": ("connection refused", 3),

@@ -10,8 +10,9 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from ops.local.database import apply_shim, create_database, drop_database, migrate
+from ops.local.database import apply_shim, create_database, drop_database
 from ops.local.server import MIGRATOR, Server
+from ops.migrations import migrate
 from reminders.database import Connection
 from tests.client.conftest import COORDINATOR, MENTOR
 from tests.contacts import as_user, one

@@ -13,10 +13,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from ops.cli.local.up import GROUP
 from ops.cli.local_state import LocalState
-from ops.cli.local_target import Local
-from ops.cli.local_up import GROUP
-from ops.cli.targets import Asked
+from ops.cli.targets.base import TargetOptions
+from ops.cli.targets.local import Local
 from reminders.database import Connection
 from tests.cli.operated import COMMAND, Operated
 from tests.docs.blocks import ROOT
@@ -32,14 +32,14 @@ class Desk:
 
     def login(self, function: str) -> str:
         """A function's libpq URI."""
-        target = Local(self.state, Asked())
+        target = Local(self.state, TargetOptions())
         return target.secret(self.state.environments[function]["DATABASE_SECRET"])
 
 
 @pytest.fixture(scope="session")
 def desk(operated: Operated, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     state = LocalState(**json.loads((operated.state / "local.json").read_text()))
-    target = Local(state, Asked())
+    target = Local(state, TargetOptions())
     deploy(target)
     programs = tmp_path_factory.mktemp("bin")
     python, reminders = shlex.quote(sys.executable), shlex.quote(str(COMMAND))

@@ -13,8 +13,8 @@ import psycopg
 import pytest
 
 from handlers.scheduler_body import RunsBody, answer
-from ops.local.database import migrate
 from ops.local.server import Server
+from ops.migrations import migrate
 from reminders.database import Connection
 from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import PLAN_LIMIT, Counts, DispatchRequest, DispatchResult, Shard

@@ -10,8 +10,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from ops.local.database import apply_shim, create_database, drop_database, migrate
+from ops.local.database import apply_shim, create_database, drop_database
 from ops.local.server import MIGRATOR, Server
+from ops.migrations import migrate
 from reminders.database import Connection
 
 # As such a project might be: more columns, an enum, a uuid key, everything granted by Supabase's defaults,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from ops.local.database import MIGRATIONS
+from ops.migrations import MIGRATIONS
 from ops.schema import OUR_ROLES
 from reminders.database import Connection
 

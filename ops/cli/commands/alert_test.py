@@ -6,7 +6,7 @@ import click
 
 from ops.cli import options, output
 from ops.cli.errors import DONE, UNHEALTHY, CliError
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 
 
 @click.command("alert-test")
@@ -20,7 +20,7 @@ def command(target: Target, yes: bool, as_json: bool) -> int:
     Writes nothing to ledger or outbox. Exit code 1 when a channel refuses it, or none is configured.
     """
     target.function_name("cron")  # a database alone has none: said before anything is asked
-    if target.asks_first:
+    if target.requires_confirmation:
         output.confirm(f"Send a test alert to the channels of {target.title}?", yes)
     with output.working("Sending a test alert"):
         answer = target.invoke({"action": "test_alert"})

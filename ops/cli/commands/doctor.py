@@ -10,7 +10,7 @@ import click
 from ops.cli import options, output
 from ops.cli.doctor.examination import Check, Finding
 from ops.cli.errors import DONE, UNHEALTHY
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -16,8 +16,9 @@ from types import FrameType
 import click
 
 from ops.cli import local_state, output
-from ops.cli.commands import local_invoke
 from ops.cli.errors import DONE, UNREACHABLE, CliError
+from ops.cli.local import invoke
+from ops.local.binaries import PostgresError, find_programs
 
 PATIENCE_SECONDS = 15.0
 
@@ -32,7 +33,7 @@ def command() -> None:
     """
 
 
-command.add_command(local_invoke.command)
+command.add_command(invoke.command)
 
 
 @command.command("up")
@@ -45,16 +46,23 @@ def up(assignments: int, days: int, for_sam: bool) -> int:
 
     Alerts are shown here as they arrive. No schedule fires here: `reminders run` does the day's run.
     """
-    ended = _Ended()
-    with local_state.only_one() as handle, output.working("Starting PostgreSQL, AWS and the functions"):
-        from ops.cli import local_up
-
-        with (local_up.stack_for_sam if for_sam else local_up.whole_stack)(assignments, days) as (stack, state):
-            local_state.write(handle, state)
-            _greet(state, assignments)
-            local_up.watch_alerts(stack, _tell_alert, lambda: not ended.asked)
-    output.out().print("Ended; nothing of it is left.")
+    stop = _Stop()
+    try:
+        _run(stop, assignments, days, for_sam)
+    except PostgresError as error:
+        raise CliError(str(error)) from None
+    output.out().print("Stopped; nothing of it is left.")
     return DONE
+
+
+def _run(stop: _Stop, assignments: int, days: int, for_sam: bool) -> None:
+    with local_state.only_one() as handle, output.working("Starting PostgreSQL, AWS and the functions"):
+        from ops.cli.local.up import stack_for_sam, watch_alerts, whole_stack
+
+        with (stack_for_sam if for_sam else whole_stack)(assignments, days) as (stack, state):
+            local_state.write(handle, state)
+            _print_addresses(state, assignments)
+            watch_alerts(stack, _print_alert, lambda: not stop.requested)
 
 
 @command.command("down")
@@ -104,21 +112,21 @@ def _running() -> local_state.LocalState:
     return state
 
 
-class _Ended:
-    """Whether somebody asked for the end: Ctrl-C, or a SIGTERM from `local down` or a supervisor."""
+class _Stop:
+    """Whether the stack is to stop: Ctrl-C, or a SIGTERM from `local down` or a supervisor."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._ask)
+            signal.signal(number, self._request)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
-            raise KeyboardInterrupt  # the second time: do not wait for whatever it is
-        self.asked = True
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt  # the second time: do not wait for a clean stop
+        self.requested = True
 
 
-def _greet(state: local_state.LocalState, assignments: int) -> None:
+def _print_addresses(state: local_state.LocalState, assignments: int) -> None:
     console = output.out()
     console.print(
         output.styled("The local stack is up", "bold"), f"with {assignments:,} assignments in 6 organisations."
@@ -134,14 +142,12 @@ def _greet(state: local_state.LocalState, assignments: int) -> None:
     console.print("Ctrl-C ends it all. Alerts appear here:")
 
 
-def _tell_alert(channel: str, text: str) -> None:
+def _print_alert(channel: str, text: str) -> None:
     output.out().print(f"{datetime.now():%H:%M:%S} {channel}: {text}", soft_wrap=True)
 
 
 def _psql() -> str:
     """The one that came with the server, else that of the PATH."""
-    from ops.local.binaries import PostgresError, find_programs
-
     with suppress(PostgresError):
         beside: Path = find_programs(None) / "psql"
         if beside.is_file():

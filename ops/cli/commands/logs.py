@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ops.cli import function_log, ledger, options, output
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 from reminders.runs.history import Run
 
 STATUSES = ("running", "success", "failed", "skipped")

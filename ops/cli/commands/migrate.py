@@ -10,7 +10,7 @@ from psycopg import conninfo
 
 from ops.cli import ledger, options, output
 from ops.cli.errors import DONE, UNHEALTHY, WRONG_USE, CliError
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 
 POOLER_PORT = 6543
 
@@ -48,14 +48,14 @@ def _show(pending: list[str]) -> None:
 
 
 def _apply(target: Target, yes: bool) -> None:
-    from ops.local.database import migrate
+    from ops.migrations import migrate
 
     url = target.database_url()
     found = conninfo.conninfo_to_dict(url)
     if str(found.get("port", "")) == str(POOLER_PORT):
         hint = "Give the direct connection's URI, or the session pooler's (port 5432)."
         raise CliError("Migrations cannot run through the transaction pooler (port 6543).", hint, WRONG_USE)
-    if target.asks_first:
+    if target.requires_confirmation:
         output.confirm(f"Apply them to {target.title}?", yes)
     with output.working("Migrating"):
         said = migrate(_encoded(found))

@@ -11,7 +11,7 @@ from uuid import UUID
 import click
 
 from ops.cli import options, output
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 from reminders.database import Connection
 from reminders.scheduling.ids import AssignmentId
 from reminders.scheduling.service import ReminderSchedulerService

@@ -14,7 +14,7 @@ from psycopg import conninfo
 
 from ops.cli import options, output
 from ops.cli.errors import WRONG_USE, CliError
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 
 # Each role, and the function whose DATABASE_SECRET is its login.
 ROLES = {"cron_runner": "cron", "reminder_scheduler": "scheduler", "contact_admin_api": "admin"}

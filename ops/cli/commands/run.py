@@ -9,7 +9,7 @@ import click
 
 from ops.cli import options, output
 from ops.cli.errors import DONE, UNHEALTHY, WRONG_USE, CliError
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 from reminders.errors import ReminderError
 
 SHOWN = 10
@@ -36,7 +36,7 @@ def command(target: Target, dry_run: bool, as_of: date | None, wait: bool, yes: 
     if dry_run and not wait:
         raise CliError("A dry run is its answer: there is nothing to start.", "Leave out --no-wait.", WRONG_USE)
     target.function_name("cron")  # a database alone has no function to run
-    if target.asks_first and not dry_run:
+    if target.requires_confirmation and not dry_run:
         output.confirm(f"Notify everybody who is due, on {target.title}?", yes)
     with output.working(f"{'A dry run' if dry_run else 'A run'} on {target.title}"):
         started = datetime.now(UTC)

@@ -11,7 +11,7 @@ import click
 from ops.cli import health, ledger, options, output, schedules
 from ops.cli.errors import DONE, UNHEALTHY, CliError, of_aws
 from ops.cli.health import Facts
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 
 Answer = TypeVar("Answer")
 

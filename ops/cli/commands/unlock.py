@@ -10,7 +10,7 @@ import click
 from ops.cli import ledger, options, output
 from ops.cli.errors import DONE, UNHEALTHY, CliError
 from ops.cli.ledger import Holder
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 from reminders.database import Connection
 
 PATIENCE_SECONDS = 5.0

@@ -14,7 +14,7 @@ from contextlib import suppress
 import psycopg
 
 from ops.cli.doctor.examination import Examination, Finding, ok, problem, warning
-from ops.local.database import MIGRATIONS
+from ops.migrations import MIGRATIONS
 from reminders.database import Connection
 
 FIRST_MIGRATION = MIGRATIONS / "20261121090000_roles.sql"

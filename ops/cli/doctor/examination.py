@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 from reminders.database import Connection
 
 Level = Literal["ok", "warning", "problem", "skipped"]

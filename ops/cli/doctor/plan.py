@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from ops.cli.doctor import adoption, cloud, database, logins, rights, role_settings, shapes
 from ops.cli.doctor.examination import Check, Examination, Finding, Skipped, problem
 from ops.cli.errors import CliError, of_aws
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 from ops.schema import OUR_ROLES
 
 CHECKS = (

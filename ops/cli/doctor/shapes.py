@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from ops.cli import ledger
 from ops.cli.doctor.database import OURS
 from ops.cli.doctor.examination import Examination, Finding, Skipped, ok, problem, warning
-from ops.local.database import MIGRATIONS
+from ops.migrations import MIGRATIONS
 from ops.schema import shapes
 from ops.schema.shapes import Shape
 

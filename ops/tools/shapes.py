@@ -1,4 +1,4 @@
-"""`python -m ops.schema`: write shapes.json anew, from a freshly migrated database."""
+"""`python -m ops.tools.shapes`: write shapes.json anew, from a freshly migrated database."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ops.cli.errors import UNREACHABLE, WRONG_USE, CliError
 from ops.cli.function_log import log_lines
-from ops.cli.targets import Answer, Asked, Failures, Target
+from ops.cli.targets.base import Answer, Failures, Target, TargetOptions
 
 # Lambda's longest run, and a little for the answer.
 LONGEST_RUN_SECONDS = 910
@@ -22,8 +22,8 @@ LONGEST_METRIC = timedelta(hours=23)
 class Deployed(Target):
     """The CloudFormation stack `name`, in the account and region that the environment chooses."""
 
-    def __init__(self, name: str, asked: Asked) -> None:
-        super().__init__(asked)
+    def __init__(self, name: str, options: TargetOptions) -> None:
+        super().__init__(options)
         self.title = (
             f"stack {name}, {os.environ.get('AWS_REGION') or os.environ.get('AWS_DEFAULT_REGION') or 'default region'}"
         )
@@ -125,9 +125,9 @@ class Deployed(Target):
         return Answer(told)
 
     def database_url(self) -> str:
-        if self.asked.database:
-            return self.asked.database
-        secret = self.asked.database_secret or os.environ.get("REMINDERS_DATABASE_SECRET")
+        if self.options.database:
+            return self.options.database
+        secret = self.options.database_secret or os.environ.get("REMINDERS_DATABASE_SECRET")
         if secret:
             return self.secret(secret)
         if url := os.environ.get("DATABASE_URL"):

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from ops.cli import local_history, local_state, sam_local
+from ops.cli import local_state
+from ops.cli.local import history, sam
 from ops.cli.local_state import LocalState
 from ops.local.database import give_logins
 from ops.local.seed import seed
@@ -36,7 +37,7 @@ def whole_stack(assignments: int, days: int) -> Iterator[tuple[LocalStack, Local
     with log as scheduler, admin_log as other, LocalStack.start(log=scheduler, POWERTOOLS_LOG_LEVEL="INFO") as stack:
         with stack.connect() as connection:
             seed(connection, assignments=assignments, today=now.date())
-            local_history.fill(connection, days=days, assignments=assignments, now=now)
+            history.fill(connection, days=days, assignments=assignments, now=now)
         make_schedule(stack)
         admin = admin_environment(stack)
         with scheduler_process(admin, ADMIN, log=other) as admin_url:
@@ -46,8 +47,8 @@ def whole_stack(assignments: int, days: int) -> Iterator[tuple[LocalStack, Local
 @contextmanager
 def stack_for_sam(assignments: int, days: int) -> Iterator[tuple[LocalStack, LocalState]]:
     """The same, reachable from containers. Raise `CliError` before the start when there is no engine for them."""
-    engine = sam_local.engine()
-    with whole_stack(assignments, days) as (stack, state), sam_local.prepared(stack, state, engine) as prepared:
+    engine = sam.engine()
+    with whole_stack(assignments, days) as (stack, state), sam.prepared(stack, state, engine) as prepared:
         yield stack, prepared
 
 

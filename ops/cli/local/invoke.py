@@ -26,12 +26,12 @@ def command(function: str, event: IO[str], options: tuple[str, ...]) -> int:
     and the exit code is 1 when the function failed.
     """
     state = _state()
-    from ops.cli import sam_local
+    from ops.cli.local import sam
 
-    sam_local.check_build()
-    answer = sam_local.invoke(state, function, _completed(event.read(), state), options)
+    sam.check_build()
+    answer = sam.invoke(state, function, _completed(event.read(), state), options)
     output.show_json(answer)
-    return UNHEALTHY if sam_local.failed(answer) else DONE
+    return UNHEALTHY if sam.failed(answer) else DONE
 
 
 def _state() -> LocalState:
@@ -43,11 +43,11 @@ def _state() -> LocalState:
 
 
 def _completed(text: str, state: LocalState) -> str:
-    from ops.cli import sample_events
-    from ops.cli.local_target import client
+    from ops.cli.local import events
+    from ops.cli.targets.local import client
 
-    filled = sample_events.fill(text, sample_events.local_values(state.environments, client(state, "secretsmanager")))
-    if left := sample_events.PLACEHOLDER.search(filled):
+    filled = events.fill(text, events.local_values(state.environments, client(state, "secretsmanager")))
+    if left := events.PLACEHOLDER.search(filled):
         raise CliError(f"The event still has {left[0]} in it.", "Put the value there.", WRONG_USE)
     try:
         json.loads(filled)

@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from ops.cli.errors import WRONG_USE, CliError
-from ops.cli.targets import Answer, Asked, Failures, Target
+from ops.cli.targets.base import Answer, Failures, Target, TargetOptions
 
 
 class BareDatabase(Target):
     """Only a database is known."""
 
-    def __init__(self, asked: Asked) -> None:
-        super().__init__(asked)
+    def __init__(self, options: TargetOptions) -> None:
+        super().__init__(options)
         self.title = f"database {place_of(self.database_url())}"
 
     @property
@@ -41,7 +41,7 @@ class BareDatabase(Target):
         raise self._needs_a_stack()
 
     def database_url(self) -> str:
-        return self.asked.database or os.environ["DATABASE_URL"]
+        return self.options.database or os.environ["DATABASE_URL"]
 
     def _needs_a_stack(self) -> CliError:
         hint = "Name a deployed one with --stack, or a running `reminders local up` with --local."

@@ -1,18 +1,4 @@
-"""
-What a command works on.
-
-    --stack NAME, --local            named by an option
-    REMINDERS_STACK                  a deployed stack: AWS by boto3, names from the stack's outputs
-    --database URI (DATABASE_URL)    a bare database: what needs AWS says so
-    a running `reminders local up`   the local stack, when nothing else is named
-
-The first of these that is there is taken, and every command prints which on standard error. What was named is never
-replaced by what was found: with DATABASE_URL set, a local stack that happens to run is taken only if it is its own
-database that DATABASE_URL names.
-
-The database is the operator's own login (`postgres` on Supabase), never a function's: from --database, from a
-secret, or from DATABASE_URL.
-"""
+"""What a command works on: the interface of a target, and the options that choose one."""
 
 from __future__ import annotations
 
@@ -23,9 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-
-from ops.cli import local_state
-from ops.cli.errors import UNREACHABLE, WRONG_USE, CliError
 
 if TYPE_CHECKING:
     from reminders.database import Connection
@@ -42,7 +25,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TargetOptions:
     """The options that choose a target."""
 
     stack: str | None = None
@@ -63,17 +46,17 @@ class Target(ABC):
     """
     One thing to operate.
 
-    `title` names it for people, `chosen_by` the option or variable that chose it; `asks_first` says that changes need
-    a yes.
+    `title` names it for people, `chosen_by` the option or variable that chose it; with `requires_confirmation`,
+    commands ask before they change something.
     """
 
     title: str
     chosen_by = ""
-    asks_first = True
+    requires_confirmation = True
     is_local = False
 
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
+    def __init__(self, options: TargetOptions) -> None:
+        self.options = options
 
     @property
     @abstractmethod
@@ -124,57 +107,3 @@ class Target(ABC):
         os.environ["PGDATESTYLE"] = "ISO, MDY"
         with closing(database.connect(self.database_url(), name="reminders-cli")) as connection:
             yield connection
-
-
-def choose(asked: Asked) -> Target:
-    """The target that the options, the environment and a running local stack make; or `CliError`."""
-    if asked.stack and asked.local:
-        raise CliError("Both --stack and --local are given.", "Name one.", WRONG_USE)
-    if asked.local:
-        return _chosen(_local(asked), "--local")
-    if asked.stack:
-        return _chosen(_deployed(asked.stack, asked), "--stack")
-    if stack := os.environ.get("REMINDERS_STACK"):
-        return _chosen(_deployed(stack, asked), "REMINDERS_STACK")
-    if url := asked.database or os.environ.get("DATABASE_URL"):
-        option = "--database" if asked.database else "DATABASE_URL"
-        return _chosen(_local(asked) if _is_local(url) else _bare_database(asked), option)
-    return _chosen(_local(asked), "it is running")
-
-
-def _chosen(target: Target, by: str) -> Target:
-    target.chosen_by = by
-    return target
-
-
-def _deployed(name: str, asked: Asked) -> Target:
-    from ops.cli.deployed import Deployed
-
-    return Deployed(name, asked)
-
-
-def _bare_database(asked: Asked) -> Target:
-    from ops.cli.bare_database import BareDatabase
-
-    return BareDatabase(asked)
-
-
-def _local(asked: Asked) -> Target:
-    state = local_state.read()
-    if state is None:
-        hint = "Start one with `reminders local up`, or name a deployed one with --stack."
-        raise CliError("There is no stack to work on.", hint, UNREACHABLE)
-    from ops.cli.local_target import Local
-
-    return Local(state, asked)
-
-
-def _is_local(url: str) -> bool:
-    """Whether `url` is the database of the local stack that runs."""
-    try:
-        state = local_state.read()
-    except CliError:
-        return False
-    from ops.cli.bare_database import place_of
-
-    return state is not None and place_of(url) == place_of(state.database_url)

@@ -13,20 +13,18 @@ from typing import Any
 
 from ops.cli import function_log, local_state
 from ops.cli.local_state import LocalState
-from ops.cli.targets import Answer, Asked, Failures, Target
-from ops.local.aws import CREDENTIALS
-from ops.local.stack import CRON
+from ops.cli.targets.base import Answer, Failures, Target, TargetOptions
 
 
 class Local(Target):
     """The stack that `reminders local up` runs."""
 
     title = "local stack"
-    asks_first = False
+    requires_confirmation = False
     is_local = True
 
-    def __init__(self, state: LocalState, asked: Asked) -> None:
-        super().__init__(asked)
+    def __init__(self, state: LocalState, options: TargetOptions) -> None:
+        super().__init__(options)
         self.state = state
 
     @property
@@ -40,7 +38,7 @@ class Local(Target):
         return self.state.environments.get(function, {})
 
     def invoke(self, event: Mapping[str, Any], *, wait: bool = True) -> Answer:
-        command = [sys.executable, "-m", "ops.local.invoke", CRON, json.dumps(event)]
+        command = [sys.executable, "-m", "ops.local.invoke", "handlers.cron:handler", json.dumps(event)]
         # The command silences the functions' log in its own process; here it is what `reminders logs` shows.
         environment = {**os.environ, **self.environment("cron"), "POWERTOOLS_LOG_LEVEL": "INFO"}
         with local_state.append_log("cron") as log:
@@ -74,29 +72,32 @@ class Local(Target):
         return function_log.since(function_log.log_lines(text.splitlines()), since)
 
     def database_url(self) -> str:
-        return self.asked.database or self.state.database_url
+        return self.options.database or self.state.database_url
 
 
 def client(state: LocalState, service: str, **config: Any) -> Any:
     """A boto3 client of the stack's AWS."""
     aws = state.environments["cron"]
-    return _client(aws["AWS_ENDPOINT_URL"], aws["AWS_REGION"], service, tuple(config.items()))
+    login = aws["AWS_ACCESS_KEY_ID"], aws["AWS_SECRET_ACCESS_KEY"]
+    return _client(aws["AWS_ENDPOINT_URL"], aws["AWS_REGION"], login, service, tuple(config.items()))
 
 
 @cache
-def _session(region: str) -> Any:
+def _session(region: str, login: tuple[str, str]) -> Any:
     """Reads botocore's big files once."""
     import boto3
 
-    return boto3.Session(CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"], region_name=region)
+    return boto3.Session(*login, region_name=region)
 
 
 @cache
-def _client(endpoint: str, region: str, service: str, config: tuple[tuple[str, Any], ...]) -> Any:
+def _client(
+    endpoint: str, region: str, login: tuple[str, str], service: str, config: tuple[tuple[str, Any], ...]
+) -> Any:
     """Making one takes 0.2 s."""
     from botocore.config import Config
 
-    return _session(region).client(service, endpoint_url=endpoint, config=Config(**dict(config)))
+    return _session(region, login).client(service, endpoint_url=endpoint, config=Config(**dict(config)))
 
 
 def _error_from_log(log: str) -> str:
