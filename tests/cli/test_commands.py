@@ -185,7 +185,7 @@ def test_roles_by_psql_on_the_local_stack(operated: Operated) -> None:
 
 
 def test_the_log_of_the_scheduler_is_kept(operated: Operated) -> None:
-    """Of an assignment without a coordinator the id stands there, and `reminders logs --functions` shows it."""
+    """It has the id of an assignment without a coordinator, and `reminders logs --functions` shows it."""
     with psycopg.connect(
         json.loads((operated.state / "local.json").read_text())["database_url"], autocommit=True
     ) as owner:
@@ -196,14 +196,11 @@ def test_the_log_of_the_scheduler_is_kept(operated: Operated) -> None:
         assert row
         try:
             operated.json("run")
-            told = operated.say("logs", "--functions", "--json").out
-            finding = operated.json("status")["findings"][0]
+            logged = operated.say("logs", "--functions", "--json").out
         finally:
             owner.execute("DELETE FROM public.assignments WHERE id = %s", row)
             operated.json("run")
-    assert row[0] in told
-    assert ("note", "not_processed") == (finding["level"], finding["name"])
-    assert "could not process 1 assignment." in finding["what"]
+    assert row[0] in logged
 
 
 def test_doctor_finds_nothing_on_a_healthy_stack(operated: Operated) -> None:
