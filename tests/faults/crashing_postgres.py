@@ -33,7 +33,7 @@ class CrashingPostgres(Postgres):
         _crash(data / "postmaster.pid")
         self._release()
         self._again = start_supervised(command)
-        assert eventually(lambda: cluster.ready(data.parent))
+        assert eventually(lambda: cluster.ready(data.parent) > 0)
 
     def stop(self) -> None:
         self._release()

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from ops.local.binaries import make_room, unprivileged_user
+from ops.local.binaries import private_directory, unprivileged_user
 from ops.local.cluster import free_port
 from ops.local.server import Server
 from reminders.contacts import correction
@@ -60,7 +60,7 @@ def pooled(server: Server, template: str, database: str) -> Iterator[str]:
     parts = psycopg.conninfo.conninfo_to_dict(server.dsn("contact_admin_api", database))
     # It refuses to run as root, as PostgreSQL does.
     user, port = unprivileged_user(), free_port()
-    room = make_room(user)
+    room = private_directory(user)
     (room / "users").write_text(f'"{parts["user"]}" "{parts["password"]}"\n')
     (room / "ini").write_text(
         f"""
