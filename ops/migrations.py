@@ -19,7 +19,7 @@ class MigrationError(RuntimeError):
 
 def migrate(dsn: str, migrations: Path = MIGRATIONS) -> str:
     """
-    Apply what is missing, in order, and return what dbmate said.
+    Apply the pending ones in order, and return dbmate's output.
 
     Raises MigrationError with dbmate's output; the connection's password is in neither.
     """
@@ -28,10 +28,10 @@ def migrate(dsn: str, migrations: Path = MIGRATIONS) -> str:
     # By environment: arguments can be read by every local user.
     environment = {**os.environ, "DATABASE_URL": dsn}
     done = subprocess.run([*command, *where, "migrate"], env=environment, capture_output=True, text=True, check=False)
-    said = _without_password(done.stdout + done.stderr, dsn)
+    output = _without_password(done.stdout + done.stderr, dsn)
     if done.returncode:
-        raise MigrationError(f"dbmate could not migrate: {said.strip()}")
-    return said
+        raise MigrationError(f"dbmate could not migrate: {output.strip()}")
+    return output
 
 
 def _dbmate() -> str:

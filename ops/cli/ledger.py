@@ -1,4 +1,4 @@
-"""What the operator asks the database; the queries are in operator.sql and, for the runs, the functions' own."""
+"""The operator's queries: in operator.sql and, for the runs, the functions' own."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A row that says `running`."""
+    """A row with the status `running`."""
 
     id: UUID
     started_at: datetime
@@ -116,7 +116,7 @@ def status_of(day: Day) -> str:
 
 
 def holder(connection: Connection) -> Holder | None:
-    """Who holds the run lock. Where the operator may not see details, they are looked up as a runner."""
+    """Who holds the run lock. Where the operator may not see details, they are read with the rights of cron_runner."""
     found = queries.first(connection, "lock_holder", Holder, key=LOCK_KEY)
     if found is None or found.since is not None:
         return found
@@ -127,10 +127,10 @@ def holder(connection: Connection) -> Holder | None:
 
 def become_runner(connection: Connection) -> None:
     """
-    Within a transaction to be rolled back: have the rights of cron_runner, to see and end its sessions.
+    Take the rights of cron_runner, to see and end its sessions; the caller rolls the transaction back.
 
-    Supabase's postgres is in pg_monitor, elsewhere it may not be; whoever made the role can do this, others go on
-    without.
+    Supabase's postgres is in pg_monitor, elsewhere it may not be. The role's creator can grant this; other logins go on
+    without it.
     """
     try:
         with connection.transaction():
@@ -140,7 +140,7 @@ def become_runner(connection: Connection) -> None:
 
 
 def pending_migrations(connection: Connection) -> list[str]:
-    """The files in migrations/ that the database has not had, in order."""
+    """The files in migrations/ that were not applied to the database, in order."""
     applied: set[str] = set()
     if queries.value(connection, "has_migrations_table"):
         applied = {row.version for row in queries.all(connection, "applied_migrations", _Version)}

@@ -1,5 +1,5 @@
 """
-EventBridge Scheduler, as the operator sees it: what the daily schedule says, pausing it, and the next tick.
+The daily schedule in EventBridge Scheduler: read it, pause and resume it, compute its next and last scheduled time.
 
 UpdateSchedule replaces the whole schedule, so everything that GetSchedule returns is sent back with it. The reason
 for a pause is a tag of the schedule's group, because a schedule has no tags and its description is the
@@ -50,7 +50,7 @@ def read(target: Target) -> Schedule:
 
 
 def set_state(target: Target, *, enabled: bool, reason: str | None) -> bool:
-    """Enable or disable, leaving all else as it is; return whether anything changed."""
+    """Enable or disable it, and change nothing else; return whether it changed."""
     found = _get(target)
     state = "ENABLED" if enabled else "DISABLED"
     if found["State"] != state:
@@ -114,7 +114,7 @@ def _reason(target: Target) -> str | None:
 def _tag(target: Target, reason: str | None) -> None:
     from botocore.exceptions import BotoCoreError, ClientError
 
-    # What AWS takes in a tag's value.
+    # The characters that AWS allows in a tag's value.
     value = re.sub(r"[^\w .:/=+\-@]", "", reason or "", flags=re.ASCII).strip()[:256]
     client = target.client("scheduler")
     try:
@@ -123,4 +123,4 @@ def _tag(target: Target, reason: str | None) -> None:
         else:
             client.untag_resource(ResourceArn=_group_arn(target), TagKeys=[REASON_TAG])
     except (BotoCoreError, ClientError):
-        return  # the reason is a courtesy, the state is what counts
+        return  # the schedule's state has been changed; the reason is only shown

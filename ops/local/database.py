@@ -1,5 +1,5 @@
 """
-Databases that look like Supabase's: created, shimmed, migrated, and copied for each test.
+Databases that look like Supabase's: created, prepared, migrated, and copied for each test.
 
     template (shim, migrations: once) ──CREATE DATABASE ... TEMPLATE──▶ a fresh one in some 50 ms
 
@@ -55,7 +55,7 @@ def apply_shim(server: Server, database: str) -> None:
 
 
 def give_logins(server: Server, database: str) -> dict[str, str]:
-    """Do the operator's part: let our roles log in. Returns each role's DSN for this database."""
+    """Let our roles log in, as an operator does. Returns each role's DSN for this database."""
     with one_at_a_time(server), admin(server, database) as connection:
         for role in LOGIN_ROLES:
             connection.execute(_login(server, role))
@@ -64,10 +64,10 @@ def give_logins(server: Server, database: str) -> dict[str, str]:
 
 def prepared(server: Server, migrations: Path = MIGRATIONS) -> str:
     """
-    The name of a shimmed and migrated template, made when it is first asked for.
+    The name of a prepared and migrated template, created on the first call.
 
-    It gets its name last, so a half-migrated one is never mistaken for it. Keyed by the migrations'
-    content: an edited migration makes another one.
+    It gets its name last, so that a half-migrated one is never used. The name has a hash of the migrations: an edited
+    migration makes another template.
     """
     name = server.database_name(f"template_{_content_key(migrations)}")
     if not _exists(server, name):
@@ -105,7 +105,7 @@ def _exists(server: Server, name: str) -> bool:
 
 
 def _rename(server: Server, old: str, new: str) -> None:
-    """Unless another process made the same template meanwhile."""
+    """Unless another process created the same template meanwhile."""
     rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
     with admin(server) as connection, suppress(DuplicateDatabase):
         connection.execute(rename.format(sql.Identifier(old), sql.Identifier(new)))

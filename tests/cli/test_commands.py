@@ -146,7 +146,7 @@ def test_unlock_ends_the_holder(operated: Operated) -> None:
 def test_migrate_has_nothing_to_do(operated: Operated) -> None:
     """All applied: --check is content."""
     done = operated.run("migrate", "--check")
-    assert (0, "Nothing is pending.\n") == (done.returncode, done.stdout)
+    assert (0, "No migrations are pending.\n") == (done.returncode, done.stdout)
 
 
 def test_roles_prints_sql_that_gives_the_login_and_no_password(operated: Operated) -> None:

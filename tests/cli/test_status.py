@@ -157,12 +157,12 @@ def test_a_run_that_left_no_row(logged: Site, capsys: pytest.CaptureFixture[str]
 
 
 def test_a_failed_run_with_a_row_is_counted_once(logged: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is in the ledger, and so no second problem; `run` says that `reminders logs` shows it."""
+    """It is in the ledger, and so no second problem; `run` says that `reminders logs` shows the run."""
     succeeded(logged, "1 hour")
     logged.put("cron", "SCHEDULER_TOKEN_SECRET", "another-token-another-token-another")
     logged.target.state.environments["cron"]["REMINDER_FUNCTION_URL"] = "http://127.0.0.1:1"
     assert 1 == main(["run"])
-    assert "`reminders logs` shows it" in capsys.readouterr().err
+    assert "`reminders logs` shows the run" in capsys.readouterr().err
     assert [("problem", "failing")] == named(logged)
 
 

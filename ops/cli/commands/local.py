@@ -20,16 +20,16 @@ from ops.cli.errors import DONE, UNREACHABLE, CliError
 from ops.cli.local import invoke
 from ops.local.binaries import PostgresError, find_programs
 
-PATIENCE_SECONDS = 15.0
+STOP_SECONDS = 15.0
 
 
 @click.group("local")
 def command() -> None:
     """
-    The whole stack on this machine: PostgreSQL, AWS, the functions.
+    The whole stack on this machine: PostgreSQL, AWS (moto), the functions.
 
-    No account, no Docker, no root; nothing of it is left at the end. While it runs, every other command works on it
-    unless --stack or DATABASE_URL names something else.
+    It needs no account, no Docker and no root, and leaves nothing behind. While it runs, every other command works on
+    it unless --stack or DATABASE_URL names another target.
     """
 
 
@@ -39,12 +39,12 @@ command.add_command(invoke.command)
 @command.command("up")
 @click.option("--assignments", type=click.IntRange(0, 1_000_000), default=1_000, show_default=True, help="How many.")
 @click.option("--days", type=click.IntRange(0, 365), default=30, show_default=True, help="Days of generated history.")
-@click.option("--for-sam", is_flag=True, help="Let containers reach it, for `reminders local invoke`.")
+@click.option("--for-sam", is_flag=True, help="Make it reachable from containers, for `reminders local invoke`.")
 def up(assignments: int, days: int, for_sam: bool) -> int:
     """
-    Start it, in the foreground; Ctrl-C ends it all.
+    Start it in the foreground; Ctrl-C stops it.
 
-    Alerts are shown here as they arrive. No schedule fires here: `reminders run` does the day's run.
+    Alerts are shown here as they arrive. The schedule does not fire here: start runs with `reminders run`.
     """
     stop = _Stop()
     try:
@@ -67,18 +67,18 @@ def _run(stop: _Stop, assignments: int, days: int, for_sam: bool) -> None:
 
 @command.command("down")
 def down() -> int:
-    """End a local stack that runs in another terminal."""
+    """Stop a local stack that runs in another terminal."""
     pid = local_state.running_pid()
     if pid is None:
         output.out().print("No local stack is running.")
         return DONE
     os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + STOP_SECONDS
     while local_state.running_pid() is not None:
         if time.monotonic() > deadline:
-            raise CliError(f"Process {pid} was told to end and has not.")
+            raise CliError(f"Process {pid} was asked to stop, but is still running.")
         time.sleep(0.1)
-    output.out().print("Ended.")
+    output.out().print("Stopped.")
     return DONE
 
 
@@ -91,7 +91,7 @@ def psql(arguments: tuple[str, ...]) -> int:
     To be another role there: SET ROLE cron_runner.
     """
     # By environment: arguments can be read by every local user.
-    environment = {**os.environ, **_libpq(_running().database_url)}
+    environment = {**os.environ, **_libpq(_running_stack().database_url)}
     return subprocess.run([_psql(), *arguments], env=environment, check=False).returncode
 
 
@@ -100,12 +100,12 @@ def env() -> None:
     """
     Print DATABASE_URL of its database for a shell: eval "$(reminders local env)".
 
-    With it, whatever is written for a deployed stack with `psql "$DATABASE_URL"` works on the local one.
+    With it, the documented commands with `psql "$DATABASE_URL"` work on the local stack.
     """
-    click.echo(f"export DATABASE_URL={shlex.quote(_running().database_url)}")
+    click.echo(f"export DATABASE_URL={shlex.quote(_running_stack().database_url)}")
 
 
-def _running() -> local_state.LocalState:
+def _running_stack() -> local_state.LocalState:
     state = local_state.read()
     if state is None:
         raise CliError("No local stack is running.", "Start one with `reminders local up`.", UNREACHABLE)
@@ -139,7 +139,7 @@ def _print_addresses(state: local_state.LocalState, assignments: int) -> None:
         console.print("`reminders local invoke cron infra/events/cron-dry-run.json` uses it.")
         console.print()
     console.print("In another terminal: reminders status | run | logs | plan | doctor | local psql")
-    console.print("Ctrl-C ends it all. Alerts appear here:")
+    console.print("Ctrl-C stops it. Alerts appear here:")
 
 
 def _print_alert(channel: str, text: str) -> None:
@@ -147,7 +147,7 @@ def _print_alert(channel: str, text: str) -> None:
 
 
 def _psql() -> str:
-    """The one that came with the server, else that of the PATH."""
+    """The psql of the server's installation, else the one in PATH."""
     with suppress(PostgresError):
         beside: Path = find_programs(None) / "psql"
         if beside.is_file():

@@ -17,8 +17,8 @@ def pause(target: Target, reason: str | None, yes: bool, as_json: bool) -> None:
     """
     Stop the daily schedule; a run that is going goes on.
 
-    Nothing is lost: the first run after `reminders resume` sends all that is due. A deployment leaves the state
-    alone unless it changes the schedule itself; to pause for long, deploy with ScheduleState=DISABLED.
+    Nothing is lost: the first run after `reminders resume` sends everything that is due. A deployment keeps the pause
+    unless it changes the schedule itself; for a long pause, deploy with ScheduleState=DISABLED.
     """
     name = target.schedule_name  # a bare database has none: fail before the question
     if target.requires_confirmation:
@@ -27,8 +27,8 @@ def pause(target: Target, reason: str | None, yes: bool, as_json: bool) -> None:
     if as_json:
         output.show_json({"schedule": name, "state": "DISABLED", "changed": changed, "reason": reason})
         return
-    said = "Paused" if changed else "It was paused already"
-    output.out().print(f"{said}: {name}. `reminders resume` starts it again.")
+    state = "Paused" if changed else "It was paused already"
+    output.out().print(f"{state}: {name}. `reminders resume` starts it again.")
 
 
 @click.command("resume")
@@ -39,7 +39,7 @@ def resume(target: Target, yes: bool, as_json: bool) -> None:
     """
     Start the daily schedule again.
 
-    The next tick does what the paused ones would have done; to have it at once, `reminders run`.
+    The next scheduled run sends everything that is due; `reminders run` does it at once.
     """
     name = target.schedule_name
     if target.requires_confirmation:
@@ -48,5 +48,5 @@ def resume(target: Target, yes: bool, as_json: bool) -> None:
     if as_json:
         output.show_json({"schedule": name, "state": "ENABLED", "changed": changed})
         return
-    said = "Resumed" if changed else "It was not paused"
-    output.out().print(f"{said}: {name}. `reminders run` sends what is late, at once.")
+    state = "Resumed" if changed else "It was not paused"
+    output.out().print(f"{state}: {name}. `reminders run` sends late reminders at once.")

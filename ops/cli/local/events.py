@@ -1,7 +1,7 @@
 """
-The sample events of infra/events, completed: each says by PUT-...-HERE what only its user can know.
+The sample events of infra/events, completed: PUT-...-HERE stands for a value that only the user knows.
 
-The rest of each is as AWS sends it, so that it can be pasted into the Lambda console.
+The rest of each event is as AWS sends it, so that it can be pasted into the Lambda console.
 """
 
 from __future__ import annotations

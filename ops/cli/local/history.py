@@ -1,4 +1,4 @@
-"""A past for the local stack: the ledger rows of some days, so that there is a history to look at. Deterministic."""
+"""Ledger rows of past days for the local stack, so that `reminders history` has something to show. Deterministic."""
 
 from __future__ import annotations
 

@@ -21,9 +21,9 @@ def command(function: str, event: IO[str], options: tuple[str, ...]) -> int:
     """
     Invoke a built function by `sam local invoke`, in a container.
 
-    EVENT is a JSON file, or - for standard input; what a sample event of infra/events leaves open (PUT-...-HERE) is
-    filled in for the local stack. OPTIONS are those of `sam local invoke`. Standard output has the function's answer,
-    and the exit code is 1 when the function failed.
+    EVENT is a JSON file, or - for standard input; placeholders of the sample events in infra/events (PUT-...-HERE)
+    are filled in for the local stack. OPTIONS are those of `sam local invoke`. The function's answer goes to standard
+    output, and the exit code is 1 when the function failed.
     """
     state = _state()
     from ops.cli.local import sam
@@ -48,7 +48,7 @@ def _completed(text: str, state: LocalState) -> str:
 
     filled = events.fill(text, events.local_values(state.environments, client(state, "secretsmanager")))
     if left := events.PLACEHOLDER.search(filled):
-        raise CliError(f"The event still has {left[0]} in it.", "Put the value there.", WRONG_USE)
+        raise CliError(f"The event still has {left[0]} in it.", "Replace it with the value.", WRONG_USE)
     try:
         json.loads(filled)
     except ValueError as error:

@@ -3,7 +3,7 @@
 
     build/sam-local.json   the functions' environments, for SAM CLI's option --env-vars (samconfig.toml names it)
 
-SAM CLI ends with status 0 when the function failed, so here its answer is read.
+SAM CLI exits with status 0 even when the function failed, so its answer is read.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def invoke(state: LocalState, function: str, event: str, options: Sequence[str])
         check=False,
     )
     if done.returncode:
-        raise CliError(f"sam local invoke ended with status {done.returncode}; what it printed stands above.")
+        raise CliError(f"sam local invoke ended with status {done.returncode}; see its output above.")
     return _answer(done.stdout)
 
 
@@ -118,16 +118,16 @@ def _isolated(state: LocalState) -> dict[str, str]:
 
 
 def _answer(printed: str) -> Any:
-    """The function's answer, which SAM CLI prints alone on standard output; raise `CliError` for an error."""
+    """The function's answer, which is all that SAM CLI prints on standard output; raise `CliError` for an error."""
     try:
         answer = json.loads(printed)
     except ValueError:
-        raise CliError("The function gave no answer; its log stands above.") from None
+        raise CliError("The function gave no answer; see its log above.") from None
     if isinstance(answer, dict) and ERROR_KEYS <= set(answer):
         raise CliError(f"The function failed. {answer['errorType']}: {printable(str(answer['errorMessage']))}")
     return answer
 
 
 def failed(answer: Any) -> bool:
-    """Whether an answer without an error says all the same that the work was not done."""
+    """Whether an answer without an error reports a failure."""
     return isinstance(answer, dict) and (answer.get("status") == "failed" or answer.get("statusCode", 200) >= 400)

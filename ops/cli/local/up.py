@@ -1,8 +1,8 @@
 """
-The whole local stack, for as long as it is wanted: what `reminders local up` holds open.
+The local stack that `reminders local up` holds open.
 
-To the stack of the demo and the tests it adds what an operator works with: the schedule, the watchdog's and the
-admin function's settings, and a ledger with a past.
+To the stack of the demo and the tests it adds what an operator uses: the schedule, the watchdog's and the admin
+function's settings, and a ledger with past runs.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ ADMIN = "handlers.admin:handler"
 
 @contextmanager
 def whole_stack(assignments: int, days: int) -> Iterator[tuple[LocalStack, LocalState]]:
-    """Start everything, fill it with generated data, and say where it is."""
-    # Whatever server DATABASE_URL names, it is not to be filled with generated data.
+    """Start everything and fill it with generated data."""
+    # The server that DATABASE_URL names must not be filled with generated data.
     os.environ.pop("DATABASE_URL", None)
     now = datetime.now(UTC)
     log, admin_log = local_state.append_log("scheduler"), local_state.append_log("admin")
@@ -46,7 +46,7 @@ def whole_stack(assignments: int, days: int) -> Iterator[tuple[LocalStack, Local
 
 @contextmanager
 def stack_for_sam(assignments: int, days: int) -> Iterator[tuple[LocalStack, LocalState]]:
-    """The same, reachable from containers. Raise `CliError` before the start when there is no engine for them."""
+    """The same, reachable from containers. Raise `CliError` before the start when there is no container engine."""
     engine = sam.engine()
     with whole_stack(assignments, days) as (stack, state), sam.prepared(stack, state, engine) as prepared:
         yield stack, prepared
@@ -116,14 +116,14 @@ def _state(stack: LocalStack, admin: dict[str, str], admin_url: str, now: dateti
     )
 
 
-def watch_alerts(stack: LocalStack, say: Callable[[str, str], None], wanted: Callable[[], bool]) -> None:
-    """Tell what arrives in Slack and in the topic, while `wanted`."""
+def watch_alerts(stack: LocalStack, show: Callable[[str, str], None], go_on: Callable[[], bool]) -> None:
+    """Show what arrives in Slack and in the topic, as long as `go_on` returns True."""
     slack = topic = 0
-    while wanted():
+    while go_on():
         posted, published = stack.slack.posted[slack:], stack.aws.published(stack.topic_arn)[topic:]
         for message in posted:
-            say("Slack", str(message.get("text", "")))
+            show("Slack", str(message.get("text", "")))
         for mail in published:
-            say("SNS", mail.subject or "")
+            show("SNS", mail.subject or "")
         slack, topic = slack + len(posted), topic + len(published)
         time.sleep(0.25)

@@ -44,7 +44,7 @@ class Failures:
 
 class Target(ABC):
     """
-    One thing to operate.
+    What a command works on.
 
     `title` names it for people, `chosen_by` the option or variable that chose it; with `requires_confirmation`,
     commands ask before they change something.
@@ -69,7 +69,7 @@ class Target(ABC):
 
     @abstractmethod
     def function_name(self, function: str) -> str:
-        """What Lambda calls one of `FUNCTIONS`."""
+        """The name in Lambda of one of `FUNCTIONS`."""
 
     @abstractmethod
     def failures(self, since: datetime) -> Failures:
@@ -89,10 +89,10 @@ class Target(ABC):
 
     @abstractmethod
     def database_url(self) -> str:
-        """The operator's libpq URI; raise `CliError` that says how to give one."""
+        """The operator's libpq URI; raise `CliError` with a hint how to set it."""
 
     def secret(self, name: str) -> str:
-        """The value of a secret; never to be shown."""
+        """The value of a secret; it must never be shown."""
         return str(self.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"]).strip()
 
     @contextmanager
@@ -102,7 +102,7 @@ class Target(ABC):
 
         from reminders import database
 
-        # libpq sends it when it connects, and so it overrules what ALTER DATABASE or ALTER ROLE ... SET says: psycopg
+        # libpq sends it on connecting, so that it overrides ALTER DATABASE and ALTER ROLE ... SET: psycopg
         # reads no other style. Exactly this one, for dbmate sees it too, and its driver takes no other.
         os.environ["PGDATESTYLE"] = "ISO, MDY"
         with closing(database.connect(self.database_url(), name="reminders-cli")) as connection:

@@ -3,7 +3,7 @@ Which target a command works on.
 
     --stack NAME, --local            named by an option
     REMINDERS_STACK                  a deployed stack: AWS by boto3, names from the stack's outputs
-    --database URI (DATABASE_URL)    a bare database: what needs AWS says so
+    --database URI (DATABASE_URL)    a bare database: commands that need AWS refuse
     a running `reminders local up`   the local stack, when nothing else is named
 
 The first of these that is set is used, and every command prints which on standard error. A named target is never

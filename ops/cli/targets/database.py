@@ -12,7 +12,7 @@ from ops.cli.targets.base import Answer, Failures, Target, TargetOptions
 
 
 class BareDatabase(Target):
-    """Only a database is known."""
+    """A target without AWS."""
 
     def __init__(self, options: TargetOptions) -> None:
         super().__init__(options)
@@ -49,7 +49,7 @@ class BareDatabase(Target):
 
 
 def place_of(url: str) -> str:
-    """Where a libpq URI leads, without user and password: "postgres at db.example.org:5432"."""
+    """Database, host and port of a libpq URI: "postgres at db.example.org:5432"."""
     import psycopg
     from psycopg import conninfo
 
@@ -58,6 +58,6 @@ def place_of(url: str) -> str:
     except psycopg.ProgrammingError:
         return "of a URI that cannot be read"
     if "@" in f"{found.get('host', '')}{found.get('dbname', '')}":
-        return "of a URI that cannot be read"  # a part of the password stands there
+        return "of a URI that cannot be read"  # part of the password is there
     host = found.get("host") or found.get("hostaddr") or "the local socket"
     return f"{found.get('dbname') or 'postgres'} at {host}:{found.get('port') or 5432}"

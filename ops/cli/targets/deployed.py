@@ -1,4 +1,4 @@
-"""A deployed stack as a target: what is called what, the stack's outputs say (template.yaml)."""
+"""A deployed stack as a target; names come from the stack's outputs (template.yaml)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ops.cli.errors import UNREACHABLE, WRONG_USE, CliError
 from ops.cli.function_log import log_lines
 from ops.cli.targets.base import Answer, Failures, Target, TargetOptions
 
-# Lambda's longest run, and a little for the answer.
+# Lambda's longest run, and some seconds for the answer.
 LONGEST_RUN_SECONDS = 910
 # CloudWatch: GetMetricStatistics gives 1,440 datapoints, a day of minutes.
 LONGEST_METRIC = timedelta(hours=23)
@@ -73,9 +73,9 @@ class Deployed(Target):
         return self.output(f"{function.title()}FunctionName")
 
     def failures(self, since: datetime) -> Failures:
-        """Lambda's own count (CloudWatch, AWS/Lambda, Errors), which is some two minutes late."""
+        """Lambda's own count (CloudWatch, AWS/Lambda, Errors), which is about two minutes late."""
         now = datetime.now(UTC)
-        # To the minute, the metric's grain; what fell into the minute of the last success is behind it.
+        # In whole minutes, as the metric has them; failures in the minute of the last success are not counted.
         start = max(since, now - LONGEST_METRIC).replace(second=0, microsecond=0) + timedelta(minutes=1)
         if start >= now:
             return Failures()
@@ -110,19 +110,19 @@ class Deployed(Target):
         return self._environments[function]
 
     def invoke(self, event: Mapping[str, Any], *, wait: bool = True) -> Answer:
-        # One attempt: boto3 would start a second run when it tires of waiting for the first.
-        patience = {"read_timeout": LONGEST_RUN_SECONDS, "retries": {"total_max_attempts": 1}}
-        answer = self.client("lambda", **patience).invoke(
+        # One attempt: after a time-out, boto3 would start a second run.
+        limits = {"read_timeout": LONGEST_RUN_SECONDS, "retries": {"total_max_attempts": 1}}
+        answer = self.client("lambda", **limits).invoke(
             FunctionName=self.function_name("cron"),
             InvocationType="RequestResponse" if wait else "Event",
             Payload=json.dumps(event).encode(),
         )
         if not wait:
             return Answer()
-        told = json.loads(answer["Payload"].read() or b"{}")
+        result = json.loads(answer["Payload"].read() or b"{}")
         if answer.get("FunctionError"):
-            return Answer(error=f"{told.get('errorType', 'error')}: {told.get('errorMessage', 'no message')}")
-        return Answer(told)
+            return Answer(error=f"{result.get('errorType', 'error')}: {result.get('errorMessage', 'no message')}")
+        return Answer(result)
 
     def database_url(self) -> str:
         if self.options.database:
@@ -132,6 +132,6 @@ class Deployed(Target):
             return self.secret(secret)
         if url := os.environ.get("DATABASE_URL"):
             return url
-        _ = self.outputs  # a stack that is not there is the better news
+        _ = self.outputs  # if the stack does not exist, that is the better error
         hint = "Set DATABASE_URL to the operator's libpq URI, or name a secret that holds it with --database-secret."
         raise CliError("The database of this stack is not known.", hint, WRONG_USE)
