@@ -20,8 +20,9 @@ from ops.local.stack import LocalStack
 from reminders.database import Connection
 from reminders.errors import DatabaseError, DatabaseUnavailable, EventError, SchedulerError, SecretError, SettingsError
 from reminders.scheduling.client import PROBLEM
-from tests.acceptance.conftest import InvokeProcess, recorded
 from tests.factories import add_assignment, count, runs
+from tests.helpers.events import recorded
+from tests.helpers.stacks import InvokeProcess
 
 NOWHERE = "postgresql://cron_runner:hunter2@127.0.0.1:1/reminders"
 

@@ -12,8 +12,9 @@ import pytest
 from ops.local.stack import LocalStack
 from reminders.database import Connection
 from reminders.errors import EventError
-from tests.acceptance.conftest import DAY, EVENTS, InvokeProcess, recorded
 from tests.factories import COORDINATOR, MENTOR, TICK, add_assignment, add_assignments, count, runs
+from tests.helpers.events import DAY, EVENTS, recorded
+from tests.helpers.stacks import InvokeProcess
 
 KEYS = {
     "run_id",

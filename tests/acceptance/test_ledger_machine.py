@@ -28,9 +28,9 @@ from reminders.runs.lifecycle import RunDeps, RunSummary
 from reminders.runs.lock import RunLock
 from reminders.scheduling.fanout import Fanout
 from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult
-from tests.conftest import connect_as
 from tests.factories import TICK
-from tests.integration.conftest import make_ledger
+from tests.helpers.connections import connect_as
+from tests.helpers.services import make_ledger
 
 FIRST = TICK
 ticks = st.integers(0, 3).map(lambda day: FIRST + timedelta(days=day))

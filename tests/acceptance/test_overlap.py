@@ -13,10 +13,11 @@ import pytest
 from ops.local.stack import LocalStack
 from reminders.database import Connection
 from reminders.runs.lock import LOCK_KEY
-from tests.acceptance.conftest import DAY, Gate, InvokeProcess, recorded
 from tests.factories import add_assignment, count, runs
-from tests.integration.test_lock import HELD
-from tests.ops.helpers import eventually
+from tests.helpers.events import DAY, recorded
+from tests.helpers.locks import HELD
+from tests.helpers.stacks import Gate, InvokeProcess
+from tests.helpers.waiting import eventually
 
 
 def lock_is_held(owner: Connection) -> bool:
@@ -34,7 +35,7 @@ def test_second_run_while_the_first_goes(invoke_process: InvokeProcess, owner: C
     """Two real processes: one success, one skipped at once with its note; the reminder goes out once."""
     gate.close()
     first = invoke_process(recorded("cron-scheduler"))
-    gate.wait_for_somebody()
+    gate.wait_for_a_session()
     assert lock_is_held(owner)
     assert ["running"] == [run["status"] for run in runs(owner)]
 
@@ -66,7 +67,7 @@ def test_run_that_is_killed(stack: LocalStack, invoke_process: InvokeProcess, ow
     """The lock is free at once, the row is left behind, and the next run settles it as a failure that counts."""
     gate.close()
     victim = invoke_process(recorded("cron-scheduler"))
-    gate.wait_for_somebody()
+    gate.wait_for_a_session()
     victim.kill()
     assert eventually(lambda: not lock_is_held(owner))
     assert ["running"] == [run["status"] for run in runs(owner)]
@@ -100,7 +101,7 @@ def frozen(stack: LocalStack, gate: Gate) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", SHORT_LEASE, json.dumps(recorded("cron-scheduler"))]
     gate.close()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        gate.wait_for_somebody()
+        gate.wait_for_a_session()
         process.send_signal(signal.SIGSTOP)
         yield process
         process.kill()

@@ -19,9 +19,9 @@ from reminders.database import Connection
 from reminders.errors import DeadlineExceeded, SchedulerError
 from reminders.runs import lifecycle
 from reminders.scheduling import client
-from tests.acceptance.conftest import DAY
 from tests.factories import add_assignments, count, runs
-from tests.ops.helpers import eventually
+from tests.helpers.events import DAY
+from tests.helpers.waiting import eventually
 
 SHARDS = 4
 EVENT = {"scheduled_time": f"{DAY}T06:00:00Z", "execution_id": "x", "attempt_number": "1"}

@@ -11,8 +11,9 @@ from ops.local.runtime_api import Runtime
 from ops.local.server import admin
 from ops.local.stack import LocalStack
 from reminders.database import Connection
-from tests.artifact.conftest import SCHEDULED, Start
-from tests.ops.helpers import eventually
+from tests.helpers.events import SCHEDULED
+from tests.helpers.stacks import Start
+from tests.helpers.waiting import eventually
 
 
 def test_schedule_event(cron: Runtime, assignments: int, owner: Connection) -> None:
@@ -102,7 +103,9 @@ def test_frozen_process_holds_no_connection(cron: Runtime, assignments: int, own
     assert eventually(lambda: owner.execute(left).fetchone() == (0,))
 
 
-def test_killed_in_the_middle(cron: Runtime, start: Start, stack: LocalStack, door: str, owner: Connection) -> None:
+def test_killed_in_the_middle(
+    cron: Runtime, start: Start, stack: LocalStack, scheduler_url: str, owner: Connection
+) -> None:
     """The next run settles what a killed process left behind, and does the work."""
     owner.execute(
         "INSERT INTO assignments (org_id, peer_mentor_id, status, assigned_at) "
@@ -119,7 +122,7 @@ def test_killed_in_the_middle(cron: Runtime, start: Start, stack: LocalStack, do
         owner.execute("ROLLBACK")
 
     # Until PostgreSQL has noticed the death, the lock is held, and runs are skipped.
-    again = start("cron", stack.environment, REMINDER_FUNCTION_URL=door)
+    again = start("cron", stack.environment, REMINDER_FUNCTION_URL=scheduler_url)
     assert eventually(lambda: again.invoke({}).payload["status"] == "success", 8)
 
     abandoned = owner.execute("SELECT count(*) FROM cron_execution_logs WHERE error_message LIKE 'abandoned:%'")

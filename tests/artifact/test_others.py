@@ -13,7 +13,7 @@ from ops.cli import sample_events
 from ops.local.database import give_logins
 from ops.local.stack import LocalStack
 from reminders.database import Connection
-from tests.artifact.conftest import Start
+from tests.helpers.stacks import Start
 
 EVENTS = Path(__file__).resolve().parents[2] / "infra" / "events"
 

@@ -19,7 +19,7 @@ from ops.cli.main import SECTIONS
 from ops.cli.targets import Asked
 from reminders.runs.lock import RunLock
 from tests.cli.operated import ASSIGNMENTS, COMMAND, Operated
-from tests.ops.helpers import eventually
+from tests.helpers.waiting import eventually
 
 TOMORROW = (datetime.now(UTC) + timedelta(1)).date().isoformat()
 

@@ -17,7 +17,7 @@ import pytest
 from ops.cli.deployed import Deployed
 from ops.cli.main import main
 from ops.cli.targets import Asked
-from tests.cli.conftest import Site
+from tests.cli.site import Site
 
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
          "Action": "sts:AssumeRole"}]}  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 from ops.cli.doctor.plan import examine
 from ops.local.server import Server
 from ops.schema import OUR_ROLES, shapes
-from tests.cli.conftest import Site
+from tests.cli.site import Site
 
 WEBHOOK = "http://hooks.example.org/services/T/B/x"
 

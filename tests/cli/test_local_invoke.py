@@ -15,9 +15,9 @@ from ops.cli.local_state import LocalState
 from ops.cli.local_target import client
 from ops.local.aws import Aws
 from ops.tools.build.artifact import this_architecture
-from tests.acceptance.conftest import EVENTS
-from tests.cli.conftest import Site
 from tests.cli.operated import Operated, Said, run, say
+from tests.cli.site import Site
+from tests.helpers.events import EVENTS
 
 AnswerWith = Callable[..., None]
 

@@ -17,8 +17,8 @@ from ops.cli.health import Finding
 from ops.cli.main import main
 from reminders.runs import JOB_NAME
 from reminders.runs.lock import RunLock
-from tests.cli.conftest import Site
-from tests.conftest import AsRole
+from tests.cli.site import Site
+from tests.helpers.connections import AsRole
 
 SUCCESS = """
 INSERT INTO cron_execution_logs (job_name, trigger_source, scheduled_for, started_at, completed_at, duration_ms, status)

@@ -17,8 +17,8 @@ from ops.cli.main import SECTIONS, main
 from ops.cli.targets import Asked
 from ops.local.database import apply_shim, create_database, drop_database
 from ops.local.server import MIGRATOR
-from tests.cli.conftest import Site
-from tests.cli.test_text import LINES, WITHOUT_TARGET
+from tests.cli.command_lines import LINES, WITHOUT_TARGET
+from tests.cli.site import Site
 
 NOWHERE = "postgresql://x:hunter2@127.0.0.1:1/x"
 

@@ -24,28 +24,11 @@ from reminders.alerts.sns import subject_of
 from reminders.runs import JOB_NAME
 from reminders.runs.lock import RunLock
 from reminders.text import printable
-from tests.cli.conftest import Site
+from tests.cli.command_lines import ALL, LINES, WITHOUT_TARGET
+from tests.cli.site import Site
 from tests.nasty import NASTY, acting
 
 COMMANDS = Path(output.__file__).parent
-ALL = " ".join(NASTY.values()).replace("\x00", "")
-# Of each command that shows what others wrote, how it is called here. The rest takes no target.
-LINES = {
-    "status": ["status"],
-    "logs": ["logs"],
-    "logs, the functions'": ["logs", "--functions"],
-    "history": ["history"],
-    "plan": ["plan"],
-    "doctor": ["doctor"],
-    "run": ["run", "--dry-run"],
-    "pause": ["pause", "--reason", ALL],
-    "resume": ["resume"],
-    "unlock": ["unlock"],
-    "alert-test": ["alert-test"],
-    "migrate": ["migrate", "--check"],
-    "roles": ["roles", "--from-secrets"],
-}
-WITHOUT_TARGET = {"demo", "local", "completion"}
 RUN = """
 INSERT INTO public.cron_execution_logs
 (job_name, trigger_source, event_id, completed_at, duration_ms, status, error_message, consecutive_failure_count)

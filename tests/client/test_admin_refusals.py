@@ -11,7 +11,7 @@ import pytest
 from ops.local.server import MIGRATOR, Server
 from reminders.database import Connection
 from tests.client.calls import ALL, CALLS, changes, refusal
-from tests.client.conftest import COORDINATOR, FOREIGN, MENTOR, OTHER_ORG
+from tests.client.people import COORDINATOR, FOREIGN, MENTOR, OTHER_ORG
 from tests.contacts import one
 from tests.tokens import ADMIN
 

@@ -15,8 +15,8 @@ import pytest
 
 from ops.local.server import Server
 from reminders.database import Connection
-from tests.client.conftest import KEY, PEOPLE, Api
 from tests.client.examples import PAGE, Example, blocks, examples, plain, request_of, without_times
+from tests.client.people import KEY, PEOPLE, Api
 from tests.docs.blocks import Block
 from tests.tokens import signed
 

@@ -9,7 +9,7 @@ import pytest
 
 from reminders.database import Connection
 from tests.client.calls import ALL
-from tests.client.conftest import ADMIN_APP, COORDINATOR, MENTOR, ORG, OTHER_ORG
+from tests.client.people import ADMIN_APP, COORDINATOR, MENTOR, ORG, OTHER_ORG
 from tests.contacts import as_user
 from tests.tokens import ADMIN
 

@@ -16,7 +16,7 @@ from ops.cli import ledger
 from reminders.database import Connection
 from reminders.runs.lock import LOCK_KEY, RunLock
 from tests.docs.blocks import ROOT, RUNBOOK, Block, blocks, blocks_of
-from tests.docs.conftest import Desk
+from tests.docs.desk import Desk
 
 BLOCKS = blocks()
 SECTIONS = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -20,27 +20,9 @@ from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import PLAN_LIMIT, Counts, DispatchRequest, DispatchResult, Shard
 from tests.existing import project_on
 from tests.factories import TODAY, add_assignment, add_assignments, add_run, count, notified
-from tests.integration.conftest import MakeService
+from tests.helpers.services import MakeService, Ticking, calls_until_done
 
 ALL = Shard(0, 1)
-
-
-class Ticking:
-    """A clock that is one second later at each look."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        self.now += 1
-        return self.now
-
-
-def calls_until_done(call: Callable[[DispatchRequest], DispatchResult], work: DispatchRequest) -> list[DispatchResult]:
-    made = [call(work)]
-    while (cursor := made[-1].next_cursor) is not None:
-        made.append(call(replace(work, cursor=cursor)))
-    return made
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3, 7, 64])

@@ -13,8 +13,7 @@ from ops.local.server import MIGRATOR, Server
 from reminders.database import Connection
 from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Shard
 from tests.factories import TODAY, add_assignments, add_run, count, notified
-from tests.integration.conftest import MakeService
-from tests.integration.test_fence import After
+from tests.helpers.services import After, MakeService
 
 ALL = Shard(0, 1)
 

@@ -11,8 +11,8 @@ from ops.local.server import ExistingServer, Server, admin
 from reminders import database as database_module
 from reminders.database import Connection, Queries, connect, errors_translated, transaction
 from reminders.errors import DatabaseError, DatabaseUnavailable
-from tests.conftest import AsRole
 from tests.factories import add_assignment
+from tests.helpers.connections import AsRole
 
 
 def test_connection_as_a_function_makes_it(server: Server, database: str) -> None:

@@ -20,9 +20,9 @@ from ops.local.server import MIGRATOR, Server
 from reminders.database import Connection
 from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Shard
-from tests.conftest import connect_as
 from tests.factories import COORDINATOR, MENTOR, TODAY, add_assignment, add_org, add_run
-from tests.integration.conftest import MakeService
+from tests.helpers.connections import connect_as
+from tests.helpers.services import MakeService
 
 ALL = Shard(0, 1)
 ORGS = [UUID(int=n) for n in range(1, 5)]

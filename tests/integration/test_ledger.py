@@ -21,9 +21,9 @@ from reminders.runs.events import RunRequest
 from reminders.runs.ledger import Ledger
 from reminders.runs.records import Outcome, RunStatus, Tick
 from reminders.scheduling.work import Counts, RunTotals
-from tests.conftest import AsRole
 from tests.factories import TICK, add_run, count, runs
-from tests.integration.conftest import make_ledger
+from tests.helpers.connections import AsRole
+from tests.helpers.services import make_ledger
 from tests.proxy import Wire
 
 SCHEDULED = RunRequest("schedule", "e-1", TICK)

@@ -13,8 +13,8 @@ from psycopg.types.json import Jsonb
 from reminders.database import Connection
 from reminders.runs.lock import LOCK_KEY
 from tests.alerting import FAILURE, alerts
-from tests.conftest import AsRole
 from tests.factories import add_run, runs
+from tests.helpers.connections import AsRole
 
 ROW = {"job_name": "assignment-reminder-cron", "trigger_source": "schedule", "status": "running"}
 

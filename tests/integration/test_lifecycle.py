@@ -22,9 +22,9 @@ from reminders.runs.lock import RunLock
 from reminders.scheduling.fanout import Fanout
 from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult
 from reminders.telemetry import logger
-from tests.conftest import AsRole
 from tests.factories import TICK, count, runs
-from tests.integration.conftest import make_ledger
+from tests.helpers.connections import AsRole
+from tests.helpers.services import make_ledger
 
 SCHEDULED = RunRequest("schedule", "e-1", TICK - timedelta(days=1))
 MANUAL = RunRequest("manual")

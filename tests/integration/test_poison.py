@@ -17,8 +17,7 @@ from reminders.scheduling.ids import AssignmentId
 from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Shard
 from tests.factories import TODAY, add_assignment, add_assignments, add_run, count, notified
-from tests.integration.conftest import MakeService
-from tests.integration.test_batches import Ticking, calls_until_done
+from tests.helpers.services import MakeService, Ticking, calls_until_done
 from tests.proxy import Wire
 
 ALL = Shard(0, 1)

@@ -9,9 +9,9 @@ from psycopg import errors
 
 from reminders.database import Connection
 from reminders.scheduling.work import DispatchRequest, Shard
-from tests.conftest import AsRole
 from tests.factories import TODAY, add_assignment, notified
-from tests.integration.conftest import MakeService
+from tests.helpers.connections import AsRole
+from tests.helpers.services import MakeService
 
 ALL = Shard(0, 1)
 

@@ -17,11 +17,10 @@ from psycopg import sql
 
 from ops.local.server import MIGRATOR, Server
 from reminders.database import Connection
-from tests.conftest import connect_as
+from tests.helpers.connections import connect_as
 from tests.migrations import attacks
-from tests.migrations.test_rows import ASSIGNMENT, MENTOR, claims, filled
+from tests.migrations.personas import ASSIGNMENT, MENTOR, claims
 
-__all__ = ["filled"]
 # What fires the triggers, as those who may: (claims, statement).
 FIRES = (
     (claims(role="admin"), "INSERT INTO public.contact_date_corrections (assignment_id, old_date, new_date, reason) "

@@ -5,9 +5,9 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from ops.local.database import MIGRATIONS
 from ops.schema import OUR_ROLES
 from reminders.database import Connection
+from tests.migrations.again import migrate_again
 
 PEOPLE = "(assignment_id, kind, contact_anchor)"
 # What was done to an index of our name, and the name.
@@ -40,13 +40,6 @@ OF_OURS = (
     "assignments_peer_mentor_id_idx",
     "assignments_coordinator_id_idx",
 )
-
-
-def migrate_again(owner: Connection, name: str) -> None:
-    """Run the migration of that name once more: each of these can be repeated."""
-    (file,) = MIGRATIONS.glob(f"20261125*_{name}.sql")
-    with owner.transaction():
-        owner.execute(file.read_bytes())
 
 
 @pytest.mark.parametrize("made", WRONG_INDEXES.values(), ids=WRONG_INDEXES)

@@ -15,7 +15,7 @@ import pytest
 from ops.local.server import Server
 from ops.tools.bench import data
 from reminders.database import Connection
-from tests.migrations.test_rows import claims
+from tests.migrations.personas import claims
 
 ASSIGNMENTS = 100_000
 PERSON = "(SELECT {column} FROM assignments WHERE {column} IS NOT NULL LIMIT 1)"

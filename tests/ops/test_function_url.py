@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from ops.local.function_url import FunctionUrl
-from tests.ops.helpers import eventually
+from tests.helpers.waiting import eventually
 
 HANDLER = """
 def handler(event, context):

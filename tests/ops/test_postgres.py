@@ -20,7 +20,7 @@ import pytest
 
 from ops.local import binaries
 from ops.local.postgres import SUPERUSER, Postgres, PostgresError
-from tests.ops.helpers import eventually
+from tests.helpers.waiting import eventually
 
 STARTER = """
 import json, os, sys, time

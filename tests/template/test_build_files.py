@@ -13,7 +13,7 @@ import yaml
 from ops.tools.build.artifact import ARTIFACTS, LOCKS, ROOT
 from reminders.errors import SettingsError
 from reminders.settings import CronSettings
-from tests.template.conftest import Json
+from tests.template.reading import Json
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 WORKFLOWS = ROOT / ".github" / "workflows"

@@ -13,8 +13,8 @@ from reminders.runs.lifecycle import RESERVE_SECONDS
 from reminders.runs.watchdog import OLDEST_LIVING_RUN
 from reminders.scheduling.client import ANSWER_MARGIN_SECONDS, CALL_BUDGET_SECONDS
 from reminders.settings import AdminSettings, AlertSettings, CronSettings, SchedulerSettings, WatchdogSettings
-from tests.artifact.conftest import SCHEDULED
-from tests.template.conftest import Json, source
+from tests.helpers.events import SCHEDULED
+from tests.template.reading import Json, source
 
 READS: dict[str, list[Callable[[Mapping[str, str]], object]]] = {
     "CronFunction": [CronSettings.read, AlertSettings.read],

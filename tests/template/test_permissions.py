@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.template.conftest import Json, listed, statements, walk
+from tests.template.reading import Json, listed, statements, walk
 
 LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
 ALERT = {"sns:Publish", "kms:GenerateDataKey"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.template.conftest import Json
+from tests.template.reading import Json
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 MISSING = {

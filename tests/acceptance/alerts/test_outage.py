@@ -11,9 +11,10 @@ from ops.local.slack import Answer, Slack
 from ops.local.stack import LocalStack
 from reminders.database import Connection
 from reminders.errors import SchedulerError
-from tests.acceptance.alerts.conftest import Fail, heard, tick
 from tests.alerting import Behaviour, deliveries, dripping_body, dripping_header, silence, time_passes, webhook
 from tests.factories import add_run, runs
+from tests.helpers.events import scheduled_event
+from tests.helpers.stacks import Fail, reported
 
 FAILURE = "assignment-reminder-cron: 2 runs in a row have failed"
 RECOVERY = "assignment-reminder-cron: has recovered after 3 failed runs"
@@ -23,7 +24,7 @@ LONGEST = 8.0
 
 def failing_day(stack: LocalStack, day: int) -> None:
     with pytest.raises(SchedulerError, match=r"^scheduler answered 404: Not Found$"):
-        stack.invoke(tick(day))
+        stack.invoke(scheduled_event(day))
 
 
 @pytest.fixture
@@ -31,20 +32,20 @@ def first_failure(stack: LocalStack, break_scheduler: Fail) -> None:
     """Day 0 has failed; one failure alerts nobody."""
     break_scheduler()
     failing_day(stack, 0)
-    assert (0, 0) == heard(stack)
+    assert (0, 0) == reported(stack)
 
 
 @pytest.mark.usefixtures("first_failure")
 def test_outage(stack: LocalStack, mend_scheduler: Fail) -> None:
     """Told at the second failure, on both channels; not at its retry nor at the third; and when it is over."""
     failing_day(stack, 1)
-    assert (1, 1) == heard(stack)
+    assert (1, 1) == reported(stack)
     failing_day(stack, 1)
     failing_day(stack, 2)
-    assert (1, 1) == heard(stack)
+    assert (1, 1) == reported(stack)
     mend_scheduler()
-    assert "success" == stack.invoke(tick(3))["status"]
-    assert "success" == stack.invoke(tick(4))["status"]
+    assert "success" == stack.invoke(scheduled_event(3))["status"]
+    assert "success" == stack.invoke(scheduled_event(4))["status"]
     assert [FAILURE, RECOVERY] == [message["text"] for message in stack.slack.posted]
     assert [FAILURE, RECOVERY] == [mail.subject for mail in stack.aws.published(stack.topic_arn)]
 
@@ -88,7 +89,7 @@ def test_successful_run_with_a_dead_webhook(stack: LocalStack, owner: Connection
     with webhook(dripping_body) as url:
         replace_webhook(stack, url)
         began = time.monotonic()
-        summary = stack.invoke(tick(1))
+        summary = stack.invoke(scheduled_event(1))
         took = time.monotonic() - began
     assert took < LONGEST
     settled = next(run for run in runs(owner) if run["status"] == "success")
@@ -123,8 +124,8 @@ def test_alert_that_the_next_run_sends(stack: LocalStack, owner: Connection) -> 
     """What Slack did not take is sent by the next run, before its own news; the topic hears nothing twice."""
     stack.slack.answer = Answer(503)
     failing_day(stack, 1)
-    assert (0, 1) == heard(stack)
+    assert (0, 1) == reported(stack)
     stack.slack.answer = Answer()
     time_passes(owner)
     failing_day(stack, 2)
-    assert (1, 1) == heard(stack)
+    assert (1, 1) == reported(stack)

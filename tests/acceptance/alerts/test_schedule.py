@@ -11,8 +11,8 @@ import pytest
 from handlers.wiring import schedules
 from ops.local.aws import ACCOUNT, REGION
 from ops.local.stack import LocalStack
-from tests.acceptance.alerts.conftest import heard
 from tests.alerting import captured_log
+from tests.helpers.stacks import reported
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_schedule_that_is_enabled(stack: LocalStack, tick: datetime) -> None:
     """The tick is missed, and told once on each channel."""
     told = f"{tick:%Y-%m-%dT%H:%M:%SZ}"
     assert [told, None] == [stack.watch()["missed_tick"] for _ in range(2)]
-    assert (1, 1) == heard(stack)
+    assert (1, 1) == reported(stack)
     assert "assignment-reminder-cron: a scheduled run did not do its work" == stack.slack.posted[0]["text"]
     assert f"*Tick:* {tick:%Y-%m-%d %H:%M:%S} UTC" in stack.slack.posted[0]["blocks"][1]["text"]["text"]
 
@@ -72,7 +72,7 @@ def test_schedule_that_is_paused(stack: LocalStack, scheduler: Any) -> None:
     assert stack.watch()["missed_tick"] is None
     scheduler.update_schedule(**SCHEDULE, State="ENABLED")
     assert stack.watch()["missed_tick"] is None
-    assert (0, 0) == heard(stack)
+    assert (0, 0) == reported(stack)
 
 
 @pytest.mark.usefixtures("tick", "scheduler")

@@ -9,8 +9,8 @@ import pytest
 from ops.local.slack import Answer
 from ops.local.stack import LocalStack
 from reminders.database import Connection
-from tests.acceptance.alerts.conftest import heard
 from tests.factories import count
+from tests.helpers.stacks import reported
 
 MARKED = "[test] assignment-reminder-cron: this is a test alert, nothing is wrong"
 
@@ -39,7 +39,7 @@ def test_channel_that_does_not_work(stack: LocalStack, owner: Connection) -> Non
         "slack": "slack: posting is prohibited, by the workspace or its administrators (403)",
         "sns": "delivered",
     } == answer["channels"]
-    assert (0, 1) == heard(stack)
+    assert (0, 1) == reported(stack)
     assert 0 == count(owner, "cron_alerts")
 
 

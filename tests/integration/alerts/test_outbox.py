@@ -20,10 +20,10 @@ from reminders.alerts.policy import Kind
 from reminders.database import Connection
 from reminders.errors import DatabaseError
 from tests.alerting import FAILURE, FakeChannel, alerts, captured_log, deliveries, result, time_passes
-from tests.conftest import AsRole
 from tests.factories import add_run, count
-from tests.integration.alerts.conftest import MakeOutbox
-from tests.ops.helpers import eventually
+from tests.helpers.connections import AsRole
+from tests.helpers.services import MakeOutbox
+from tests.helpers.waiting import eventually
 
 MINUTE = timedelta(minutes=1)
 

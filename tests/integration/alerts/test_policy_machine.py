@@ -39,8 +39,8 @@ from reminders.runs.ledger import Ledger
 from reminders.runs.records import Outcome, RunStatus
 from reminders.scheduling.work import Counts
 from tests.alerting import FakeChannel, alerts, time_passes
-from tests.conftest import connect_as
 from tests.factories import TICK
+from tests.helpers.connections import connect_as
 
 FIRST_TICK = TICK - timedelta(days=2)
 

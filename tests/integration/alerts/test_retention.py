@@ -8,8 +8,8 @@ import pytest
 from psycopg import errors
 
 from reminders.database import Connection
-from tests.conftest import AsRole
 from tests.factories import add_run, count, runs
+from tests.helpers.connections import AsRole
 
 
 def days_ago(days: int) -> datetime:

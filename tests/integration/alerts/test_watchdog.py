@@ -29,9 +29,9 @@ from reminders.runs.watchdog import (
 )
 from reminders.scheduling.work import Counts
 from tests.alerting import FAILURE, FakeChannel, alerts, captured_log
-from tests.conftest import AsRole
 from tests.factories import add_run, count, runs
-from tests.integration.alerts.conftest import MakeLedger, MakeOutbox
+from tests.helpers.connections import AsRole
+from tests.helpers.services import MakeLedger, MakeOutbox
 
 MakeWatchdog = Callable[..., WatchdogDeps]
 NEVER = "cron(0 6 * * ? 2199)"

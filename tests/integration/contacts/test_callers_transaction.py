@@ -23,9 +23,9 @@ from reminders.database import Connection
 from reminders.errors import AssignmentNotFound
 from reminders.identity import Caller
 from reminders.runs import history
-from tests.conftest import AsRole
 from tests.contacts import MENTOR, ORG, add_pair, add_run, last_contact, one, today
-from tests.ops.helpers import eventually
+from tests.helpers.connections import AsRole
+from tests.helpers.waiting import eventually
 from tests.tokens import claims
 
 ANN, BOB = UUID(int=0xA1), UUID(int=0xB1)

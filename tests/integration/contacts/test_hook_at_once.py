@@ -18,8 +18,8 @@ from ops.local.server import MIGRATOR, Server
 from reminders.database import Connection
 from reminders.scheduling.service import queries
 from reminders.scheduling.work import Shard
-from tests.conftest import AsRole
 from tests.contacts import add_pair, add_run, last_contact, log_contact, notifications, one, run, today
+from tests.helpers.connections import AsRole
 
 Another = Callable[[], Connection]
 

@@ -6,9 +6,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from uuid import UUID
 
 import httpx
@@ -19,67 +16,12 @@ from reminders.errors import DeadlineExceeded, ReminderError, RunSettledElsewher
 from reminders.scheduling import client
 from reminders.scheduling.client import ATTEMPTS, CALL_BUDGET_SECONDS, PROBLEM, HttpScheduler, InProcessScheduler
 from reminders.scheduling.ids import UUIDS
-from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Planned, Shard
-
-RUN = UUID(int=1)
-WORK = DispatchRequest(RUN, date(2026, 11, 21), Shard(1, 4), cursor=UUID(int=(1 << 126) + 5))
-DONE: dict[str, Any] = {
-    "assignments_evaluated": 7,
-    "reminders_dispatched": 3,
-    "assignments_failed": 1,
-    "next_cursor": None,
-}
-Answer = Callable[["Door"], None]
+from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Planned
+from tests.unit.scheduling.fake_service import DONE, RUN, WORK, Answer, Exchange, FakeService, raw, result
 
 
-class Door(BaseHTTPRequestHandler):
-    """Answers with the next of the server's answers; the last one stays."""
-
-    protocol_version = "HTTP/1.1"
-    server: FakeService
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.requests.append((self.path, dict(self.headers), json.loads(body)))
-        answers = self.server.answers
-        (answers.pop(0) if len(answers) > 1 else answers[0])(self)
-
-    def do_GET(self) -> None:
-        self.server.requests.append((self.path, dict(self.headers), {}))
-        self.close_connection = True
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
-
-
-class FakeService(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Door)
-        self.requests: list[tuple[str, dict[str, str], dict[str, Any]]] = []
-        self.answers: list[Answer] = [result(DONE)]
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-
-def result(body: object, status: int = 200, content_type: str = "application/json") -> Answer:
-    return raw(json.dumps(body).encode(), status, {"content-type": content_type})
-
-
-def raw(body: bytes, status: int = 200, headers: dict[str, str] | None = None, phrase: str | None = None) -> Answer:
-    def answer(door: Door) -> None:
-        door.send_response(status, phrase)
-        for name, value in (headers or {}).items():
-            door.send_header(name, value)
-        door.send_header("content-length", str(len(body)))
-        door.end_headers()
-        door.wfile.write(body)
-
-    return answer
-
-
-def hang_up(door: Door) -> None:
-    door.close_connection = True
+def hang_up(exchange: Exchange) -> None:
+    exchange.close_connection = True
 
 
 @pytest.fixture
@@ -256,7 +198,7 @@ def test_service_that_stalls(service: FakeService, call: Call, monkeypatch: pyte
     """A call without an answer ends at the deadline and is not repeated."""
     monkeypatch.setattr(client, "ANSWER_MARGIN_SECONDS", 0.0)
     end = threading.Event()
-    service.answers = [lambda door: (end.wait(10), None)[1]]
+    service.answers = [lambda exchange: (end.wait(10), None)[1]]
     began = time.monotonic()
     with pytest.raises(DeadlineExceeded, match="did not answer in time"):
         call(seconds=0.3)

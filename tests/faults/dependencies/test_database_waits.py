@@ -15,12 +15,12 @@ from reminders.database import Connection
 from reminders.errors import DeadlineExceeded
 from reminders.runs import lifecycle
 from reminders.scheduling import client
+from tests.database_settings import setting
 from tests.factories import TODAY
-from tests.faults.alive.conftest import setting
-from tests.faults.alive.days import DUE, Days
-from tests.faults.alive.door import LOCK_SECONDS
-from tests.faults.alive.faulty import Call, Faulty, all_is_well
-from tests.ops.helpers import eventually
+from tests.faults.dependencies.days import DUE, Days
+from tests.faults.dependencies.faulty_service import Call, FaultyService, all_is_well
+from tests.faults.dependencies.impatient_scheduler import LOCK_SECONDS
+from tests.helpers.waiting import eventually
 
 COPY = """
     INSERT INTO notifications (assignment_id, recipient_id, kind, contact_anchor, gap_days)
@@ -106,7 +106,7 @@ def test_deadlock(
 @pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
 def test_serialization_failure(
     days: Days,
-    faulty: Faulty,
+    faulty: FaultyService,
     server: Server,
     database: str,
     somebody: Connection,

@@ -18,7 +18,7 @@ from ops.local.aws import Aws
 from ops.local.stack import LocalStack
 from reminders.database import Connection
 from tests.factories import add_assignment, notified, runs
-from tests.faults.alive.days import FIRST_DAY, TODAY, dispatched, due, nothing_is_left_open, populate
+from tests.faults.dependencies.days import FIRST_DAY, TODAY, dispatched, due, nothing_is_left_open, populate
 
 Answers = list[dict[str, Any]]
 Invoke = Callable[..., Answers]
@@ -28,7 +28,7 @@ BY_HAND = {"action": "run", "as_of": TODAY.isoformat()}
 
 @pytest.fixture(scope="session")
 def forker(aws: Aws) -> Iterator[Callable[[dict[str, Any]], Answers]]:
-    command = [sys.executable, "-m", "tests.faults.alive.at_once"]
+    command = [sys.executable, "-m", "tests.faults.dependencies.at_once"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:

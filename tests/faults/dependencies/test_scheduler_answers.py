@@ -19,8 +19,8 @@ from reminders.errors import DeadlineExceeded, SchedulerError
 from reminders.runs import lifecycle
 from reminders.scheduling import client
 from tests.alerting import Behaviour, dripping_body, dripping_header, silence
-from tests.faults.alive.days import DUE, Days
-from tests.faults.alive.faulty import Fault, Faulty, after_the_work, answer_with, cut_halfway, lie
+from tests.faults.dependencies.days import DUE, Days
+from tests.faults.dependencies.faulty_service import Fault, FaultyService, after_the_work, answer_with, cut_halfway, lie
 
 BUSY_MACHINE_SECONDS = 2
 NO_RESULT = "answered 200 with something else than a result"
@@ -64,7 +64,7 @@ STALLS: dict[str, tuple[Fault, int]] = {
 
 
 @pytest.mark.parametrize("stall", STALLS)
-def test_answer_that_does_not_come(days: Days, faulty: Faulty, short_of_time: float, stall: str) -> None:
+def test_answer_that_does_not_come(days: Days, faulty: FaultyService, short_of_time: float, stall: str) -> None:
     """The run fails in time to say so, whether or not the service did its work; the next one does what is left."""
     fault, left = STALLS[stall]
     faulty.next(fault)
@@ -76,7 +76,7 @@ def test_answer_that_does_not_come(days: Days, faulty: Faulty, short_of_time: fl
     days.end_well()
 
 
-def test_answer_that_is_cut_once(days: Days, faulty: Faulty) -> None:
+def test_answer_that_is_cut_once(days: Days, faulty: FaultyService) -> None:
     """The call is made again; the second answer counts what the first, lost one had dispatched."""
     faulty.next(cut_halfway)
     assert DUE == days.go()["reminders_dispatched"]
@@ -84,7 +84,7 @@ def test_answer_that_is_cut_once(days: Days, faulty: Faulty) -> None:
     days.end_well()
 
 
-def test_answer_that_is_cut_every_time(days: Days, faulty: Faulty) -> None:
+def test_answer_that_is_cut_every_time(days: Days, faulty: FaultyService) -> None:
     """After four attempts the run fails; all was dispatched by the first one, and once."""
     faulty.next(*[cut_halfway] * client.ATTEMPTS)
     days.fail(SchedulerError, r"^scheduler unreachable: RemoteProtocolError$")
@@ -93,7 +93,7 @@ def test_answer_that_is_cut_every_time(days: Days, faulty: Faulty) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 501, 504])
-def test_refusal_that_stays(days: Days, faulty: Faulty, status: int) -> None:
+def test_refusal_that_stays(days: Days, faulty: FaultyService, status: int) -> None:
     """The run fails with the status in its row; of those that may pass, four attempts are made."""
     attempts = client.ATTEMPTS if status in client.RETRYABLE_STATUS else 1
     faulty.next(*[answer_with(status)] * attempts)
@@ -103,7 +103,7 @@ def test_refusal_that_stays(days: Days, faulty: Faulty, status: int) -> None:
     days.end_well()
 
 
-def test_refusal_that_passes(days: Days, faulty: Faulty) -> None:
+def test_refusal_that_passes(days: Days, faulty: FaultyService) -> None:
     """A 503 before the work and a 502 after it: the run succeeds with the right counts."""
     faulty.next(answer_with(503), after_the_work(answer_with(502)))
     assert DUE == days.go()["reminders_dispatched"]
@@ -122,7 +122,7 @@ NONSENSE: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("nonsense", NONSENSE)
-def test_answer_that_cannot_be_true(days: Days, faulty: Faulty, nonsense: str) -> None:
+def test_answer_that_cannot_be_true(days: Days, faulty: FaultyService, nonsense: str) -> None:
     """A 200 that is no result fails the run, writes no number into the ledger, and is asked for once."""
     faulty.next(NONSENSE[nonsense])
     row = days.fail(SchedulerError, NO_RESULT)
@@ -131,7 +131,7 @@ def test_answer_that_cannot_be_true(days: Days, faulty: Faulty, nonsense: str) -
     days.end_well()
 
 
-def test_cursor_that_goes_backwards(days: Days, faulty: Faulty) -> None:
+def test_cursor_that_goes_backwards(days: Days, faulty: FaultyService) -> None:
     """A run cannot be made to circle: the second answer points behind the call, and the run fails."""
     middle, before = UUID(int=1 << 127), UUID(int=(1 << 127) - 1)
     faulty.next(lie(next_cursor=str(middle)), lie(next_cursor=str(before)))
@@ -141,7 +141,9 @@ def test_cursor_that_goes_backwards(days: Days, faulty: Faulty) -> None:
     days.end_well()
 
 
-def test_counts_whose_sum_no_ledger_can_hold(days: Days, faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_whose_sum_no_ledger_can_hold(
+    days: Days, faulty: FaultyService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each count may be true, their sum cannot: the run fails by name, and its row can be written."""
     monkeypatch.setenv("SCHEDULER_SHARDS", "2")
     faulty.next(*[lie(assignments_evaluated=2**31 - 1)] * 2)

@@ -16,8 +16,8 @@ from ops.local.stack import LocalStack
 from reminders.database import Connection
 from reminders.errors import AssignmentsFailed
 from tests.factories import COORDINATOR, add_assignments
-from tests.faults.alive.days import TODAY, Days
-from tests.faults.alive.door import BATCH_SIZE
+from tests.faults.dependencies.days import TODAY, Days
+from tests.faults.dependencies.impatient_scheduler import BATCH_SIZE
 from tests.proxy import Wire
 
 # BEGIN, the limits, the fence, the batch, and COMMIT or ROLLBACK.

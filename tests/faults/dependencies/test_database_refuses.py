@@ -15,10 +15,10 @@ import pytest
 from ops.local.server import Server, admin
 from reminders.database import Connection
 from reminders.errors import DatabaseError, SchedulerError
+from tests.database_settings import setting
 from tests.factories import runs
-from tests.faults.alive.conftest import setting
-from tests.faults.alive.days import Days
-from tests.faults.alive.faulty import Call, Faulty
+from tests.faults.dependencies.days import Days
+from tests.faults.dependencies.faulty_service import Call, FaultyService
 
 END_THE_LEDGERS_SESSION = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -42,7 +42,7 @@ def test_read_only_for_the_scheduler_alone(days: Days, server: Server, database:
 
 
 def test_read_only_when_the_run_is_to_be_settled(
-    days: Days, faulty: Faulty, server: Server, database: str, owner: Connection
+    days: Days, faulty: FaultyService, server: Server, database: str, owner: Connection
 ) -> None:
     """A failover to a replica: all is dispatched, the row stays running, and the next run settles it."""
 
