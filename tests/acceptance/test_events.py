@@ -73,7 +73,7 @@ def test_event_of_a_schedule(stack: LocalStack, owner: Connection, name: str) ->
 
 
 def test_same_tick_delivered_again(stack: LocalStack, owner: Connection) -> None:
-    """EventBridge delivers at least once: the second delivery is a skipped row, and nobody is notified again."""
+    """EventBridge delivers at least once: the second delivery is a skipped row, and no one is notified again."""
     add_assignment(owner, 10, today=DAY)
     first, second = (stack.invoke(recorded("cron-scheduler")) for _ in range(2))
     assert ("success", None) == (first["status"], first["note"])

@@ -54,7 +54,7 @@ def test_second_run_while_the_first_goes(invoke_process: InvokeProcess, owner: C
 
 @pytest.mark.usefixtures("due")
 def test_two_runs_in_the_same_moment(invoke_process: InvokeProcess, owner: Connection) -> None:
-    """Whoever wins, nobody is notified twice, and each invocation has its row."""
+    """One of them runs; no one is notified twice, and each invocation has its row."""
     both = [invoke_process(recorded("cron-scheduler")) for _ in range(2)]
     assert [0, 0] == [(process.communicate(timeout=9), process.returncode)[1] for process in both]
     assert 2 == count(owner, "cron_execution_logs")

@@ -64,7 +64,7 @@ def large_batches(server: Server, database: str, aws: Aws, slack: Slack) -> Iter
 
 
 def scheduler_processes() -> list[psutil.Process]:
-    """Those that answer: the door's own children."""
+    """Those that answer: the endpoint's own children."""
     found = []
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):

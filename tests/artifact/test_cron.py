@@ -39,7 +39,7 @@ def test_console_event(cron: Runtime, assignments: int, owner: Connection) -> No
 
 
 def test_failing_run_posts_type_and_message(cron: Runtime, stack: LocalStack, owner: Connection) -> None:
-    """A run that fails is an error to Lambda, told without a secret: not in the answer, not in the log."""
+    """A run that fails is an error to Lambda, and it holds no secret: not in the answer, not in the log."""
     owner.execute("ALTER TABLE assignments RENAME TO elsewhere")
 
     answer = cron.invoke(SCHEDULED)
@@ -51,7 +51,7 @@ def test_failing_run_posts_type_and_message(cron: Runtime, stack: LocalStack, ow
 
 
 @pytest.mark.parametrize(
-    ("function", "wrong", "told"),
+    ("function", "wrong", "message"),
     [
         ("cron", {"BATCH_SIZE": "lots"}, "BATCH_SIZE must be a whole number"),
         ("cron", {"ALERT_TOPIC_ARN": "alerts"}, "ALERT_TOPIC_ARN must be the ARN"),
@@ -60,14 +60,14 @@ def test_failing_run_posts_type_and_message(cron: Runtime, stack: LocalStack, ow
         ("admin", {"SUPABASE_JWT_SECRET": ""}, "neither SUPABASE_JWT_SECRET nor SUPABASE_JWKS_URL"),
     ],
 )
-def test_wrong_setting_is_an_init_error(start: Start, function: str, wrong: dict[str, str], told: str) -> None:
+def test_wrong_setting_is_an_init_error(start: Start, function: str, wrong: dict[str, str], message: str) -> None:
     """A wrong setting stops the function before its first event, and is named."""
     right = {"DATABASE_SECRET": "database", "SCHEDULER_TOKEN_SECRET": "token"}
 
     answer = start(function, right, **wrong).invoke({})
 
     assert ("init_error", "SettingsError") == (answer.kind, answer.payload["errorType"])
-    assert answer.payload["errorMessage"].startswith(told)
+    assert answer.payload["errorMessage"].startswith(message)
 
 
 def test_deadline_is_near(cron: Runtime, assignments: int, owner: Connection) -> None:

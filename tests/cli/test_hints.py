@@ -88,7 +88,7 @@ URIS: dict[str, tuple[Callable[[Server, str], str], str, str]] = {
 }
 
 
-def told(where: str, capsys: pytest.CaptureFixture[str]) -> str:
+def printed(where: str, capsys: pytest.CaptureFixture[str]) -> str:
     """What `status` says; exit code 3, and never a password."""
     assert 3 == main(["status", "--database", where])
     said = capsys.readouterr()
@@ -102,7 +102,7 @@ def test_an_error_has_a_hint(case: str, server: Server, template: str, capsys: p
     make, what, hint = URIS[case]
     if case.startswith("an IPv6") and _has_route():
         pytest.skip("this machine has a route to every IPv6 address")
-    said = told(make(server, template), capsys)
+    said = printed(make(server, template), capsys)
     assert (True, True) == (what in said, hint in said), said
 
 
@@ -208,7 +208,7 @@ def test_a_situation_has_a_hint(case: str, server: Server, template: str, capsys
     if "pooler" in case and not installed():
         pytest.skip("pgbouncer is not installed (Debian: apt install pgbouncer)")
     with make(server, template) as where:
-        said = told(where, capsys)
+        said = printed(where, capsys)
     assert (True, True) == (what in said, hint in said), said
 
 
@@ -219,7 +219,7 @@ def test_no_answer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
         == unreachable.of_connection("timeout expired").what
     )
     with answering(None) as where:
-        said = told(f"{where}&connect_timeout=2", capsys)
+        said = printed(f"{where}&connect_timeout=2", capsys)
     assert ("no answer" in said, "paused" in said) == (True, True), said
 
 

@@ -128,15 +128,15 @@ def test_no_command_ends_in_a_traceback(
     make, words, codes = SITUATIONS[situation]
     with make(monkeypatch, site) as where:
         code = main([*LINES[command], *where])
-    told = capsys.readouterr()
-    said = told.out + told.err
+    printed = capsys.readouterr()
+    said = printed.out + printed.err
     assert ("Traceback" in said, "Unexpected" in said, "unexpected" in said, "hunter2" in said) == (False,) * 4, said
     if command in NEEDS_A_STACK and (where or situation == "DATABASE_URL alone"):
         assert (2, True) == (code, "needs a stack" in said), said
     else:
         assert (True, True) == (code in codes, words in said), (code, said)
     if 3 not in codes or where:
-        assert "Target: database " in told.err
+        assert "Target: database " in printed.err
 
 
 def test_every_command_has_the_options_of_a_target() -> None:

@@ -63,7 +63,7 @@ def nasty_site(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> S
 
 
 def test_every_command_is_tried() -> None:
-    """A new one that takes a target is missing here until somebody says how it is called."""
+    """A new one that takes a target is missing here until someone says how it is called."""
     every = {name for names in SECTIONS.values() for name in names}
     assert every - WITHOUT_TARGET == {line[0] for line in LINES.values()}
 
@@ -80,9 +80,9 @@ def test_a_command_shows_nasty_text(
     name = NASTY["rich's closing tag"] + NASTY["escape sequence"]
     with closing(psycopg.connect(login, autocommit=True, application_name=name)) as held, RunLock(held).lease(60):
         code = main([*LINES[line], *(["--json"] if as_json else [])])
-    told = capsys.readouterr()
-    assert code in {0, 1, 4}, told.err
-    assert ([], False) == (acting(told.out + told.err), "Unexpected" in told.err), told.err
+    captured = capsys.readouterr()
+    assert code in {0, 1, 4}, captured.err
+    assert ([], False) == (acting(captured.out + captured.err), "Unexpected" in captured.err), captured.err
 
 
 def test_markup_is_shown_and_not_obeyed(nasty_site: Site, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,9 +90,9 @@ def test_markup_is_shown_and_not_obeyed(nasty_site: Site, capsys: pytest.Capture
     assert 0 == main(["logs", "--json"])
     assert ALL == json.loads(capsys.readouterr().out.splitlines()[-1])["error_message"]
     main(["status"])
-    told = capsys.readouterr().out
+    captured = capsys.readouterr().out
     assert [] == [
-        part for part in ("[/x]", "[red]word[/red]", "[link=", ":pile_of_poo:", "\\x1b[31m") if part not in told
+        part for part in ("[/x]", "[red]word[/red]", "[link=", ":pile_of_poo:", "\\x1b[31m") if part not in captured
     ]
 
 
@@ -112,7 +112,7 @@ def test_the_printer(kind: str) -> None:
 
 
 @pytest.mark.parametrize("file", sorted(COMMANDS.rglob("*.py")), ids=lambda file: file.stem)
-def test_nobody_prints_past_the_printer(file: Path) -> None:
+def test_only_the_printer_prints(file: Path) -> None:
     """rich's own Console, Text and markup are output's alone; click.echo prints what cannot be foreign."""
     if file.name == "output.py":
         return

@@ -83,7 +83,7 @@ def test_every_row_names_a_test() -> None:
 
 
 def test_every_test_exists() -> None:
-    """Whoever is sent to a test finds it."""
+    """Each test that the document names exists."""
     assert [] == [f"{row}: {test}" for row in ROWS for test in row.tests if names_no_test(test)]
 
 
@@ -94,7 +94,7 @@ def test_every_row_is_complete() -> None:
 
 
 def test_every_module_of_faults_is_in_a_table() -> None:
-    """A fault that is tested and not told of helps nobody at 06:05."""
+    """The engineer on call reads the document, not the tests."""
     named = {test.partition("::")[0] for row in ROWS for test in row.tests}
     modules = [str(path.relative_to(ROOT)) for path in sorted(FAULTS.rglob("test_*.py"))]
     assert [] == [module for module in modules if module not in named]

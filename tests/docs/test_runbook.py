@@ -53,7 +53,7 @@ def by_line(block: Block) -> str:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=by_line)
 def test_a_block_says_how_it_is_tested(block: Block) -> None:
-    """A new one without a marker, or with one that nobody knows, fails here."""
+    """A new one without a marker, or with one that no one knows, fails here."""
     assert block.marker and (block.marker in CHECKS or RUNS.fullmatch(block.marker)), f"{block} has no marker"
 
 
@@ -129,13 +129,13 @@ def test_the_key_in_sql_is_the_key_in_the_code(desk: Desk) -> None:
 
 def test_the_schema_table_is_the_catalogs(desk: Desk) -> None:
     """Every column, its type, in order."""
-    told = re.findall(r"^\| `(\w+)` \| ([\w ]+) \|", section("Execution Log Schema"), re.M)
+    documented = re.findall(r"^\| `(\w+)` \| ([\w ]+) \|", section("Execution Log Schema"), re.M)
     with psycopg.connect(desk.state.database_url) as connection:
         actual = connection.execute(
             "SELECT attname::text, format_type(atttypid, NULL) FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped"
             " AND attrelid = 'cron_execution_logs'::regclass ORDER BY attnum"
         ).fetchall()
-    assert actual == told
+    assert actual == documented
 
 
 @pytest.mark.parametrize("block", marked(r"check: (bash|sam)"), ids=by_line)

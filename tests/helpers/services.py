@@ -18,7 +18,7 @@ MakeService = Callable[..., ReminderSchedulerService]
 
 
 def make_ledger(connection: Connection, reconnect: Callable[[], Connection]) -> Ledger:
-    """A ledger whose alerts nobody hears: its outbox has no channel."""
+    """A ledger whose alerts are not sent: its outbox has no channel."""
     return Ledger(connection, reconnect, Outbox(JOB_NAME, Policy(), [], lambda: nullcontext(connection)))
 
 

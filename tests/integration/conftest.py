@@ -1,4 +1,4 @@
-"""The rooms on a real database: the service and the ledger, each as the role that it has in production."""
+"""The packages on a real database: the service and the ledger, each as the role that it has in production."""
 
 from __future__ import annotations
 

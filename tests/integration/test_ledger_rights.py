@@ -96,7 +96,7 @@ def test_overrun_of_a_run_that_has_ended(runner: Connection, owner: Connection) 
 
 
 def test_missed_tick_to_come(runner: Connection, owner: Connection) -> None:
-    """Nobody can take the key of a scheduled time that has not passed."""
+    """The key of a scheduled time that has not passed cannot be taken."""
     for tick in (datetime.now(UTC) + timedelta(minutes=1), None):
         with pytest.raises(errors.InvalidParameterValue):
             write(runner, "missed_run", tick=tick)

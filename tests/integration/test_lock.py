@@ -31,7 +31,7 @@ def test_held_during_the_lease(owner: Connection, lock: RunLock) -> None:
 
 
 def test_second_asker(as_role: AsRole, lock: RunLock) -> None:
-    """It hears no at once, and is served when the first is done."""
+    """It gets `False` at once, and the lock when the first is done."""
     second = RunLock(as_role("cron_runner"))
     with lock.lease(5):
         began = time.monotonic()

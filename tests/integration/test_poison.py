@@ -1,4 +1,4 @@
-"""Rows that make their batch fail: set aside one by one, counted, named in the log; the rest goes through."""
+"""Rows that make their batch fail: skipped one by one, counted, named in the log; the rest goes through."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_date_that_python_does_not_know(
 
 
 def test_trigger_of_the_application_that_raises(owner: Connection, make_service: MakeService, run_id: UUID) -> None:
-    """An exception of somebody's trigger is a row's fault as well."""
+    """An exception of someone's trigger is a row's fault as well."""
     ids = add_assignments(owner, 5)
     owner.execute(
         f"""

@@ -16,7 +16,7 @@ from reminders.database import Connection, Queries
 from tests.helpers.connections import AsRole
 from tests.integration.query_values import VALUES
 
-ROOMS = Path(str(reminders.__file__)).parent
+PACKAGES = Path(str(reminders.__file__)).parent
 # Who runs the queries of a file.
 ROLES = {
     "alerts/outbox.sql": "cron_runner",
@@ -30,8 +30,8 @@ ROLES = {
 
 
 def load(file: str) -> Queries:
-    room, name = file.split("/")
-    return Queries(f"reminders.{room}", name)
+    package, name = file.split("/")
+    return Queries(f"reminders.{package}", name)
 
 
 def named_queries() -> list[tuple[str, str]]:
@@ -54,11 +54,11 @@ def test_operators_query(owner: Connection, name: str) -> None:
 
 
 def test_all_files_of_these_rooms_are_here() -> None:
-    """A new file of queries in these rooms must be added above."""
+    """A new file of queries in these packages must be added above."""
     files = {
-        str(path.relative_to(ROOMS))
-        for room in ("alerts", "contacts", "runs", "scheduling")
-        for path in (ROOMS / room).glob("*.sql")
+        str(path.relative_to(PACKAGES))
+        for package in ("alerts", "contacts", "runs", "scheduling")
+        for path in (PACKAGES / package).glob("*.sql")
     }
     assert set(ROLES) == files
 

@@ -1,5 +1,5 @@
 """
-The attack matrix: what somebody who has the password of one of our roles can change, and what not.
+The attack matrix: what someone who has the password of one of our roles can change, and what not.
 
 Everything is found in the catalog: each table, each column, each function and each other role is tried. What changed
 must be what ops/schema/matrix.toml lets that role change.

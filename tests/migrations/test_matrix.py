@@ -11,7 +11,7 @@ EXPECTED = matrix.expected()
 
 
 def test_every_object_is_in_the_matrix(superuser: Connection) -> None:
-    """A new table, view, sequence or function fails here until somebody has said who may do what to it."""
+    """A new table, view, sequence or function fails here until someone has said who may do what to it."""
     missing = [name for name in matrix.objects(superuser) if name not in EXPECTED]
     sections = "\n\n".join(matrix.as_toml(name, matrix.actual(superuser, name)) for name in missing)
     assert not missing, f"Not in ops/schema/matrix.toml. As it is now:\n\n{sections}\n\nIs each line meant so?"
@@ -41,7 +41,7 @@ def test_every_table_has_row_level_security(superuser: Connection) -> None:
 
 
 def test_every_view_asks_with_the_readers_rights(superuser: Connection) -> None:
-    """A view without security_invoker shows its owner's rows to everybody."""
+    """A view without security_invoker shows its owner's rows to everyone."""
     views = superuser.execute(
         """
         SELECT relname FROM pg_class
@@ -53,7 +53,7 @@ def test_every_view_asks_with_the_readers_rights(superuser: Connection) -> None:
 
 
 @pytest.mark.parametrize("role", matrix.ROLES[:-1])
-def test_nobody_can_make_objects(superuser: Connection, role: str) -> None:
+def test_no_role_can_create_objects(superuser: Connection, role: str) -> None:
     """None of the roles makes tables or functions in public."""
     made = superuser.execute("SELECT has_schema_privilege(%s, 'public', 'CREATE')", [role]).fetchone()
     assert made == (False,)

@@ -63,7 +63,7 @@ def person(connection: Connection, column: str) -> Any:
     ],
 )
 def test_people_read_their_own_by_an_index(full: Connection, column: str, statement: str) -> None:
-    """Neither a mentor's nor a coordinator's read of their own reads everybody's rows."""
+    """Neither a mentor's nor a coordinator's read of their own reads everyone's rows."""
     found = plan(full, statement, claims(person(full, column)))
     assert "Seq Scan on assignments" not in found
     assert "Seq Scan on notifications" not in found

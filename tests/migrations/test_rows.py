@@ -152,7 +152,7 @@ def test_each_persona_changes_what_the_matrix_says(filled: Connection, function:
 
 
 def test_each_persona_marks_as_read_what_the_matrix_says(filled: Connection) -> None:
-    """Everybody their own notifications. An admin sees those of others, and does not mark them."""
+    """Everyone their own notifications. An admin sees those of others, and does not mark them."""
     statement = "UPDATE notifications SET read_at = 'now' WHERE recipient_id = %s"
     recipients = {
         f"{key} {kind}": who[key] for key in ORG for kind, who in (("mentor", MENTOR), ("coordinator", COORDINATOR))

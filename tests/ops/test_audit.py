@@ -25,7 +25,7 @@ def lock(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pip_audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
-    """A pip-audit that prints what it is told to."""
+    """A pip-audit that prints what the test says."""
     program = tmp_path / "pip-audit"
 
     def prints(script: str) -> None:

@@ -48,5 +48,5 @@ def test_topic_is_found_again(aws: Aws) -> None:
 
 
 def test_server_listens_on_loopback(aws: Aws) -> None:
-    """Nobody else's machine reaches it."""
+    """Other machines do not reach it."""
     assert aws.url.startswith("http://127.0.0.1:")

@@ -41,12 +41,12 @@ def ask(server: Postgres, question: str) -> str:
         return str(row[0])
 
 
-def room_of(server: Postgres) -> Path:
+def folder_of(server: Postgres) -> Path:
     return Path(ask(server, "SHOW data_directory")).parent
 
 
-def gone(pid: int, room: Path) -> bool:
-    return not psutil.pid_exists(pid) and not room.exists()
+def gone(pid: int, folder: Path) -> bool:
+    return not psutil.pid_exists(pid) and not folder.exists()
 
 
 @pytest.fixture
@@ -56,13 +56,13 @@ def started_elsewhere(request: pytest.FixtureRequest) -> Iterator[tuple[psutil.P
     command = [sys.executable, "-c", STARTER, *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        told = json.loads(process.stdout.readline())
-        with psycopg.connect(told["dsn"]) as connection:
+        received = json.loads(process.stdout.readline())
+        with psycopg.connect(received["dsn"]) as connection:
             row = connection.execute("SHOW data_directory").fetchone()
         starter = psutil.Process(process.pid)
         others = starter.children(recursive=True)
         assert row
-        yield starter, told["pid"], Path(row[0]).parent
+        yield starter, received["pid"], Path(row[0]).parent
         for survivor in (starter, *others):
             if survivor.is_running():
                 survivor.kill()
@@ -83,9 +83,9 @@ def test_server_listens_on_loopback_alone_and_wants_a_password(server: Postgres)
 
 def test_server_keeps_its_password_in_no_file(server: Postgres) -> None:
     """Once it is up, no file holds the superuser's password, and its directory is private."""
-    room = room_of(server)
-    assert not (room / "password").exists()
-    assert 0o700 == stat.S_IMODE(room.stat().st_mode)
+    folder = folder_of(server)
+    assert not (folder / "password").exists()
+    assert 0o700 == stat.S_IMODE(folder.stat().st_mode)
 
 
 def test_server_starts_within_its_promise() -> None:
@@ -99,10 +99,10 @@ def test_server_starts_within_its_promise() -> None:
 def test_stopped_server_leaves_nothing() -> None:
     """After `stop` neither process nor directory is there, and a second `stop` is no error."""
     server = Postgres.start(settings={"shared_buffers": "16MB"})
-    pid, room = server.pid, room_of(server)
+    pid, folder = server.pid, folder_of(server)
     server.stop()
     server.stop()
-    assert gone(pid, room)
+    assert gone(pid, folder)
 
 
 def test_settings_win_over_ours() -> None:
@@ -128,9 +128,9 @@ def test_killed_starter_takes_its_server_along(
     started_elsewhere: tuple[psutil.Process, int, Path],
 ) -> None:
     """SIGKILL of the starting process: server and directory are gone within seconds."""
-    starter, pid, room = started_elsewhere
+    starter, pid, folder = started_elsewhere
     starter.kill()
-    assert eventually(lambda: gone(pid, room))
+    assert eventually(lambda: gone(pid, folder))
 
 
 @pytest.mark.parametrize("started_elsewhere", [["fork"]], indirect=True)
@@ -138,22 +138,22 @@ def test_forked_child_does_not_keep_the_server(
     started_elsewhere: tuple[psutil.Process, int, Path],
 ) -> None:
     """A forked child holds the pipe open; the server goes with its starter all the same."""
-    starter, pid, room = started_elsewhere
+    starter, pid, folder = started_elsewhere
     starter.kill()
-    assert eventually(lambda: gone(pid, room))
+    assert eventually(lambda: gone(pid, folder))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's help is Linux's")
 def test_killed_keeper_leaves_no_server() -> None:
     """SIGKILL of the keeper stops the server; its directory goes with the starter's `stop`."""
     server = Postgres.start()
-    room = room_of(server)
+    folder = folder_of(server)
     keeper = psutil.Process(server.pid).parent()
     assert keeper
     keeper.kill()
     assert eventually(lambda: not psutil.pid_exists(server.pid))
     server.stop()
-    assert not room.exists()
+    assert not folder.exists()
 
 
 def test_server_is_deaf_to_the_terminal() -> None:
@@ -176,7 +176,7 @@ def test_strict_umask_does_not_matter() -> None:
 
 @pytest.fixture
 def temp_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A temp directory of the test's own that everybody can enter, as /tmp."""
+    """A temp directory of the test's own that everyone can enter, as /tmp."""
     home = Path(tempfile.mkdtemp(dir="/tmp"))
     home.chmod(0o1777)
     monkeypatch.setattr(tempfile, "tempdir", str(home))
@@ -212,7 +212,7 @@ def test_planted_copy_is_not_run(temp_home: Path, hidden_programs: Path) -> None
     os.chown(cached, 65534, 65534)
     with Postgres.start(pg_bin=hidden_programs) as server:
         running = psutil.Process(server.pid).exe()
-        assert running.startswith(str(room_of(server)))
+        assert running.startswith(str(folder_of(server)))
 
 
 @as_root
@@ -221,4 +221,4 @@ def test_temp_directory_of_root_alone_is_passed_over(tmp_path: Path, monkeypatch
     tmp_path.chmod(0o700)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with Postgres.start() as server:
-        assert tmp_path not in room_of(server).parents
+        assert tmp_path not in folder_of(server).parents

@@ -130,9 +130,9 @@ def test_schedule(resources: Json) -> None:
 @pytest.mark.parametrize("schedule", ["CronFunctionDaily", "WatchdogFunctionRounds"])
 def test_schedule_input(schedule: str, resources: Json) -> None:
     """EventBridge Scheduler's context attributes, under the names that the handler knows."""
-    told = json.loads(resources[schedule]["Properties"]["Target"]["Input"])
+    given = json.loads(resources[schedule]["Properties"]["Target"]["Input"])
 
-    assert {name: f"<aws.scheduler.{name.replace('_', '-')}>" for name in SCHEDULED} == told
+    assert {name: f"<aws.scheduler.{name.replace('_', '-')}>" for name in SCHEDULED} == given
 
 
 def test_failed_runs_are_retried_and_kept(resources: Json) -> None:

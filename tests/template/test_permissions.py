@@ -121,7 +121,7 @@ def test_cron_calls_the_scheduler_by_its_url_only(resources: Json) -> None:
     } == {s["Action"]: s["Condition"] for s in calls}
 
 
-def test_nobody_else_may_invoke(resources: Json) -> None:
+def test_no_other_principal_may_invoke(resources: Json) -> None:
     """The admin's Function URL alone is public: callers have Supabase's tokens. Its function is reached only by it."""
     permissions = [it["Properties"] for it in resources.values() if it["Type"] == "AWS::Lambda::Permission"]
     through = [p for p in permissions if p["Action"] == "lambda:InvokeFunction"]

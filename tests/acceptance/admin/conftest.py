@@ -1,4 +1,4 @@
-"""The admin function behind a Function URL, with a project's secret and key set, and tokens to knock with."""
+"""The admin function behind a Function URL, with a project's secret and key set, and tokens."""
 
 from __future__ import annotations
 

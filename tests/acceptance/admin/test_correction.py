@@ -59,7 +59,7 @@ def test_repeated_correction(owner: Connection, endpoint: AdminEndpoint) -> None
 
 
 def test_date_that_stands_already(owner: Connection, endpoint: AdminEndpoint) -> None:
-    """Logged meanwhile, not corrected: nothing to do, and nobody to name."""
+    """Logged meanwhile, not corrected: nothing to do, and no corrector to name."""
     pair, now = add_pair(owner, last=15), today(owner)
     log_contact(owner, pair, now)
     answer = endpoint.correct(pair, now, version="*").json()
@@ -79,7 +79,7 @@ def test_date_that_moved_meanwhile(owner: Connection, endpoint: AdminEndpoint) -
 
 
 def test_correction_without_a_version(owner: Connection, endpoint: AdminEndpoint) -> None:
-    """Whoever does not say what is replaced means whatever stands; the answer tells the new version."""
+    """Without If-Match any version is replaced; the answer has the new version."""
     pair, now = add_pair(owner, last=15), today(owner)
     made = endpoint.correct(pair, now)
     assert (200, f'"{now}"') == (made.status_code, made.headers["etag"])
@@ -183,7 +183,7 @@ def test_body_that_is_wrong(owner: Connection, endpoint: AdminEndpoint, wrong: s
 
 
 @pytest.mark.parametrize("path", ["/assignments/1/last-contact-date", "/assignments/%00/last-contact-date"])
-def test_id_that_is_none(endpoint: AdminEndpoint, path: str) -> None:
+def test_invalid_id(endpoint: AdminEndpoint, path: str) -> None:
     """An id that is no UUID is refused before the database is asked."""
     assert problem(endpoint.request("PATCH", path, json=BODY, headers={"if-match": "*"}))[0] in {404, 422}
 

@@ -1,4 +1,4 @@
-"""The admin door's lock: no token, a bad one, one of somebody who is no admin."""
+"""Requests that the admin endpoint refuses: no token, a wrong one, a token of a user who is not an admin."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_token_that_is_no_signed_in_users(endpoint: AdminEndpoint, method: str, 
 def test_second_factor_that_is_missing(
     endpoint: AdminEndpoint, monkeypatch: pytest.MonkeyPatch, method: str, path: str, aal: str | None
 ) -> None:
-    """Where ADMIN_REQUIRE_AAL2 asks for it, an admin without one is told what to do."""
+    """Where ADMIN_REQUIRE_AAL2 asks for it, an admin without one gets an answer that says what to do."""
     monkeypatch.setenv("ADMIN_REQUIRE_AAL2", "true")
     status, document = problem(endpoint.request(method, path, token=endpoint.token(aal=aal)))
     assert (403, "a second factor is needed: sign in again and confirm it") == (status, document["detail"])

@@ -21,7 +21,7 @@ def slack() -> Iterator[Slack]:
 
 @pytest.fixture
 def stack(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> LocalStack:
-    """Nothing was told before, and no tick is ever due."""
+    """Nothing was reported before, and no scheduled time is ever due."""
     stack.topic_arn = stack.aws.create_topic(f"alerts-{uuid4().hex[:8]}")
     stack.environment |= {"ALERT_TOPIC_ARN": stack.topic_arn, "REMINDER_CRON_EXPRESSION": "cron(0 6 * * ? 2199)"}
     for name, value in stack.environment.items():

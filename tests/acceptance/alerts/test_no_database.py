@@ -16,7 +16,7 @@ COULD_NOT_BEGIN = "assignment-reminder-cron: a failure that the ledger does not 
 
 @pytest.fixture
 def no_database(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody listens where the database should be."""
+    """No server listens at the database's address."""
     name = f"{stack.environment['DATABASE_SECRET']}-gone"
     stack.aws.put_secret(name, f"postgresql://cron_runner:hunter2@127.0.0.1:{free_port()}/postgres")
     monkeypatch.setenv("DATABASE_SECRET", name)
@@ -29,7 +29,7 @@ def unreachable(stack: LocalStack, event: object) -> None:
 
 @pytest.mark.usefixtures("no_database")
 def test_database_that_is_gone(stack: LocalStack) -> None:
-    """Both channels are told at once, and what is wrong; the original error is raised."""
+    """Both channels get an alert at once, with what is wrong; the original error is raised."""
     unreachable(stack, scheduled_event(1))
     (message,) = stack.slack.posted
     (mail,) = stack.aws.published(stack.topic_arn)
@@ -51,7 +51,7 @@ def test_retry_in_the_same_process(stack: LocalStack) -> None:
 
 @pytest.mark.usefixtures("no_database")
 def test_channels_that_do_not_work_either(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The original error is raised all the same; and who was not told is told by the retry."""
+    """The original error is raised all the same; and the retry sends to the channel that failed."""
     monkeypatch.delenv("ALERT_TOPIC_ARN")
     stack.slack.answer = Answer(500)
     unreachable(stack, scheduled_event(1))
@@ -61,7 +61,7 @@ def test_channels_that_do_not_work_either(stack: LocalStack, monkeypatch: pytest
 
 
 def test_database_that_comes_back(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a success of that tick its next trouble is told again."""
+    """After a success of that tick its next failure is reported again."""
     with monkeypatch.context() as broken:
         broken.setenv("DATABASE_SECRET", "no-such-secret")
         with pytest.raises(SecretError):

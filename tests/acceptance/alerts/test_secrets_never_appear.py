@@ -204,7 +204,7 @@ def test_scheduler_that_rejects_the_token(leaks: Leaks) -> None:
     name = f"{leaks.stack.environment['SCHEDULER_TOKEN_SECRET']}"
     leaks.keep("a-token-that-nobody-knows")
     with suppress(Exception):
-        leaks.stack.invoke({"dry_run": True})  # the door has read the right one
+        leaks.stack.invoke({"dry_run": True})  # the endpoint has read the right one
     leaks.stack.aws.put_secret(name, "a-token-that-nobody-knows")
     common.secrets.cache_clear()
     leaks.run(lambda: leaks.stack.invoke(scheduled_event(1)))

@@ -5,7 +5,7 @@ The days around a fault, and what must be true when they are over.
     days.go()                                     one that succeeds
     days.end_well()                               more of them until all is quiet; then everything is compared
 
-What must be there is worked out anew, in Python, from the assignments and from how each invocation ended. Nothing of
+What must be there is computed again, in Python, from the assignments and from how each invocation ended. Nothing of
 the product's SQL is asked, and its policy is not imported.
 """
 
@@ -32,8 +32,8 @@ TODAY = FIRST_DAY.date()
 DEFAULT_THRESHOLDS = (10, 20)
 # In `populate`: 7 reminders, and 4 escalations: gaps 20 and 45, 6 of the quick organisation, never contacted.
 DUE = 11
-# lost: the row was left 'running', so that the next run settles it; unrecorded: there is no row, and Slack is told at
-# once; unreported: nor was that possible.
+# lost: the row was left 'running', so that the next run settles it; unrecorded: there is no row, and Slack gets an
+# alert at once; unreported: nor was that possible.
 Status = Literal["success", "failed", "skipped", "lost", "unrecorded", "unreported"]
 NO_ROW = ("unrecorded", "unreported")
 Reminder = tuple[UUID, str, UUID, date]
@@ -50,7 +50,7 @@ class Invocation:
 
 @dataclass(slots=True)
 class Prediction:
-    """The ledger's rows, and what the operators hear, after a row of invocations that alert at the first failure."""
+    """The ledger's rows, and what is reported, after invocations that alert at the first failure."""
 
     rows: list[Invocation] = field(default_factory=list)
     alerts: list[str] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Prediction:
             self._succeed(day)
 
     def _rescue(self, but: Invocation) -> None:
-        """A run that could not even begin rescues nobody."""
+        """A run that could not start settles no earlier run."""
         for row in self.rows:
             if row.status == "lost" and but.status not in NO_ROW:
                 self._fail(row)
@@ -143,7 +143,7 @@ def dispatched(owner: Connection) -> list[Reminder]:
 
 
 def nothing_is_left_open(owner: Connection) -> None:
-    """No run is running, nobody holds the lock, and no connection of ours is open."""
+    """No run is running, the lock is free, and no connection of ours is open."""
     assert [] == [run for run in runs(owner) if run["status"] == "running"]
     assert (LOCK_KEY,) not in owner.execute(HELD).fetchall()
     ours = "SELECT FROM pg_stat_activity WHERE application_name LIKE 'reminders-%' AND datname = current_database()"
@@ -160,10 +160,10 @@ class Days:
         self._next = FIRST_DAY
 
     def fail(
-        self, error: type[Exception], told: str, status: Status = "failed", *, seconds: float = 60.0
+        self, error: type[Exception], expected_message: str, status: Status = "failed", *, seconds: float = 60.0
     ) -> dict[str, Any] | None:
         """Raises `error` with the text `told`; gives its row, if there is one."""
-        with pytest.raises(error, match=told):
+        with pytest.raises(error, match=expected_message):
             self.stack.invoke(self._event(), seconds=seconds)
         self._add(status)
         return None if status in NO_ROW else runs(self.owner)[-1]

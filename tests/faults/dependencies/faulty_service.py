@@ -1,5 +1,5 @@
 """
-What stands before another service and may do wrong: a server on loopback that hands a request on, or does not.
+A server on loopback between the caller and a service: it passes a request on, or fails as the test says.
 
     with FaultyService(door_url) as faulty:
         faulty.next(answer_with(503), cut_halfway)     # one fault for each request, then all goes well
@@ -80,7 +80,7 @@ class FaultyService(Listening):
 
 
 def answer_with(status: int, body: bytes = b"{}", content_type: str = "application/json") -> Fault:
-    """Instead of the service, which hears nothing of it."""
+    """Answer instead of the service, which gets no request."""
     return lambda call: call.answer(status, body, content_type)
 
 

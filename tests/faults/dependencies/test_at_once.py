@@ -59,9 +59,9 @@ def outcomes(rows: list[dict[str, Any]]) -> Counter[tuple[str, str | None]]:
 
 
 def each_has_its_row(owner: Connection, answers: Answers) -> None:
-    """What every process was told is what the ledger says of its run."""
-    told = {(answer["run_id"], answer["status"], answer["note"]) for answer in answers}
-    assert told == {(str(run["id"]), run["status"], run["note"]) for run in runs(owner)}
+    """Each process's answer is what the ledger says of its run."""
+    answered = {(answer["run_id"], answer["status"], answer["note"]) for answer in answers}
+    assert answered == {(str(run["id"]), run["status"], run["note"]) for run in runs(owner)}
 
 
 def all_is_done(stack: LocalStack, owner: Connection) -> None:

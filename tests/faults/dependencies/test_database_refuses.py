@@ -27,14 +27,14 @@ END_THE_LEDGERS_SESSION = """
 
 
 def test_database_that_is_read_only(days: Days, server: Server, database: str) -> None:
-    """No row can be written, so the channels are told at once; the next run does all."""
+    """No row can be written, so the channels get an alert at once; the next run does all."""
     with setting(server, database, "default_transaction_read_only = on"):
         days.fail(DatabaseError, "ReadOnlySqlTransaction 25006", "unrecorded")
     days.end_well()
 
 
 def test_read_only_for_the_scheduler_alone(days: Days, server: Server, database: str) -> None:
-    """The run fails at once, with PostgreSQL's reason in its row; no assignment is set aside for it."""
+    """The run fails at once, with PostgreSQL's reason in its row; no assignment is skipped for it."""
     with setting(server, database, "default_transaction_read_only = on", "reminder_scheduler"):
         row = days.fail(SchedulerError, "ReadOnlySqlTransaction 25006")
     assert row and (500, 0) == (row["http_status"], row["assignments_failed"])
@@ -78,7 +78,7 @@ def full(owner: Connection, table: str, when: str) -> Iterator[None]:
 
 
 def test_disk_that_is_full_for_notifications(days: Days, owner: Connection) -> None:
-    """No row's fault: nothing is split, nobody is set aside, the run fails with the reason in its row."""
+    """No row is at fault: no batch is split, no assignment is skipped, the run fails with the reason in its row."""
     with full(owner, "notifications", "INSERT"):
         row = days.fail(SchedulerError, "DiskFull 53100")
     assert row and (500, 0) == (row["http_status"], row["assignments_failed"])
@@ -86,7 +86,7 @@ def test_disk_that_is_full_for_notifications(days: Days, owner: Connection) -> N
 
 
 def test_disk_that_is_full_for_the_ledger(days: Days, owner: Connection) -> None:
-    """No row can be written, so the channels are told at once."""
+    """No row can be written, so the channels get an alert at once."""
     with full(owner, "cron_execution_logs", "INSERT"):
         days.fail(DatabaseError, "DiskFull 53100", "unrecorded")
     days.end_well()

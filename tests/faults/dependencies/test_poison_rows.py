@@ -37,7 +37,7 @@ def mentors(owner: Connection, assignments: list[UUID]) -> list[UUID]:
 
 @pytest.mark.parametrize("deleted", [[2], [0, 1, 6]], ids=["one", "three"])
 def test_mentor_who_was_deleted(days: Days, owner: Connection, mentors: list[UUID], deleted: list[int]) -> None:
-    """Everybody else is notified; on a day on which nothing else is due, the run fails and says so."""
+    """All others are notified; on a day on which nothing else is due, the run fails and says so."""
     gone = [mentors[n] for n in deleted]
     owner.execute("DELETE FROM people WHERE id = ANY (%s)", [gone])
     assert len(gone) == days.go()["assignments_failed"]
@@ -58,7 +58,7 @@ def test_mentor_who_comes_back(days: Days, owner: Connection, mentors: list[UUID
 
 
 def test_check_that_the_application_added(days: Days, owner: Connection, assignments: list[UUID]) -> None:
-    """An assignment is set aside as a whole: with its reminder, its escalation is missing as well."""
+    """An assignment is skipped as a whole: with its reminder, its escalation is missing as well."""
     owner.execute("ALTER TABLE notifications ADD CONSTRAINT app CHECK (kind <> 'reminder' OR gap_days < 40)")
     assert 2 == days.go()["assignments_failed"]
     owner.execute("ALTER TABLE notifications DROP CONSTRAINT app")

@@ -1,8 +1,8 @@
 """
-The scheduler's door fails, stalls, breaks off and lies, and the cron function stands before it.
+The scheduler's endpoint fails, stalls, breaks off, or answers with something false, and the cron function calls it.
 
 What the client makes of each answer is tested with the client. Here it is what is left in the end: the service may have
-done its work before its answer was lost, and nobody may be reminded twice, or never, or be counted for nothing.
+done its work before its answer was lost, and every reminder must be sent exactly once and counted exactly once.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def short_of_time(monkeypatch: pytest.MonkeyPatch) -> float:
     return 1.5
 
 
-def test_nobody_listens(days: Days, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_refused(days: Days, monkeypatch: pytest.MonkeyPatch) -> None:
     """Connection refused: the run fails, and the next one does all."""
     with monkeypatch.context() as broken:
         broken.setenv("REMINDER_FUNCTION_URL", f"http://127.0.0.1:{free_port()}")

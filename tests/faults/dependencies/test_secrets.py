@@ -49,7 +49,7 @@ def test_throttled_for_a_moment(days: Days, vault: FaultyService) -> None:
 
 
 def test_throttled_throughout(days: Days, vault: FaultyService, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run fails by name. Slack's webhook cannot be read either; the topic, which is no secret, is told."""
+    """The run fails by name. Slack's webhook cannot be read either; the topic, which is no secret, gets the alert."""
     topic = days.stack.aws.create_topic(f"alerts-{uuid4().hex[:8]}")
     vault.from_now_on(throttled)
     with monkeypatch.context() as patched:
@@ -63,7 +63,7 @@ def test_throttled_throughout(days: Days, vault: FaultyService, monkeypatch: pyt
 
 
 def test_throttled_for_the_database_alone(days: Days, vault: FaultyService) -> None:
-    """Slack is told at once."""
+    """Slack gets an alert at once."""
     vault.from_now_on(throttled_for(days.stack.environment["DATABASE_SECRET"]))
     days.fail(SecretError, "ThrottlingException", "unrecorded")
     vault.from_now_on(all_is_well)
@@ -132,7 +132,7 @@ def test_password_that_is_rotated_in_two_steps(password: Password, days: Days, v
 
 
 def test_password_that_cannot_be_fetched_afresh(password: Password, days: Days, vault: FaultyService) -> None:
-    """The operators hear that the password was rejected, and not that Secrets Manager was busy then."""
+    """The alert says that the password was rejected, not that Secrets Manager was busy then."""
     days.go()
     password.change()
     vault.from_now_on(throttled_for(days.stack.environment["DATABASE_SECRET"]))
@@ -142,8 +142,8 @@ def test_password_that_cannot_be_fetched_afresh(password: Password, days: Days, 
     days.end_well()
 
 
-def knock(stack: LocalStack, token: str) -> int:
-    """At the scheduler's door; the status of its answer."""
+def call_scheduler(stack: LocalStack, token: str) -> int:
+    """Call the scheduler; return the status of its answer."""
     headers = {"authorization": f"Bearer {token}"}
     return httpx.post(f"{stack.environment['REMINDER_FUNCTION_URL']}/runs", headers=headers).status_code
 
@@ -157,21 +157,21 @@ def rotate_token(stack: LocalStack) -> str:
 @pytest.mark.parametrize("cron_knows", ["old", "new"])
 @pytest.mark.parametrize("scheduler_knows", ["old", "new"])
 def test_token_that_is_rotated_under_warm_processes(days: Days, cron_knows: str, scheduler_knows: str) -> None:
-    """Whichever side has heard of it, the run goes, and no reminder waits for five minutes."""
+    """Whichever side knows the new token, the run succeeds, and no reminder waits for five minutes."""
     days.go()
     token = rotate_token(days.stack)
     if cron_knows == "new":
         common.secrets.cache_clear()
     if scheduler_knows == "new":
-        assert HTTPStatus.UNAUTHORIZED != knock(days.stack, token)
+        assert HTTPStatus.UNAUTHORIZED != call_scheduler(days.stack, token)
     days.go()
     days.end_well()
 
 
 def test_token_that_is_rotated_a_moment_after_a_wrong_one(days: Days) -> None:
-    """A stranger has just made the door look for a newer token, in vain; the right caller is let in all the same."""
+    """A wrong token has just caused a fetch of a newer token; the right caller is accepted all the same."""
     days.go()
-    assert HTTPStatus.UNAUTHORIZED == knock(days.stack, "guess")
+    assert HTTPStatus.UNAUTHORIZED == call_scheduler(days.stack, "guess")
     rotate_token(days.stack)
     common.secrets.cache_clear()
     days.go()

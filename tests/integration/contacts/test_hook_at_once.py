@@ -93,7 +93,7 @@ def test_two_contacts_at_once(
     assert last_contact(owner, pair) == now - timedelta(days=2)
 
 
-def test_old_contact_waits_for_nobody(owner: Connection, another: Another) -> None:
+def test_old_contact_waits_for_no_lock(owner: Connection, another: Another) -> None:
     """What would not move the date takes no lock: an import of old activities does not stop the batch."""
     pair, importer = add_pair(owner, last=5), another()
     with importer.transaction():

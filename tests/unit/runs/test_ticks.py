@@ -273,5 +273,5 @@ def test_rate(expression: str, after: timedelta, expected: timedelta | None) -> 
 
 
 def test_rate_without_a_known_tick() -> None:
-    """Nobody can say when a rate's first tick was."""
+    """No one can say when a rate's first tick was."""
     assert parse_schedule("rate(1 hour)").last(at("2026-11-21T06:00"), None) is None
