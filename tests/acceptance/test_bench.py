@@ -14,6 +14,7 @@ from ops.tools.bench.watch import Watch
 from reminders.database import Connection
 
 
+@pytest.mark.matrix
 def test_small_benchmark(
     stack: LocalStack, server: Server, database: str, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -161,10 +161,10 @@ def test_process_of_its_own(invoke_process: InvokeProcess, owner: Connection) ->
     assert "success" == json.loads(out)["status"]
 
 
-@pytest.mark.parametrize("path", sorted(EVENTS.glob("*.json")), ids=lambda path: path.stem)
-def test_recorded_event_is_safe_to_share(path: Any) -> None:
+def test_recorded_events_are_safe_to_share() -> None:
     """Sample events hold AWS' example account, documentation addresses and no token."""
-    text = path.read_text()
-    json.loads(text)
-    assert re.findall("Bearer (?!PUT-[A-Z-]+-HERE)", text) == []
-    assert "123456789012" in text or "arn:" not in text
+    for path in EVENTS.glob("*.json"):
+        text = path.read_text()
+        json.loads(text)
+        assert [] == re.findall("Bearer (?!PUT-[A-Z-]+-HERE)", text), path
+        assert "123456789012" in text or "arn:" not in text, path

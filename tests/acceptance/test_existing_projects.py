@@ -29,6 +29,7 @@ from reminders.database import Connection
 from tests.existing import Project, named, project_on
 from tests.factories import add_assignment, runs
 from tests.helpers.admin_endpoint import AdminEndpoint
+from tests.helpers.cases import first
 from tests.helpers.stacks import stack_on
 from tests.migrations.catalog import snapshot
 from tests.ops.helpers import installed
@@ -38,7 +39,7 @@ ISSUER = "https://project.example/auth/v1"
 TODAY = datetime.now(UTC).date()
 
 
-@pytest.fixture(scope="module", params=installed(), ids=lambda path: str(path or "wheel"))
+@pytest.fixture(scope="module", params=first(1, installed()), ids=lambda path: str(path or "wheel"))
 def a_server(request: pytest.FixtureRequest) -> Iterator[Server]:
     with Postgres.start(pg_bin=request.param) as started:
         yield started

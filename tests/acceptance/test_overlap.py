@@ -62,6 +62,7 @@ def test_two_runs_in_the_same_moment(invoke_process: InvokeProcess, owner: Conne
     assert not lock_is_held(owner)
 
 
+@pytest.mark.matrix
 @pytest.mark.usefixtures("due")
 def test_run_that_is_killed(stack: LocalStack, invoke_process: InvokeProcess, owner: Connection, gate: Gate) -> None:
     """The lock is free at once, the row is left behind, and the next run settles it as a failure that counts."""
@@ -107,6 +108,7 @@ def frozen(stack: LocalStack, gate: Gate) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
+@pytest.mark.matrix
 @pytest.mark.usefixtures("due")
 def test_run_that_is_frozen_past_its_lease(
     stack: LocalStack, owner: Connection, gate: Gate, frozen: subprocess.Popen[str]

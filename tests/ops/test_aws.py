@@ -26,6 +26,7 @@ def aws() -> Iterator[Aws]:
         yield started
 
 
+@pytest.mark.matrix
 def test_process_with_the_environment_reads_secrets_and_publishes(aws: Aws) -> None:
     """Another process finds secrets and topics by `environment`; we read what it published."""
     aws.put_secret("token", "first")

@@ -88,6 +88,7 @@ def test_server_keeps_its_password_in_no_file(server: Postgres) -> None:
     assert 0o700 == stat.S_IMODE(folder.stat().st_mode)
 
 
+@pytest.mark.matrix
 def test_server_starts_within_its_promise() -> None:
     """A start takes less than 1.5 s on two idle cores; the test leaves room for a busy machine."""
     began = time.monotonic()
@@ -105,12 +106,14 @@ def test_stopped_server_leaves_nothing() -> None:
     assert gone(pid, folder)
 
 
+@pytest.mark.matrix
 def test_settings_win_over_ours() -> None:
     """A caller's setting is the server's, quotes and all."""
     with Postgres.start(settings={"work_mem": "7MB", "cluster_name": "it's"}) as server:
         assert ("7MB", "it's") == (ask(server, "SHOW work_mem"), ask(server, "SHOW cluster_name"))
 
 
+@pytest.mark.matrix
 def test_server_that_cannot_start_tells_its_log(temp_home: Path) -> None:
     """The error holds the server's own words, and the directory is gone."""
     with pytest.raises(PostgresError, match='invalid value for parameter "work_mem"'):
@@ -156,6 +159,7 @@ def test_killed_keeper_leaves_no_server() -> None:
     assert not folder.exists()
 
 
+@pytest.mark.matrix
 def test_server_is_deaf_to_the_terminal() -> None:
     """Ctrl-C goes to a terminal's process group; server and keeper are in another."""
     with Postgres.start() as server:
@@ -164,6 +168,7 @@ def test_server_is_deaf_to_the_terminal() -> None:
         assert os.getpgid(keeper) != os.getpgid(os.getpid())
 
 
+@pytest.mark.matrix
 def test_strict_umask_does_not_matter() -> None:
     """Files made for another user are readable for that user, whatever the umask."""
     before = os.umask(0o777)
@@ -193,6 +198,7 @@ def hidden_programs(tmp_path: Path) -> Path:
     return programs
 
 
+@pytest.mark.matrix
 @as_root
 def test_hidden_programs_are_copied_once(temp_home: Path, hidden_programs: Path) -> None:
     """Two first starts at once and one later: all run, and there is one copy."""
@@ -204,6 +210,7 @@ def test_hidden_programs_are_copied_once(temp_home: Path, hidden_programs: Path)
     assert 1 == len(list(temp_home.iterdir()))
 
 
+@pytest.mark.matrix
 @as_root
 def test_planted_copy_is_not_run(temp_home: Path, hidden_programs: Path) -> None:
     """A copy that another user may write is left alone, and the server runs from a private one."""
@@ -215,6 +222,7 @@ def test_planted_copy_is_not_run(temp_home: Path, hidden_programs: Path) -> None
         assert running.startswith(str(folder_of(server)))
 
 
+@pytest.mark.matrix
 @as_root
 def test_temp_directory_of_root_alone_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the server's user cannot enter TMPDIR, the server lives in another temp directory."""

