@@ -65,28 +65,30 @@ def test_project_that_is_refused(project: Project) -> None:
     assert before == snapshot(project.connection)
 
 
-@pytest.mark.parametrize("project", named("^-- works"), indirect=True)
-def test_project_that_works(project: Project, aws: Aws, slack: Slack, endpoint: str) -> None:
+@pytest.mark.parametrize("project", first(4, named("^-- works")), indirect=True)
+def test_project_that_works(project: Project, aws: Aws, slack: Slack, scheduler_url: str) -> None:
     """The doctor has no objection; then a run, contact, a correction, and a second run."""
     assert [] == [finding for finding in adoption.report(project.connection) if finding.level == "problem"]
     migrate(project.dsn)
-    check_whole_story(project, aws, slack, endpoint)
+    check_whole_story(project, aws, slack, scheduler_url)
 
 
-@pytest.mark.parametrize("project", named("^-- then works"), indirect=True)
-def test_project_that_works_with_the_sql_that_helps(project: Project, aws: Aws, slack: Slack, endpoint: str) -> None:
+@pytest.mark.parametrize("project", first(2, named("^-- then works")), indirect=True)
+def test_project_that_works_with_the_sql_that_helps(
+    project: Project, aws: Aws, slack: Slack, scheduler_url: str
+) -> None:
     """What stands beside each reason is SQL that can be pasted, and after it the project fits."""
     for finding in adoption.report(project.connection):
         if finding.level == "problem":
             project.connection.execute(finding.fix.encode())
     migrate(project.dsn)
-    check_whole_story(project, aws, slack, endpoint)
+    check_whole_story(project, aws, slack, scheduler_url)
 
 
-def check_whole_story(project: Project, aws: Aws, slack: Slack, endpoint: str) -> None:
+def check_whole_story(project: Project, aws: Aws, slack: Slack, scheduler_url: str) -> None:
     evaluated, dispatched = project.expected
     with (
-        stack_on(project.server, project.database, aws, slack, endpoint) as stack,
+        stack_on(project.server, project.database, aws, slack, scheduler_url) as stack,
         pytest.MonkeyPatch.context() as patched,
     ):
         patched.setenv("SCHEDULER_SHARDS", "3")

@@ -73,7 +73,7 @@ URIS: dict[str, tuple[Callable[[Server, str], str], str, str]] = {
         "ROLE.PROJECT",
     ),
     "unknown database": (lambda s, d: uri(s, "other"), "does not know the database", "name is postgres"),
-    "nobody listens": (lambda s, d: f"postgresql://x:{PASSWORD}@127.0.0.1:1/x", "connection refused", "6543"),
+    "connection refused": (lambda s, d: f"postgresql://x:{PASSWORD}@127.0.0.1:1/x", "connection refused", "6543"),
     "no such host": (lambda s, d: f"postgresql://x:{PASSWORD}@db.invalid/x", "cannot be resolved", "pooler's host"),
     "an IPv6 address without a route": (
         lambda s, d: f"postgresql://x:{PASSWORD}@[2001:db8::1]/x",

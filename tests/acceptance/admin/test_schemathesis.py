@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from tests.helpers.admin_endpoint import AdminEndpoint
 API = schemathesis.openapi.from_dict(json.loads(admin.app.get_openapi_json_schema()))
 CORRECTION = "/assignments/{assignment_id}/last-contact-date"
 # Derandomized: a suite must not fail by luck. To hunt for more, raise the number and let chance in.
+pytestmark = pytest.mark.matrix
 BOUNDED = settings(
     max_examples=100,
     deadline=None,

@@ -56,7 +56,7 @@ def made(ago: timedelta) -> None:
 
 @pytest.mark.usefixtures("scheduler")
 def test_schedule_that_is_enabled(stack: LocalStack, tick: datetime) -> None:
-    """The tick is missed, and told once on each channel."""
+    """The scheduled time is missed, and reported once on each channel."""
     moment = f"{tick:%Y-%m-%dT%H:%M:%SZ}"
     assert [moment, None] == [stack.watch()["missed_tick"] for _ in range(2)]
     assert (1, 1) == reported(stack)

@@ -162,7 +162,7 @@ class Days:
     def fail(
         self, error: type[Exception], expected_message: str, status: Status = "failed", *, seconds: float = 60.0
     ) -> dict[str, Any] | None:
-        """Raises `error` with the text `told`; gives its row, if there is one."""
+        """Raises `error` with `expected_message`; return its row, if there is one."""
         with pytest.raises(error, match=expected_message):
             self.stack.invoke(self._event(), seconds=seconds)
         self._add(status)

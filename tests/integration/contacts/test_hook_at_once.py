@@ -47,7 +47,7 @@ def dispatch_one_batch(scheduler: Connection, owner: Connection) -> None:
 def wait_until_blocked(watcher: Connection, blocked: Connection) -> None:
     deadline = time.monotonic() + 5
     while not one(watcher, "SELECT cardinality(pg_blocking_pids(%s)) > 0", blocked.info.backend_pid):
-        assert time.monotonic() < deadline, "nobody waits"
+        assert time.monotonic() < deadline, "no session waits"
         time.sleep(0.005)
 
 
