@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
@@ -20,6 +18,7 @@ from ops.local.aws import Aws
 from ops.local.server import Server
 from ops.local.slack import Slack
 from ops.local.stack import LocalStack
+from tests.cli.site import Site
 
 
 @pytest.fixture(autouse=True)
@@ -35,28 +34,6 @@ def quiet_functions(monkeypatch: pytest.MonkeyPatch) -> None:
 def slack() -> Iterator[Slack]:
     with Slack() as running:
         yield running
-
-
-@dataclass(slots=True)
-class Site:
-    """A stack in this process, to be broken, and the target that the command sees of it."""
-
-    stack: LocalStack
-    target: Local
-    groups: list[str] = field(default_factory=list)
-
-    def put(self, function: str, variable: str, value: str) -> None:
-        """Give the secret that `variable` names another value."""
-        self.stack.aws.put_secret(self.target.environment(function)[variable], value)
-
-    def change_schedule(self, **changes: Any) -> None:
-        """UpdateSchedule wants all of it."""
-        client = self.stack.aws.client("scheduler")
-        group, _, name = self.target.schedule_name.partition("/")
-        whole = client.get_schedule(Name=name, GroupName=group)
-        for key in ("Arn", "CreationDate", "LastModificationDate", "ResponseMetadata"):
-            whole.pop(key, None)
-        client.update_schedule(**{**whole, **changes})
 
 
 @pytest.fixture

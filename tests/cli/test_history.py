@@ -22,9 +22,9 @@ def test_history_in_the_terminal(operated: Operated) -> None:
 
 def test_history_as_json(operated: Operated) -> None:
     """The same days, oldest first."""
-    told = operated.json("history", "--days", "35")
-    assert (35, sorted(day["day"] for day in told)) == (len(told), [day["day"] for day in told])
-    assert {"success", "failed"} <= {day["status"] for day in told}
+    printed = operated.json("history", "--days", "35")
+    assert (35, sorted(day["day"] for day in printed)) == (len(printed), [day["day"] for day in printed])
+    assert {"success", "failed"} <= {day["status"] for day in printed}
 
 
 def test_a_day_that_healed_is_a_success() -> None:

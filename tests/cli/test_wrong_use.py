@@ -31,6 +31,6 @@ def test_wrong_use_gets_a_sentence_and_a_suggestion(
     monkeypatch.setenv("REMINDERS_STATE_DIR", str(tmp_path))
     words, code = CASES[line]
     assert code == main(line.split())
-    told = capsys.readouterr()
-    assert ("", True) == (told.out, words in told.err), told.err
-    assert len(told.err.splitlines()) <= 3
+    printed = capsys.readouterr()
+    assert ("", True) == (printed.out, words in printed.err), printed.err
+    assert len(printed.err.splitlines()) <= 3

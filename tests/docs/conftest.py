@@ -7,7 +7,6 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -20,20 +19,7 @@ from ops.cli.targets.local import Local
 from reminders.database import Connection
 from tests.cli.operated import COMMAND, Operated
 from tests.docs.blocks import ROOT
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """An operator's shell: its environment, and the database."""
-
-    environment: dict[str, str]
-    state: LocalState
-    webhook: str
-
-    def login(self, function: str) -> str:
-        """A function's libpq URI."""
-        target = Local(self.state, TargetOptions())
-        return target.secret(self.state.environments[function]["DATABASE_SECRET"])
+from tests.docs.desk import Desk
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import psycopg
 from ops.local import cluster
 from ops.local.postgres import Postgres
 from tests.faults.supervisor import start_supervised, stop_supervised
-from tests.ops.helpers import eventually
+from tests.helpers.waiting import eventually
 
 
 class CrashingPostgres(Postgres):

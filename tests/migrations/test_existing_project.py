@@ -109,7 +109,7 @@ def test_their_users_see_no_more_than_before(project: Connection) -> None:
 
 
 def test_table_without_row_level_security_stays_closed(project: Connection) -> None:
-    """Where nothing protects the rows, a grant of ours would show them to everybody."""
+    """Where nothing protects the rows, a grant of ours would show them to everyone."""
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         as_user(project, "SELECT id FROM notifications")
 

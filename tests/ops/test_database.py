@@ -111,7 +111,7 @@ def test_failed_migration_tells_why_without_the_password(server: Postgres, fresh
     assert server.password("postgres") not in str(caught.value)
 
 
-def test_unreachable_server_is_told_without_the_password(tmp_path: Path) -> None:
+def test_unreachable_server_is_reported_without_the_password(tmp_path: Path) -> None:
     """A refused connection does not print the DSN."""
     with pytest.raises(MigrationError) as caught:
         migrate("postgresql://me:hush@127.0.0.1:1/x?sslmode=disable", tmp_path)
@@ -134,7 +134,7 @@ def existing(server: Postgres) -> Iterator[ExistingServer]:
 
 
 def test_existing_server_keeps_only_what_it_had(server: Postgres, existing: ExistingServer, migrations: Path) -> None:
-    """Databases made on a server of somebody else have names of their own and are gone after."""
+    """Databases made on a server that is not ours have names of their own and are gone after."""
     question = "SELECT array_agg(datname ORDER BY datname) FROM pg_database"
     database.prepared(server, migrations)
     before = rows(server.dsn(SUPERUSER), question)

@@ -19,7 +19,7 @@ import pytest
 from ops.local import binaries, cluster
 from ops.local.cluster import free_port
 from ops.local.postgres import SUPERUSER, Postgres, PostgresError
-from tests.ops.helpers import eventually
+from tests.helpers.waiting import eventually
 
 STARTER = """
 import json, os, sys, time

@@ -15,10 +15,11 @@ import pytest
 from ops.local.server import Server, admin
 from reminders.database import Connection
 from reminders.errors import DatabaseError, SchedulerError
+from tests.database_settings import setting
 from tests.factories import runs
-from tests.faults.alive.conftest import setting
-from tests.faults.alive.days import Days
-from tests.faults.alive.faulty import Call, Faulty
+from tests.faults.dependencies.days import Days
+from tests.faults.dependencies.faulty_service import Call, FaultyService
+from tests.helpers.cases import first
 
 END_THE_LEDGERS_SESSION = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -27,14 +28,14 @@ END_THE_LEDGERS_SESSION = """
 
 
 def test_database_that_is_read_only(days: Days, server: Server, database: str) -> None:
-    """No row can be written, so the channels are told at once; the next run does all."""
+    """No row can be written, so the channels get an alert at once; the next run does all."""
     with setting(server, database, "default_transaction_read_only = on"):
         days.fail(DatabaseError, "ReadOnlySqlTransaction 25006", "unrecorded")
     days.end_well()
 
 
 def test_read_only_for_the_scheduler_alone(days: Days, server: Server, database: str) -> None:
-    """The run fails at once, with PostgreSQL's reason in its row; no assignment is set aside for it."""
+    """The run fails at once, with PostgreSQL's reason in its row; no assignment is skipped for it."""
     with setting(server, database, "default_transaction_read_only = on", "reminder_scheduler"):
         row = days.fail(SchedulerError, "ReadOnlySqlTransaction 25006")
     assert row and (500, 0) == (row["http_status"], row["assignments_failed"])
@@ -42,7 +43,7 @@ def test_read_only_for_the_scheduler_alone(days: Days, server: Server, database:
 
 
 def test_read_only_when_the_run_is_to_be_settled(
-    days: Days, faulty: Faulty, server: Server, database: str, owner: Connection
+    days: Days, faulty: FaultyService, server: Server, database: str, owner: Connection
 ) -> None:
     """A failover to a replica: all is dispatched, the row stays running, and the next run settles it."""
 
@@ -78,7 +79,7 @@ def full(owner: Connection, table: str, when: str) -> Iterator[None]:
 
 
 def test_disk_that_is_full_for_notifications(days: Days, owner: Connection) -> None:
-    """No row's fault: nothing is split, nobody is set aside, the run fails with the reason in its row."""
+    """No row is at fault: no batch is split, no assignment is skipped, the run fails with the reason in its row."""
     with full(owner, "notifications", "INSERT"):
         row = days.fail(SchedulerError, "DiskFull 53100")
     assert row and (500, 0) == (row["http_status"], row["assignments_failed"])
@@ -86,13 +87,13 @@ def test_disk_that_is_full_for_notifications(days: Days, owner: Connection) -> N
 
 
 def test_disk_that_is_full_for_the_ledger(days: Days, owner: Connection) -> None:
-    """No row can be written, so the channels are told at once."""
+    """No row can be written, so the channels get an alert at once."""
     with full(owner, "cron_execution_logs", "INSERT"):
         days.fail(DatabaseError, "DiskFull 53100", "unrecorded")
     days.end_well()
 
 
-@pytest.mark.parametrize("table", ["cron_execution_logs", "cron_alerts"])
+@pytest.mark.parametrize("table", first(1, ["cron_execution_logs", "cron_alerts"]))
 def test_disk_that_is_full_when_the_run_is_to_be_settled(days: Days, owner: Connection, table: str) -> None:
     """Row and alert are written together or not at all: the row stays running, and the next run settles it."""
     failing = table == "cron_alerts"

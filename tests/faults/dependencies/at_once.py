@@ -4,7 +4,7 @@ The cron function in many processes at once, as Lambda runs it in many environme
     stdin    {"events": [...], "environment": {...}, "clock_off": seconds}, a line each
     stdout   what became of each, in order, as a line: [{"status": ..., "note": ..., ...}, {"error": "..."}]
 
-Each is a fork of this process, for importing the function anew takes longer than a whole run; its secrets are known
+Each is a fork of this process, since importing the function again takes longer than a whole run; its secrets are known
 already, as those of a warm function are. All wait at a gate, and go when it opens. A clock that is off is off in the
 forks alone: for Python's `time` and for every `datetime` that the functions know.
 """

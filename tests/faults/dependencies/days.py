@@ -5,7 +5,7 @@ The days around a fault, and what must be true when they are over.
     days.go()                                     one that succeeds
     days.end_well()                               more of them until all is quiet; then everything is compared
 
-What must be there is worked out anew, in Python, from the assignments and from how each invocation ended. Nothing of
+What must be there is computed again, in Python, from the assignments and from how each invocation ended. Nothing of
 the product's SQL is asked, and its policy is not imported.
 """
 
@@ -24,18 +24,18 @@ from ops.local.stack import LocalStack
 from reminders.database import Connection
 from reminders.runs.lock import LOCK_KEY
 from tests.factories import TICK, add_assignment, add_org, runs
-from tests.integration.test_lock import HELD
-from tests.ops.helpers import eventually
+from tests.helpers.locks import HELD
+from tests.helpers.waiting import eventually
 
 FIRST_DAY = TICK - timedelta(days=2)
 TODAY = FIRST_DAY.date()
 DEFAULT_THRESHOLDS = (10, 20)
 # In `populate`: 7 reminders, and 4 escalations: gaps 20 and 45, 6 of the quick organisation, never contacted.
 DUE = 11
-# lost: the row was left 'running', so that the next run settles it; unrecorded: there is no row, and Slack is told at
-# once; unheard: nor was that possible.
-Status = Literal["success", "failed", "skipped", "lost", "unrecorded", "unheard"]
-NO_ROW = ("unrecorded", "unheard")
+# lost: the row was left 'running', so that the next run settles it; unrecorded: there is no row, and Slack gets an
+# alert at once; unreported: nor was that possible.
+Status = Literal["success", "failed", "skipped", "lost", "unrecorded", "unreported"]
+NO_ROW = ("unrecorded", "unreported")
 Reminder = tuple[UUID, str, UUID, date]
 
 
@@ -50,28 +50,28 @@ class Invocation:
 
 @dataclass(slots=True)
 class Prediction:
-    """The ledger's rows, and what the operators hear, after a row of invocations that alert at the first failure."""
+    """The ledger's rows, and what is reported, after invocations that alert at the first failure."""
 
     rows: list[Invocation] = field(default_factory=list)
     alerts: list[str] = field(default_factory=list)
-    heard: list[str] = field(default_factory=list)
+    reported: list[str] = field(default_factory=list)
 
     def add(self, day: Invocation) -> None:
-        heard_before = len(self.heard)
+        reported_before = len(self.reported)
         self._rescue(but=day)
         if day.status not in NO_ROW:
             self.rows.append(day)
         if day.status in ("unrecorded", "lost"):
-            self.heard.append("does not record")
+            self.reported.append("does not record")
         elif day.status == "failed":
             self._fail(day)
         elif day.status == "success":
             # A failure that was found in this very invocation is reported with its recovery, in one message.
-            del self.heard[heard_before:]
+            del self.reported[reported_before:]
             self._succeed(day)
 
     def _rescue(self, but: Invocation) -> None:
-        """A run that could not even begin rescues nobody."""
+        """A run that could not start settles no earlier run."""
         for row in self.rows:
             if row.status == "lost" and but.status not in NO_ROW:
                 self._fail(row)
@@ -93,7 +93,7 @@ class Prediction:
 
     def _alert(self, kind: str, headline: str) -> None:
         self.alerts.append(kind)
-        self.heard.append(headline)
+        self.reported.append(headline)
 
 
 def predict(invocations: Sequence[Invocation]) -> Prediction:
@@ -143,7 +143,7 @@ def dispatched(owner: Connection) -> list[Reminder]:
 
 
 def nothing_is_left_open(owner: Connection) -> None:
-    """No run is running, nobody holds the lock, and no connection of ours is open."""
+    """No run is running, the lock is free, and no connection of ours is open."""
     assert [] == [run for run in runs(owner) if run["status"] == "running"]
     assert (LOCK_KEY,) not in owner.execute(HELD).fetchall()
     ours = "SELECT FROM pg_stat_activity WHERE application_name LIKE 'reminders-%' AND datname = current_database()"
@@ -160,10 +160,10 @@ class Days:
         self._next = FIRST_DAY
 
     def fail(
-        self, error: type[Exception], told: str, status: Status = "failed", *, seconds: float = 60.0
+        self, error: type[Exception], expected_message: str, status: Status = "failed", *, seconds: float = 60.0
     ) -> dict[str, Any] | None:
-        """Raises `error` with the text `told`; gives its row, if there is one."""
-        with pytest.raises(error, match=told):
+        """Raises `error` with `expected_message`; return its row, if there is one."""
+        with pytest.raises(error, match=expected_message):
             self.stack.invoke(self._event(), seconds=seconds)
         self._add(status)
         return None if status in NO_ROW else runs(self.owner)[-1]
@@ -187,10 +187,10 @@ class Days:
         self._by_hand()
         wanted = [reminder for reminder in due(self.owner, self._today) if reminder[0] not in never]
         assert wanted == dispatched(self.owner)
-        self.told_as_predicted()
+        self.reports_as_predicted()
         nothing_is_left_open(self.owner)
 
-    def told_as_predicted(self) -> None:
+    def reports_as_predicted(self) -> None:
         """Each row's status and count, each alert in the outbox, each message that reached Slack."""
         prediction = predict(self.invocations)
         rows = [(run["status"], run["consecutive_failure_count"]) for run in runs(self.owner)]
@@ -198,8 +198,8 @@ class Days:
         kinds = self.owner.execute("SELECT kind FROM cron_alerts ORDER BY created_at, kind").fetchall()
         assert prediction.alerts == [kind for (kind,) in kinds]
         texts = [message["text"] for message in self.stack.slack.posted]
-        assert len(prediction.heard) == len(texts), texts
-        assert [] == [text for said, text in zip(prediction.heard, texts, strict=True) if not text.endswith(said)]
+        assert len(prediction.reported) == len(texts), texts
+        assert [] == [text for said, text in zip(prediction.reported, texts, strict=True) if not text.endswith(said)]
 
     @property
     def _today(self) -> date:

@@ -1,7 +1,7 @@
 """
-What stands before another service and may do wrong: a server on loopback that hands a request on, or does not.
+A server on loopback between the caller and a service: it passes a request on, or fails as the test says.
 
-    with Faulty(door_url) as faulty:
+    with FaultyService(door_url) as faulty:
         faulty.next(answer_with(503), cut_halfway)     # one fault for each request, then all goes well
 
 A fault gets the call: it may have the service do its work first, and then lose, spoil or keep back the answer.
@@ -55,7 +55,7 @@ def all_is_well(call: Call) -> None:
     call.answer(answer.status_code, answer.content, answer.headers["content-type"])
 
 
-class Faulty(Listening):
+class FaultyService(Listening):
     """The server. `url` is its own; `calls` are those it got, in order."""
 
     def __init__(self, upstream: str) -> None:
@@ -80,7 +80,7 @@ class Faulty(Listening):
 
 
 def answer_with(status: int, body: bytes = b"{}", content_type: str = "application/json") -> Fault:
-    """Instead of the service, which hears nothing of it."""
+    """Answer instead of the service, which gets no request."""
     return lambda call: call.answer(status, body, content_type)
 
 

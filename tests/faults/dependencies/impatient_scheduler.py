@@ -1,5 +1,5 @@
 """
-The scheduler's door for these tests: it serves many stacks, and it is impatient.
+The scheduler's endpoint for these tests: it serves many stacks, and its time limits are short.
 
 What production gives seconds, a statement, a lock, gets one or a part of one here, so that what hangs is found while a
 test can wait for it. The code that gives up is production's.
@@ -13,7 +13,7 @@ from typing import Any
 
 from reminders.scheduling import service
 from reminders.scheduling.service import ReminderSchedulerService
-from tests.acceptance import door
+from tests.acceptance import many_schedulers
 
 BATCH_SIZE = 8
 GRACE_SECONDS = 0.5
@@ -23,18 +23,18 @@ LOCK_SECONDS = 1.0
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The scheduler's handler with the environment of the stack that is called."""
-    lose_patience()
-    return door.handler(event, context)
+    shorten_limits()
+    return many_schedulers.handler(event, context)
 
 
 @cache
-def lose_patience() -> None:
-    """In the door's own process, and not where a test only reads the numbers above."""
+def shorten_limits() -> None:
+    """In the endpoint's own process, and not where a test only reads the numbers above."""
     os.environ["BATCH_SIZE"] = str(BATCH_SIZE)
     service.STATEMENT_GRACE_SECONDS, service.LONGEST_STATEMENT_SECONDS = GRACE_SECONDS, LONGEST_SECONDS
-    patient = ReminderSchedulerService._limits
+    unchanged = ReminderSchedulerService._limits
 
     def limits(self: ReminderSchedulerService, deadline: float, size: int) -> dict[str, str]:
-        return patient(self, deadline, size) | {"lock_timeout": str(int(LOCK_SECONDS * 1000))}
+        return unchanged(self, deadline, size) | {"lock_timeout": str(int(LOCK_SECONDS * 1000))}
 
     ReminderSchedulerService._limits = limits  # type: ignore[method-assign]

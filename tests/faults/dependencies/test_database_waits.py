@@ -15,12 +15,13 @@ from reminders.database import Connection
 from reminders.errors import DeadlineExceeded
 from reminders.runs import lifecycle
 from reminders.scheduling import client
+from tests.database_settings import setting
 from tests.factories import TODAY
-from tests.faults.alive.conftest import setting
-from tests.faults.alive.days import DUE, Days
-from tests.faults.alive.door import LOCK_SECONDS
-from tests.faults.alive.faulty import Call, Faulty, all_is_well
-from tests.ops.helpers import eventually
+from tests.faults.dependencies.days import DUE, Days
+from tests.faults.dependencies.faulty_service import Call, FaultyService, all_is_well
+from tests.faults.dependencies.impatient_scheduler import LOCK_SECONDS
+from tests.helpers.cases import first
+from tests.helpers.waiting import eventually
 
 COPY = """
     INSERT INTO notifications (assignment_id, recipient_id, kind, contact_anchor, gap_days)
@@ -34,7 +35,7 @@ SCHEDULER_BEFORE_A_LOCK = """
 
 
 @pytest.fixture
-def somebody(server: Server, database: str) -> Iterator[Connection]:
+def other_session(server: Server, database: str) -> Iterator[Connection]:
     """Another session, in a transaction; as the superuser, who alone may set deadlock_timeout."""
     with psycopg.connect(server.dsn(server.superuser, database)) as connection:
         yield connection
@@ -42,12 +43,12 @@ def somebody(server: Server, database: str) -> Iterator[Connection]:
 
 
 def waits(watcher: Connection) -> bool:
-    """Whether the scheduler stands before a lock."""
+    """Whether the scheduler waits for a lock."""
     return bool(watcher.execute(SCHEDULER_BEFORE_A_LOCK).fetchall())
 
 
 def meanwhile(days: Days, act: Callable[[], None]) -> dict[str, object]:
-    """A run, and what somebody does as soon as it stands before a lock."""
+    """A run, and what another session does as soon as the run waits for a lock."""
     with days.stack.connect() as watcher, ThreadPoolExecutor() as pool:
 
         def watch() -> None:
@@ -60,68 +61,68 @@ def meanwhile(days: Days, act: Callable[[], None]) -> dict[str, object]:
     return summary
 
 
-def test_table_that_is_locked_for_a_moment(days: Days, somebody: Connection) -> None:
-    """A lock timeout is tried again, and then all goes through: nobody is set aside."""
+def test_table_that_is_locked_for_a_moment(days: Days, other_session: Connection) -> None:
+    """A batch that runs into its lock timeout is tried again and succeeds: no assignment is skipped."""
 
     def let_one_try_fail() -> None:
         time.sleep(LOCK_SECONDS * 1.2)
-        somebody.rollback()
+        other_session.rollback()
 
-    somebody.execute("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE")
+    other_session.execute("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE")
     summary = meanwhile(days, let_one_try_fail)
     assert (DUE, 0) == (summary["reminders_dispatched"], summary["assignments_failed"])
     days.end_well()
 
 
-def test_table_that_stays_locked(days: Days, somebody: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_table_that_stays_locked(days: Days, other_session: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run ends in time as a failure, and the next one reminds all whom it could not."""
     monkeypatch.setattr(lifecycle, "RESERVE_SECONDS", 1.0)
     monkeypatch.setattr(client, "ANSWER_MARGIN_SECONDS", 0.5)
-    somebody.execute("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE")
+    other_session.execute("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE")
     days.fail(DeadlineExceeded, "no time was left|did not answer in time", seconds=3.5)
-    somebody.rollback()
+    other_session.rollback()
     days.end_well()
 
 
 def test_deadlock(
-    days: Days, server: Server, database: str, owner: Connection, somebody: Connection, assignments: list[UUID]
+    days: Days, server: Server, database: str, owner: Connection, other_session: Connection, assignments: list[UUID]
 ) -> None:
-    """The dispatch and somebody's script wait for each other; the dispatch gives way, and comes again."""
+    """The dispatch and a script wait for each other; the dispatch is rolled back and repeated."""
     first, second = assignments[0], assignments[-1]
     log = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 
     def wait_for_the_dispatch() -> None:
-        somebody.execute(COPY, [first])
-        somebody.commit()
+        other_session.execute(COPY, [first])
+        other_session.commit()
 
     with setting(server, database, f"deadlock_timeout = '{LOCK_SECONDS * 800:.0f}ms'"):
-        somebody.execute("SET deadlock_timeout = '10s'")
-        somebody.execute(COPY, [second])
+        other_session.execute("SET deadlock_timeout = '10s'")
+        other_session.execute(COPY, [second])
         summary = meanwhile(days, wait_for_the_dispatch)
     assert eventually(lambda: [(1,)] == owner.execute(log).fetchall())
     assert (DUE - 2, 0) == (summary["reminders_dispatched"], summary["assignments_failed"])
     days.end_well()
 
 
-@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+@pytest.mark.parametrize("isolation", first(1, ["repeatable read", "serializable"]))
 def test_serialization_failure(
     days: Days,
-    faulty: Faulty,
+    faulty: FaultyService,
     server: Server,
     database: str,
-    somebody: Connection,
+    other_session: Connection,
     assignments: list[UUID],
     isolation: str,
 ) -> None:
-    """Somebody moves an assignment after the batch's snapshot: the batch is made again, on a new one."""
+    """Another session changes an assignment after the batch's snapshot: the batch is repeated on a new one."""
 
     def hold_the_fence(call: Call) -> None:
-        somebody.execute("SELECT FROM cron_execution_logs WHERE id = %s FOR UPDATE", [call.body["run_id"]])
+        other_session.execute("SELECT FROM cron_execution_logs WHERE id = %s FOR UPDATE", [call.body["run_id"]])
         all_is_well(call)
 
     def log_contact() -> None:
-        somebody.execute("UPDATE assignments SET last_contact_date = %s WHERE id = %s", [TODAY, assignments[0]])
-        somebody.commit()
+        other_session.execute("UPDATE assignments SET last_contact_date = %s WHERE id = %s", [TODAY, assignments[0]])
+        other_session.commit()
 
     faulty.next(hold_the_fence)
     with setting(server, database, f"default_transaction_isolation = '{isolation}'", "reminder_scheduler"):
@@ -142,10 +143,10 @@ def hanging(owner: Connection, assignments: list[UUID]) -> None:
     )
 
 
-@pytest.mark.parametrize("call_budget", [60.0, 0.2])
+@pytest.mark.parametrize("call_budget", first(1, [60.0, 0.2]))
 @pytest.mark.usefixtures("hanging")
 def test_row_that_hangs(days: Days, owner: Connection, monkeypatch: pytest.MonkeyPatch, call_budget: float) -> None:
-    """It is found by halving and set aside, also when a call has time for one statement only; the rest goes out."""
+    """It is found by halving and skipped, also when a call has time for one statement only; the rest goes out."""
     monkeypatch.setattr(client, "CALL_BUDGET_SECONDS", call_budget)
     summary = days.go()
     assert (DUE - 1, 1) == (summary["reminders_dispatched"], summary["assignments_failed"])

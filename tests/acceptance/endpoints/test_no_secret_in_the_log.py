@@ -1,4 +1,4 @@
-"""Whatever Powertools is told to log, no handler logs a token, a secret or the reason of a correction."""
+"""Whatever Powertools is set to log, no handler logs a token, a secret or the reason of a correction."""
 
 from __future__ import annotations
 
