@@ -31,8 +31,8 @@ from tests.factories import add_assignment, runs
 from tests.helpers.admin_endpoint import AdminEndpoint
 from tests.helpers.cases import first
 from tests.helpers.stacks import stack_on
-from tests.ops.helpers import installed
 from tests.migrations.catalog import snapshot
+from tests.ops.helpers import installed
 from tests.tokens import SECRET
 
 ISSUER = "https://project.example/auth/v1"
