@@ -159,3 +159,9 @@ def cursors(service: ReminderSchedulerService, run_id: str, index: int) -> Itera
         cursor = json.loads(json.dumps(answer(service.work(asked.request(), budget=0), dry_run=False)))["next_cursor"]
         if cursor is None:
             return
+
+
+def test_batch_without_failures_has_no_error(owner: Connection, make_service: MakeService, run_id: UUID) -> None:
+    """A reason is given only where an assignment failed, so that a later failure gets its own."""
+    add_assignments(owner, 3)
+    assert make_service(2).work(DispatchRequest(run_id, TODAY, ALL), budget=5).first_error is None

@@ -82,7 +82,7 @@ class _Tally:
         self.counts += Counts(
             batch.evaluated, batch.inserted + batch.confirmed, len(batch.failed), len(batch.without_recipient)
         )
-        self.first_error = self.first_error or batch.error
+        self.first_error = self.first_error or (batch.error if batch.failed else None)
         if batch.busy:
             self.busy.append(batch.busy)
         self.planned.extend(_planned(row) for row in batch.planned[: PLAN_LIMIT - len(self.planned)])
