@@ -201,7 +201,9 @@ def test_each_role_reads_every_secret_it_may_read(deployed: Deployed, sample: Sa
 def test_a_policy_is_no_more_than_the_matcher_reads(function: str, deployed: Deployed) -> None:
     """Allow, Action, Resource: a Deny, a NotAction or a condition would need a real engine here."""
     for statement in deployed.cloud.policy(function):
-        assert {"Sid", "Effect", "Action", "Resource"} == set(statement)
+        # The scheduler's URL is called by signed HTTP, which is not among the calls that are matched.
+        condition = {"Condition"} if all(a.startswith("lambda:Invoke") for a in listed(statement["Action"])) else set()
+        assert {"Sid", "Effect", "Action", "Resource"} == set(statement) - condition
         assert "Allow" == statement["Effect"]
 
 
