@@ -41,22 +41,22 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _run(request: RunRequest, context: LambdaContext) -> dict[str, Any]:
-    """One run. What ends it and is not in the ledger is reported directly; of a dry run the caller reads the error."""
-    occasion, ledger = f"run {request.scheduled_for or 'by hand'}", None
+    """Do one run. A failure that is not in the ledger is reported directly. The caller of a dry run reads its error."""
+    dedupe_key, ledger = f"run {request.scheduled_for or 'by hand'}", None
     try:
         with run_deps(context) as deps:
             ledger = deps.ledger
             summary = lifecycle.run(request, deps).as_json()
     except BaseException as error:
         if not request.dry_run and not (ledger and ledger.run_is_recorded):
-            unrecorded.report(occasion, error)
+            unrecorded.report(dedupe_key, error)
         raise
-    unrecorded.forget(occasion)
+    unrecorded.forget(dedupe_key)
     return summary
 
 
 def _test_alert() -> dict[str, Any]:
-    """A marked alert through every channel; neither ledger nor outbox is touched."""
+    """Send an alert, marked as a test, through every channel. Ledger and outbox are not changed."""
     answers = send_now(alert_channels(), Alert("test", JOB_NAME))
     works = bool(answers) and set(answers.values()) == {DELIVERED}
     return {"status": "success" if works else "failed", "note": "test_alert", "channels": answers}
