@@ -1,5 +1,5 @@
 """
-The cron function: EventBridge, or a person at the console, asks for a run.
+The cron function: EventBridge, or an operator, requests a run.
 
 Returns the run's summary; raises when the run failed, so that Lambda counts it and retries the event.
 """
@@ -30,9 +30,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     Do what `event` asks for.
 
-    The answer has run_id, status, note, assignments_evaluated, reminders_dispatched, assignments_failed, duration_ms
-    and, where it is not 0, assignments_without_recipient; a dry run's has would_notify as well. Raise `EventError` for
-    an event that is not known, or that no run may be made for.
+    The result has run_id, status, note, assignments_evaluated, reminders_dispatched, assignments_failed, duration_ms
+    and, if it is not 0, assignments_without_recipient; that of a dry run also has would_notify. Raise `EventError` for
+    an unknown event, or one for which no run is allowed.
     """
     request = parse_event(event)
     if isinstance(request, TestAlertRequest):
