@@ -69,13 +69,13 @@ app.configure_openapi(
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one Function URL event (payload format 2.0); every error is a problem document."""
     if event.get("rawPath") != OPENAPI:
-        refusal = _authenticate(event)
+        refusal = _let_in(event)
         if refusal is not None:
             return as_event(refusal)
     return app.resolve(event, context)
 
 
-def _authenticate(event: Mapping[str, Any]) -> Response[str] | None:
+def _let_in(event: Mapping[str, Any]) -> Response[str] | None:
     """Authenticate and authorise the caller. Return an error response, or None."""
     try:
         settings = AdminSettings.read(os.environ)

@@ -1,5 +1,5 @@
 -- name: assignment
--- The function returns rows to an admin only, for the organisations of the claims. They are compared again here, because
+-- The function returns rows to an admin only, for the organisations of the claims. They are compared again, because
 -- this must hold on a table with other policies, too. Today is by the database's clock.
 -- The current dates are text, because Python's dates are limited to the years 1 to 9999 and have no infinity; in JSON's
 -- form, because that does not depend on DateStyle. A start date in the future is wrong itself, so it limits nothing.
