@@ -1,1 +1,1 @@
-"""The doors: each module parses one kind of event, calls one room once, and maps the answer."""
+"""The functions' handlers: each module parses one kind of event, calls one package once, and maps the result."""

@@ -1,9 +1,9 @@
 """
 The admin function: the run history and the correction of a contact date, on a Function URL.
 
-    token? ──no──▶ 401      admin? ──no──▶ 403      then the request is looked at
+    token? ──no──▶ 401      admin? ──no──▶ 403      then the request is processed
 
-Who is calling is settled before path, parameters and body: a stranger learns nothing from what he sends.
+The caller is checked before path, parameters and body, so a caller without rights learns nothing from the responses.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers import admin_api
 from handlers.admin_api import AnAssignmentId, CorrectionAnswer, CorrectionBody, Limit, RunsAnswer, Status, Uuid
-from handlers.problems import as_event, problem, told
+from handlers.problems import as_event, problem, validation_errors
 from handlers.wiring import startup
 from handlers.wiring.admin import admin_connection, identity
 from reminders import telemetry
 from reminders.contacts import correction
-from reminders.contacts.correction import ANY_VERSION, DateMoved
+from reminders.contacts.correction import ANY_VERSION, VersionConflict
 from reminders.errors import (
     AssignmentNotFound,
     DatabaseUnavailable,
@@ -50,7 +50,7 @@ from reminders.telemetry import logger, metrics
 OPENAPI = "/openapi.json"
 LARGEST_BODY = 16_384
 METHODS = {"/runs": "GET", OPENAPI: "GET"}
-_PASSING = (DatabaseUnavailable, SecretError, IdentityUnavailable)
+_TEMPORARY = (DatabaseUnavailable, SecretError, IdentityUnavailable)
 
 startup.check(AdminSettings.read)
 
@@ -76,7 +76,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _let_in(event: Mapping[str, Any]) -> Response[str] | None:
-    """Remember the caller for the routes, or say why there is none."""
+    """Authenticate and authorise the caller. Return an error response, or None."""
     try:
         settings = AdminSettings.read(os.environ)
         caller = identity(settings).caller(event["headers"].get("authorization", ""))
@@ -106,7 +106,7 @@ def _let_in(event: Mapping[str, Any]) -> Response[str] | None:
 def runs(
     limit: Annotated[Limit, Query(description="How many at most")] = 20,
     before: Annotated[Uuid | None, Query(description="`next_before` of the page before")] = None,
-    status: Annotated[Status | None, Query(description="Only runs that stand so")] = None,
+    status: Annotated[Status | None, Query(description="Only runs with this status")] = None,
 ) -> RunsAnswer:
     """One page of the ledger, as the caller's row level security shows it."""
     _no_other_parameters("limit", "before", "status")
@@ -121,14 +121,14 @@ def runs(
     operation_id="correctLastContactDate",
     responses={
         200: {
-            "description": "The correction that stands; `ETag` is the date's new version",
+            "description": "The current correction; `ETag` is the date's new version",
             "content": {"application/json": {"model": CorrectionAnswer}},
         }
     }
     | admin_api.EVERYWHERE
     | admin_api.problems(
         NOT_FOUND="the caller's organisations have no such assignment",
-        PRECONDITION_FAILED="the date is another one by now; `ETag` is its version",
+        PRECONDITION_FAILED="the date has changed; `ETag` is its current version",
         REQUEST_ENTITY_TOO_LARGE="the body is too large",
         UNSUPPORTED_MEDIA_TYPE="the body is not JSON",
     ),
@@ -144,7 +144,11 @@ def correct(
         ),
     ] = ANY_VERSION,
 ) -> Response[CorrectionAnswer]:
-    """Correct it, say who and why, and never undo what another admin did meanwhile. May be repeated."""
+    """
+    Correct the contact date and record who and why.
+
+    With If-Match, another admin's change is not overwritten. The call may be repeated.
+    """
     _no_other_parameters()
     request = correction.Request(assignment_id, body.last_contact_date, body.reason, _versions(if_match))
     with admin_connection(_settings()) as connection:
@@ -159,12 +163,12 @@ def correct(
 
 @app.get(OPENAPI, include_in_schema=False)
 def openapi() -> Response[str]:
-    """This API, described (OpenAPI 3.1)."""
+    """The OpenAPI 3.1 description of this API."""
     return Response(HTTPStatus.OK, content_types.APPLICATION_JSON, app.get_openapi_json_schema())
 
 
 def _no_other_parameters(*known: str) -> None:
-    """A misspelt parameter that is passed over would answer another question than was asked."""
+    """Refuse unknown parameters: if a misspelt one were ignored, the result would be wrong without an error."""
     unknown = sorted(set(app.current_event.query_string_parameters or {}) - set(known))
     if unknown:
         raise RequestValidationError(
@@ -193,7 +197,8 @@ def _versions(if_match: str) -> frozenset[str]:
 
 @app.exception_handler(RequestValidationError)
 def _invalid(error: RequestValidationError) -> Response[str]:
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the request is not as it must be", errors=told(error.errors()))
+    errors = validation_errors(error.errors())
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the request is not valid", errors=errors)
 
 
 @app.exception_handler([UnicodeError, binascii.Error, RecursionError])
@@ -220,8 +225,8 @@ def _refused(error: DateRefused) -> Response[str]:
     )
 
 
-@app.exception_handler(DateMoved)
-def _moved(error: DateMoved) -> Response[str]:
+@app.exception_handler(VersionConflict)
+def _precondition_failed(error: VersionConflict) -> Response[str]:
     headers = {"ETag": _etag(error.version)} if error.version else {}
     return problem(HTTPStatus.PRECONDITION_FAILED, str(error), headers)
 
@@ -230,13 +235,13 @@ def _moved(error: DateMoved) -> Response[str]:
 def _failed(error: ReminderError) -> Response[str]:
     # Without detail: names of secrets and settings are for the log.
     logger.error("request failed", extra={"reason": safe_message(error)})
-    passing = isinstance(error, _PASSING)
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE if passing else HTTPStatus.INTERNAL_SERVER_ERROR)
+    temporary = isinstance(error, _TEMPORARY)
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE if temporary else HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 @app.exception_handler(Exception)
-def _surprised(error: Exception) -> Response[str]:
-    telemetry.surprise("request failed unexpectedly", error)
+def _unexpected_error(error: Exception) -> Response[str]:
+    telemetry.log_unexpected_error("request failed unexpectedly", error)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR)
 
 

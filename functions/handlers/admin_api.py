@@ -1,4 +1,4 @@
-"""What the admin function takes and gives, as JSON, and what its OpenAPI says about it."""
+"""Requests and responses of the admin function as JSON, and their OpenAPI description."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ REASON = rf"^[^\s{_UNPRINTABLE}][^{_UNPRINTABLE}]{{1,498}}[^\s{_UNPRINTABLE}]$"
 
 
 class Status(StrEnum):
-    """Where a run stands."""
+    """The status of a run."""
 
     RUNNING = "running"
     SUCCESS = "success"
@@ -95,7 +95,7 @@ class CorrectionAnswer(BaseModel):
     """
     The correction that made the date what it is.
 
-    `corrected_by`, `corrected_at` and `reason` are null where the date was so already without a correction.
+    `corrected_by`, `corrected_at` and `reason` are null if the date had this value already, without a correction.
     """
 
     model_config = ConfigDict(
@@ -155,7 +155,7 @@ class RunsAnswer(BaseModel):
 
 
 def problems(**described: str) -> dict[int, Any]:
-    """OpenAPI's word on the errors of an operation: `problems(NOT_FOUND="no such assignment")`."""
+    """The OpenAPI description of an operation's errors: `problems(NOT_FOUND="no such assignment")`."""
     return {int(HTTPStatus[name]): _problem(HTTPStatus[name], text) for name, text in described.items()}
 
 
@@ -177,7 +177,7 @@ def _problem(status: HTTPStatus, text: str) -> dict[str, Any]:
 EVERYWHERE = problems(
     UNAUTHORIZED="no valid access token",
     FORBIDDEN="the caller is not an admin, or a second factor is needed",
-    UNPROCESSABLE_ENTITY="something in the request is not as it must be; `errors` says what",
-    INTERNAL_SERVER_ERROR="an error of ours; the log knows it by the request's id",
-    SERVICE_UNAVAILABLE="the database or the keys cannot be reached now",
+    UNPROCESSABLE_ENTITY="the request is not valid; `errors` says why",
+    INTERNAL_SERVER_ERROR="an unexpected error; the log has it under the request's id",
+    SERVICE_UNAVAILABLE="the database or the keys cannot be reached at the moment",
 )

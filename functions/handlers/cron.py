@@ -1,5 +1,5 @@
 """
-The cron function: EventBridge, or a person at the console, asks for a run.
+The cron function: EventBridge, or an operator, requests a run.
 
 Returns the run's summary; raises when the run failed, so that Lambda counts it and retries the event.
 """
@@ -30,9 +30,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     Do what `event` asks for.
 
-    The answer has run_id, status, note, assignments_evaluated, reminders_dispatched, assignments_failed, duration_ms
-    and, where it is not 0, assignments_without_recipient; a dry run's has would_notify as well. Raise `EventError` for
-    an event that is not known, or that no run may be made for.
+    The result has run_id, status, note, assignments_evaluated, reminders_dispatched, assignments_failed, duration_ms
+    and, if it is not 0, assignments_without_recipient; that of a dry run also has would_notify. Raise `EventError` for
+    an unknown event, or one for which no run is allowed.
     """
     request = parse_event(event)
     if isinstance(request, TestAlertRequest):
@@ -41,22 +41,22 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _run(request: RunRequest, context: LambdaContext) -> dict[str, Any]:
-    """One run. What ends it and is not in the ledger is reported directly; of a dry run the caller reads the error."""
-    occasion, ledger = f"run {request.scheduled_for or 'by hand'}", None
+    """Do one run. A failure that is not in the ledger is reported directly. The caller of a dry run reads its error."""
+    dedupe_key, ledger = f"run {request.scheduled_for or 'by hand'}", None
     try:
         with run_deps(context) as deps:
             ledger = deps.ledger
             summary = lifecycle.run(request, deps).as_json()
     except BaseException as error:
         if not request.dry_run and not (ledger and ledger.run_is_recorded):
-            unrecorded.report(occasion, error)
+            unrecorded.report(dedupe_key, error)
         raise
-    unrecorded.forget(occasion)
+    unrecorded.forget(dedupe_key)
     return summary
 
 
 def _test_alert() -> dict[str, Any]:
-    """A marked alert through every channel; neither ledger nor outbox is touched."""
+    """Send an alert, marked as a test, through every channel. Ledger and outbox are not changed."""
     answers = send_now(alert_channels(), Alert("test", JOB_NAME))
     works = bool(answers) and set(answers.values()) == {DELIVERED}
     return {"status": "success" if works else "failed", "note": "test_alert", "channels": answers}

@@ -32,16 +32,16 @@ def problem(
 
 
 def as_event(response: Response[str]) -> dict[str, Any]:
-    """What a Function URL takes, for a refusal that is made before the event handler has looked at the event."""
+    """The response for a Function URL, for requests that are refused before routing."""
     headers = {**response.headers, "Content-Type": response.content_type}
     return {"statusCode": response.status_code, "headers": headers, "body": response.body}
 
 
-def told(errors: Sequence[Any]) -> list[dict[str, str]]:
-    """Pydantic's errors without the input: an answer must not echo what somebody sent. The first 20."""
+def validation_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
+    """Pydantic's errors without the input: a response must not repeat the caller's input. At most 20."""
     return [{"field": _field(e["loc"]), "message": str(e["msg"])[:200]} for e in errors[:20]]
 
 
 def _field(location: Sequence[object]) -> str:
-    # A key of the caller's own making is an input, too.
+    # Names of unknown keys come from the caller, too.
     return ".".join(str(part)[:40] for part in location)

@@ -1,7 +1,7 @@
 """
 The scheduler function: `POST /runs` on a Function URL, for callers that know the shared token.
 
-On AWS the Function URL also asks for a signature (AWS_IAM). Elsewhere only the token keeps others out, so it is
+On AWS the Function URL also asks for a signature (AWS_IAM). Elsewhere the token is the only protection, so it is
 checked before the body is read.
 """
 
@@ -19,7 +19,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import ValidationError
 
-from handlers.problems import problem, told
+from handlers.problems import problem, validation_errors
 from handlers.scheduler_body import RunsBody, answer
 from handlers.wiring import startup
 from handlers.wiring.common import secrets
@@ -38,7 +38,7 @@ from reminders.secrets import Secrets
 from reminders.settings import SchedulerSettings
 from reminders.telemetry import logger, metrics
 
-# A body has six short fields; anything near this is no call of ours.
+# A body has six short fields, so a valid request is much smaller.
 LARGEST_BODY = 16_384
 
 startup.check(SchedulerSettings.read)
@@ -55,12 +55,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 @app.post("/runs")
 def runs() -> dict[str, Any] | Response[str]:
-    """Do a part of a run's work and say how far it came."""
+    """Process one call of a run, and return how far it got."""
     try:
         settings = SchedulerSettings.read(os.environ)
         allowed = _token_is_right(secrets(), settings.token_secret, _shown_token(app.current_event.headers))
     except ReminderError as error:
-        # Nobody has shown a token yet, so nobody is told which secret or setting is wrong.
+        # The caller is not authenticated yet, so the response does not name the secret or setting that is wrong.
         return _failure(error, detail=None)
     if not allowed:
         return problem(HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
@@ -104,9 +104,9 @@ def _token_is_right(known: Secrets, name: str, shown: str | None) -> bool:
 
 @app.exception_handler(ValidationError)
 def _invalid(error: ValidationError) -> Response[str]:
-    # Without the input: an error must not echo what somebody sent.
-    errors = error.errors(include_url=False, include_context=False, include_input=False)
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is not a run's work", errors=told(errors))
+    # Without the input: a response must not repeat the caller's input.
+    errors = validation_errors(error.errors(include_url=False, include_context=False, include_input=False))
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is not valid", errors=errors)
 
 
 @app.exception_handler([UnicodeError, binascii.Error])
@@ -133,13 +133,13 @@ def _failed(error: ReminderError) -> Response[str]:
 
 def _failure(error: ReminderError, detail: str | None) -> Response[str]:
     logger.error("work failed", extra={"reason": safe_message(error)})
-    passing = isinstance(error, DatabaseUnavailable | SecretError)
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE if passing else HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+    temporary = isinstance(error, DatabaseUnavailable | SecretError)
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE if temporary else HTTPStatus.INTERNAL_SERVER_ERROR, detail)
 
 
 @app.exception_handler(Exception)
-def _surprised(error: Exception) -> Response[str]:
-    telemetry.surprise("work failed unexpectedly", error)
+def _unexpected_error(error: Exception) -> Response[str]:
+    telemetry.log_unexpected_error("work failed unexpectedly", error)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, safe_message(error))
 
 

@@ -69,8 +69,8 @@ def answer(result: DispatchResult, *, dry_run: bool) -> dict[str, Any]:
     """
     The body of a 200, only JSON's own types.
 
-    `would_notify` stands in it for a dry run alone; the keys of `OCCASIONAL` only where they have something to say. An
-    assignment's id is a string where it is a uuid, and a number where it is a bigint.
+    Only a dry run has `would_notify`. The keys of `OCCASIONAL` are left out if they are empty or 0. An assignment's id
+    is a string if it is a uuid, and a number if it is a bigint.
     """
     counts = result.counts
     body: dict[str, Any] = {

@@ -1,8 +1,8 @@
 """
 Failures that the ledger does not record: they are reported straight to every channel, whatever their class.
 
-There is no outbox to say "already reported" then. A warm process remembers what it reported last, so that Lambda's
-retries of one event mostly stay quiet; a retry in a new process reports once more.
+Without a database there is no outbox that prevents a second report. A warm process remembers its last report, so
+Lambda's retries of one event usually send no second alert; a retry in a new process reports once more.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ _told: set[str] = set()
 
 def report(occasion: str, error: BaseException) -> None:
     """
-    Alert that `error` ended what was to be done, unrecorded; raise nothing.
+    Send an alert: `error` ended the invocation, and the ledger has no row for it. Raise nothing.
 
-    `occasion` names the tick, or whatever it is that must not be reported twice. An event that was refused is not
-    reported: its sender reads the answer, and a scheduled time that is lost this way is reported by the watchdog.
+    `occasion` identifies the failure, so that it is reported once. An event that was refused is not reported: the
+    caller reads the error, and the watchdog reports a scheduled time that is lost this way.
     """
     if isinstance(error, EventError):
         return
     if occasion in _told:
-        logger.warning("unrecorded failure was told before", extra={"occasion": occasion})
+        logger.warning("unrecorded failure was reported before", extra={"occasion": occasion})
         return
     text = f"nothing could be recorded in the ledger: {safe_message(error)}"
     try:
         answers = send_now(working_channels(), Alert("failure", JOB_NAME, error_message=text))
     except Exception as second:  # the original error wins
-        logger.error("unrecorded failure not told", extra={"reason": safe_message(second)})
+        logger.error("unrecorded failure could not be reported", extra={"reason": safe_message(second)})
         return
     if DELIVERED in answers.values():
         _told.add(occasion)

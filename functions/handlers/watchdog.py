@@ -1,7 +1,7 @@
 """
-The watchdog function: every 15 minutes it looks for what no run can notice about itself.
+The watchdog function: every 15 minutes it looks for failures that a run cannot notice itself.
 
-Any event will do; the schedule says nothing that it needs to know.
+The content of the event is not used.
 """
 
 from __future__ import annotations

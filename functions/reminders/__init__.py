@@ -1,5 +1,5 @@
 """
-The rooms behind the doors.
+The application packages. Each imports only from those to the right.
 
     runs ──▶ scheduling, contacts, alerts ──▶ database, secrets ──▶ settings, telemetry, errors
 """

@@ -37,7 +37,7 @@ def connect(dsn: str, *, name: str) -> Connection:
     An autocommit connection.
 
     `dsn` is a libpq URI; `name` is shown as `application_name` in `pg_stat_activity`. Raise
-    `DatabaseUnavailable`, without the DSN, host or user, when there is no connection to be had.
+    `DatabaseUnavailable`, without the DSN, host or user, when no connection can be made.
     """
     try:
         parameters = conninfo.conninfo_to_dict(dsn)
@@ -59,7 +59,7 @@ def _encrypted_mode(parameters: Mapping[str, Any]) -> str:
     """
     The URI's sslmode; without one `require`, or what PGSSLMODE demands beyond it.
 
-    libpq's own default would silently fall back to plain text when somebody in between answers "no TLS".
+    libpq's default would silently fall back to plain text if an attacker in between refuses TLS.
     """
     stated = parameters.get("sslmode")
     if stated is None:
@@ -154,7 +154,7 @@ def local(connection: Connection, settings: Mapping[str, str]) -> None:
 
 class Queries:
     """
-    The named queries of one room: `Queries("reminders.runs", "ledger.sql")`.
+    The named queries of one package: `Queries("reminders.runs", "ledger.sql")`.
 
     A file has blocks that begin with `-- name: x`; comments after it are the reason for the query's shape.
     A block `-- fragment: y` is text that a query takes in by a line `-- include: y`.
@@ -165,7 +165,7 @@ class Queries:
         blocks = re.split(r"^-- (name|fragment): (\w+)\n", text, flags=re.MULTILINE)[1:]
         found = list(zip(blocks[0::3], blocks[1::3], blocks[2::3], strict=True))
         fragments = {name: sql.strip() for kind, name, sql in found if kind == "fragment"}
-        # Bytes, which psycopg takes as they are; a str would have to be a literal of the source code.
+        # Bytes, which psycopg accepts as they are; a str would have to be a literal of the source code.
         self.by_name = {name: _with_fragments(sql, fragments).encode() for kind, name, sql in found if kind == "name"}
 
     def renamed(self, table: str, other: str) -> Self:

@@ -1,9 +1,9 @@
 """
-What can go wrong, as sentences.
+Errors, each with a sentence that is safe to show.
 
 Every error that this project raises on purpose is a `ReminderError`. Its text is written by us, so it may
 stand in the ledger, in an alert and in a log: no row values, no names, no DSNs (docs/architecture.md#no-personal-data).
-Anything else is a surprise; of a surprise only the class name is told (`safe_message`).
+Of any other, unexpected error only the class name is shown (`safe_message`).
 """
 
 from __future__ import annotations

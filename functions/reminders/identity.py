@@ -7,8 +7,8 @@ Who is calling: a Supabase access token, checked.
 
 A key serves the algorithms of its own source only. So a token signed by HMAC with the public key as its
 secret finds no key (algorithm confusion), and neither does `none`. What is checked: signature, `exp`, `nbf`,
-`iss`, `aud`, and that `sub` is a user's id (Supabase docs: "JSON Web Token (JWT)"). Why a token was refused
-is logged and not told.
+`iss`, `aud`, and that `sub` is a user's id (Supabase docs: "JSON Web Token (JWT)"). The reason for a refusal
+is logged, and not returned.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LONGEST_TOKEN = 8_192
 SHORTEST_SECRET = 32
 
 JWKS_CACHE_SECONDS = 600
-# A stranger who invents key ids must not make us fetch at his pace.
+# Rate limit: tokens with invented key ids must not trigger a fetch each.
 JWKS_PAUSE_SECONDS = 30
 JWKS_TIMEOUT_SECONDS = 3.0
 _ALGORITHM_OF: dict[object, str] = {"EC": "ES256", "RSA": "RS256"}
@@ -56,7 +56,7 @@ class Caller:
 
     @classmethod
     def of(cls, claims: Mapping[str, Any]) -> Caller:
-        """The caller that verified `claims` speak of; raise `IdentityError` when they are no signed-in user's."""
+        """The caller of verified `claims`; raise `IdentityError` when they are no signed-in user's."""
         # Only a user's own token: the service's and an anonymous visitor's are refused whatever app_metadata says.
         if claims.get("role") != "authenticated" or claims.get("is_anonymous", False) is not False:
             raise IdentityError("the token is not a signed-in user's")
@@ -73,7 +73,7 @@ class Caller:
 
 
 def _organisations(app: Mapping[str, Any]) -> frozenset[UUID] | None:
-    """A claim that is there but names nothing limits to nothing: a slip there must not open all doors."""
+    """A claim that is there but names nothing limits to nothing: a mistake there must not give access to everything."""
     if "org_ids" not in app:
         return None
     named = app["org_ids"] if isinstance(app["org_ids"], list) else []

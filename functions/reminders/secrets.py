@@ -1,8 +1,8 @@
 """
 Secrets by name, from Secrets Manager through Powertools Parameters.
 
-Values are cached for five minutes in a warm function. A value that its user rejects (a database that says
-no, a door that answers 401) is fetched afresh once, because it was probably rotated.
+Values are cached for five minutes in a warm function. A value that is rejected (by the database, or
+with a 401) is fetched again once, because it was probably rotated.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from reminders.errors import SecretError
 
 CACHE_SECONDS = 300
-# A stranger who knocks with wrong tokens must not make us call Secrets Manager at his pace: one fetch in so many
-# seconds. A few may come at once, for a secret that is rotated a moment after its user was rejected.
+# Rate limit: requests with a wrong token must not trigger a fetch each. A few fetches are allowed at once, because a
+# secret may be rotated just after it was rejected.
 REFETCH_PAUSE_SECONDS = 30
 REFETCHES_AT_ONCE = 4
 
@@ -35,7 +35,7 @@ class Secrets:
     def __init__(self, provider: Provider | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._provider = provider
         self._clock = clock
-        # By name: when the last of the fetches made so far would have been due, each a pause after the other.
+        # By name: the time at which the fetches so far would end if they were REFETCH_PAUSE_SECONDS apart.
         self._due: dict[str, float] = {}
 
     def get(self, name: str) -> str:
@@ -71,7 +71,7 @@ class Secrets:
         return value.strip()
 
     def _source(self) -> Provider:
-        # Late, because it makes a boto3 client: nothing is opened at import.
+        # Only now, because it makes a boto3 client: nothing is opened at import.
         if self._provider is None:
             self._provider = SecretsProvider()
         return self._provider

@@ -1,5 +1,5 @@
 """
-What the environment says, read once per invocation.
+Settings from the environment, read once per invocation.
 
 The environment holds names, never secrets. A missing or malformed variable stops the function at once and
 is named in the error. Written by hand, not with pydantic-settings: the cron function needs seven variables,
@@ -51,7 +51,7 @@ class CronSettings:
 
 @dataclass(frozen=True, slots=True)
 class AlertSettings:
-    """Which outcomes alert, and through which channels; both channels may be absent."""
+    """Which results cause an alert, and its channels; both channels may be absent."""
 
     topic_arn: str | None
     slack_webhook_secret: str | None
@@ -78,8 +78,8 @@ class WatchdogSettings:
     """
     Settings of `handlers.watchdog`.
 
-    `schedule_name` is EventBridge Scheduler's "group/name"; without it nobody can tell whether the schedule
-    is paused, and it is taken to be enabled.
+    `schedule_name` is EventBridge Scheduler's "group/name"; without it the watchdog cannot see a
+    pause, and assumes that the schedule is enabled.
     """
 
     database_secret: str
@@ -129,7 +129,7 @@ class AdminSettings:
     """
     Settings of `handlers.admin`: the JWT secret's name, the JWKS' URL, or both while a project changes over.
 
-    `require_aal2`: only tokens of a session that a second factor confirmed are taken (ADMIN_REQUIRE_AAL2).
+    `require_aal2`: only tokens of a session that a second factor confirmed are accepted (ADMIN_REQUIRE_AAL2).
     `issuer` is what tokens must have as `iss`: SUPABASE_JWT_ISSUER, or the JWKS' URL up to its well-known path.
     """
 
@@ -146,7 +146,9 @@ class AdminSettings:
         if not secret and not url:
             raise SettingsError("neither SUPABASE_JWT_SECRET nor SUPABASE_JWKS_URL is set")
         if url and urlsplit(url).scheme != "https" and urlsplit(url).hostname not in {"127.0.0.1", "localhost"}:
-            raise SettingsError("SUPABASE_JWKS_URL must be https: whoever can change the keys is every user")
+            raise SettingsError(
+                "SUPABASE_JWKS_URL must be https, because an attacker who can change the keys can act as any user"
+            )
         derived = url.removesuffix(JWKS_PATH) if url and url.endswith(JWKS_PATH) else None
         return cls(
             database_secret=_required(env, "DATABASE_SECRET"),
@@ -221,7 +223,7 @@ def _optional_url(env: Environment, name: str, *, fragment: bool = False) -> str
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:  # an IPv6 address without its bracket, a port that is no number
         usable = False
-    # urlsplit takes tabs and line breaks out without a word, and a path that is added to a fragment is lost.
+    # urlsplit removes tabs and line breaks without an error, and a path that is added to a fragment is lost.
     clean = is_printable(text) and not any(map(str.isspace, text)) and (fragment or "#" not in text)
     if not usable or not clean or parts.username or parts.query:
         # The value is not echoed: a URL may carry a credential.

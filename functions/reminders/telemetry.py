@@ -1,7 +1,7 @@
 """
 Logs and metrics, by Powertools: JSON lines and CloudWatch's embedded metric format, both on stdout.
 
-One logger for all rooms, so that the `run_id` that a run appends stands on every line until it ends.
+All packages use one logger, so that the `run_id` that a run appends is on every line until the run ends.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or "AssignmentReminde
 
 
 def _level() -> str:
-    """The level that the environment asks for; INFO where it is none, which the start of a function refuses."""
-    asked = os.environ.get("POWERTOOLS_LOG_LEVEL", "").upper()
-    return asked if asked in logging.getLevelNamesMapping() else "INFO"
+    """The level in the environment; INFO if it is not a level, which the start of a function refuses."""
+    level = os.environ.get("POWERTOOLS_LOG_LEVEL", "").upper()
+    return level if level in logging.getLevelNamesMapping() else "INFO"
 
 
 def _log_line(line: object) -> str:
@@ -42,11 +42,11 @@ for chatty in ("aws_lambda_powertools", "httpx", "httpcore", "boto3", "botocore"
     logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
-def surprise(message: str, error: BaseException) -> None:
+def log_unexpected_error(message: str, error: BaseException) -> None:
     """
-    Log an error that nobody foresaw: its class and where it came from.
+    Log the class of an unexpected error, and where it was raised.
 
-    Without its text, which Logger.exception would log: a surprise may quote what somebody sent, or a row.
+    Not its text, which Logger.exception would log: it may quote the caller's input, or a row.
     """
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     logger.error(message, extra={"error": type(error).__name__, "where": frames[-10:]})

@@ -1,8 +1,8 @@
 """
 Why a database cannot be reached, and what to do about it.
 
-libpq gives no SQLSTATE for a failed connection, only prose with host and user in it. Here that prose becomes a sentence
-that may stand in a log, and a hint for the operator. Each hint has a test that makes the error.
+libpq gives no SQLSTATE for a failed connection, only a text that contains host and user. This module maps it to a
+sentence that is safe to log, and a hint for the operator. Each hint has a test that causes the error.
 """
 
 from __future__ import annotations

@@ -44,9 +44,9 @@ def connect(secret: str, name: str) -> Connection:
 
 
 def _newer(secret: str, dsn: str) -> str | None:
-    """The URI after a rotation; None as well when nobody can say: what the database said is the better news."""
+    """The URI after a rotation; None also if it cannot be fetched, because the database's error is more useful."""
     try:
         return secrets().newer(secret, than=dsn)
     except SecretError as error:
-        logger.warning("secret not fetched afresh", extra={"reason": safe_message(error)})
+        logger.warning("secret could not be fetched again", extra={"reason": safe_message(error)})
         return None

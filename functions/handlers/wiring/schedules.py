@@ -1,4 +1,4 @@
-"""What EventBridge Scheduler says about our schedule, asked by the watchdog."""
+"""The state of our schedule in EventBridge Scheduler, for the watchdog."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 def state(name: str | None) -> ScheduleState | None:
     """
-    The state of the schedule `name` ("group/name" or "name"), or None when nobody can say.
+    The state of the schedule `name` ("group/name" or "name"), or None when it cannot be read.
 
-    None means "taken to be enabled": a watchdog that cannot ask must rather cry wolf than be silent.
+    None counts as enabled: a false alarm is preferred to a missed one.
     """
     if name is None:
         return None

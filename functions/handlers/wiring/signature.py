@@ -1,8 +1,8 @@
 """
 Requests signed with the function's own AWS credentials (Signature Version 4), for a Function URL with AWS_IAM.
 
-Lambda then refuses whoever is not allowed to invoke the function before any code of ours runs, so that requests of
-others cannot use up its concurrency.
+Lambda then refuses callers that may not invoke the function before any code of ours runs, so that their requests
+cannot use up its concurrency.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SIGNED_HEADERS = ("content-type", "x-reminder-token")
 
 
 class AwsSignature(httpx.Auth):
-    """Signs each request when it is sent, a retry anew: a signature is valid for 5 minutes."""
+    """Signs each request when it is sent, and each retry again: a signature is valid for 5 minutes."""
 
     requires_request_body = True
 

@@ -1,7 +1,7 @@
 """
 A wrong setting stops a function before its first event.
 
-Lambda then reports an init error, and a deployment that is wrong is known to be so at once and not at 06:00.
+Lambda then reports an init error, so a wrong deployment is noticed at once and not at 06:00.
 Anywhere else, in tests and tools, importing a handler needs no environment.
 """
 

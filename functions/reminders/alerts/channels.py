@@ -1,8 +1,7 @@
 """
-What a channel is, and the bound on the time it may take.
+The interface of a channel, and the limit of its time.
 
-A channel talks to somebody else's service, which may be down, slow or hostile. Nothing it does may hold up
-or change a run.
+A channel calls an external service, which may be down, slow or hostile. It must never delay or change a run.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ Answer = TypeVar("Answer")
 
 class ChannelError(ReminderError):
     """
-    A channel did not take an alert. `permanent`: no retry will help until a person has done something.
+    A channel did not accept an alert. `permanent`: no retry helps until a person has repaired it.
 
-    `retry_after` is how long the channel asked to be left alone.
+    `retry_after` is the pause that the channel asked for.
     """
 
     def __init__(self, message: str, *, permanent: bool = False, retry_after: timedelta | None = None) -> None:

@@ -1,5 +1,5 @@
 """
-Alerts that cannot wait for, or do not belong into, the outbox: tests, and the news that there is no database.
+Alerts that are sent without the outbox: test alerts, and failures while there is no database.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ DELIVERED = "delivered"
 
 def send_now(channels: Sequence[Channel], alert: Alert, seconds: float = LONGEST_SEND_SECONDS) -> dict[str, str]:
     """
-    Send `alert` to all channels side by side, within `seconds` each.
+    Send `alert` to all channels in parallel, within `seconds` each.
 
-    Return what happened by channel: "delivered", or the reason why not. Raise nothing.
+    Return the result by channel: "delivered", or the reason why not. Raise nothing.
     """
 
     def send(channel: Channel) -> str:

@@ -1,5 +1,5 @@
 """
-What an alert says: its payload, as it lies in the outbox, and its words, the same for every channel.
+The content of an alert: its payload in the outbox, and its text, the same for every channel.
 
 Ids, counts, times and safe messages only; no personal data (docs/architecture.md#no-personal-data).
 """
@@ -43,7 +43,7 @@ class Alert:
     """
     One thing the operators must know.
 
-    Times are ISO 8601 in UTC, as they lie in the payload. `schedule` and `scheduled_for` tell of a tick.
+    Times are ISO 8601 in UTC, as in the payload. `scheduled_for` is the scheduled time, `schedule` the expression.
     """
 
     kind: Kind
@@ -63,7 +63,7 @@ class Alert:
     @classmethod
     def from_payload(cls, payload: dict[str, Any]) -> Alert:
         """
-        The alert in a row of the outbox; keys of other versions are passed over.
+        The alert in a row of the outbox; keys of other versions are ignored.
 
         Raise `TypeError` or `ValueError` for a payload from which no message can be made.
         """
@@ -82,16 +82,16 @@ class Alert:
         return f"Last successful run: {_readable(self.last_success_at) or 'none on record'}"
 
     def details(self) -> list[tuple[str, str]]:
-        """Label and printable value of what is known, in reading order."""
-        told = [
+        """Labels and printable values of the fields that have one, in reading order."""
+        fields = [
             ("Error", self.error_message),
             ("Consecutive failures", str(self.consecutive_failure_count) if self.consecutive_failure_count else None),
             ("Failing since", _readable(self.failing_since)),
-            ("Tick", _readable(self.scheduled_for)),
+            ("Scheduled time", _readable(self.scheduled_for)),
             ("Schedule", self.schedule),
             ("Run", self.run_id),
         ]
-        return [(label, printable(value)) for label, value in told if value]
+        return [(label, printable(value)) for label, value in fields if value]
 
     def text(self, origin: Origin = NOWHERE) -> str:
         """The whole message as plain text."""
@@ -127,10 +127,10 @@ _HEADLINES: dict[Kind, Callable[[int], str]] = {
     "test": lambda _: "this is a test alert, nothing is wrong",
 }
 _ADVICE: dict[Kind, str] = {
-    "failure": "Reminders are late, none is lost: the next successful run sends all that are due.",
-    "repeat": "Reminders are late, none is lost: the next successful run sends all that are due.",
-    "recovery": "Nothing is to be done. Reminders that were late have gone out with this run.",
-    "missed_run": "`reminders status` shows the schedule and who holds the lock; a run by hand helps at once.",
+    "failure": "Reminders are late, but none is lost. The next successful run sends all that are due.",
+    "repeat": "Reminders are late, but none is lost. The next successful run sends all that are due.",
+    "recovery": "You have nothing to do. This run sent all late reminders.",
+    "missed_run": "`reminders status` shows the schedule and the lock. `reminders run` sends the late reminders now.",
     "overrun": "Its process is probably gone. The watchdog settles it; the next run does what it left.",
     "test": "If you can read this, the channel works.",
 }

@@ -1,15 +1,14 @@
 """
-The outbox: alerts are written with what they tell of, and sent afterwards.
+The outbox: an alert is written in the same transaction as the result that it reports, and sent afterwards.
 
     settle + write (one transaction) ─▶ claim ─▶ send ─▶ mark        claimed: a row lock, nothing more
 
-A process may die anywhere. Before the write nothing has happened; before the mark the claim falls away and
-somebody else sends. Only between the channel's taking it and our committed mark is a second copy possible,
-be it that the process died there, was frozen, or heard the answer too late: the alert arrives at least once,
-and twice only then.
+A process may end at any point. Until the delivery is recorded, its claim is rolled back and another process sends the
+alert. A second copy is possible only if the process ended, paused or timed out after the channel accepted the message
+and before the record was committed.
 
-A channel gets the alerts in the order in which they were written. A failure that was not delivered when the run has
-recovered is not sent any more: the recovery tells of both.
+A channel gets the alerts in the order in which they were written. A failure that is not delivered when a run
+succeeds again is not sent any more: the recovery reports both.
 """
 
 from __future__ import annotations
@@ -37,9 +36,9 @@ queries = Queries(__package__, "outbox.sql")
 
 DELIVERY_SECONDS = 5.0
 LONGEST_SEND_SECONDS = 4.0
-# What is kept of the delivery's time to mark and commit.
+# Time that is reserved to record the delivery and commit.
 MARK_SECONDS = 0.3
-# A frozen deliverer must let go of its claim, so that somebody else sends.
+# A paused process must lose its claim, so that another process sends the alert.
 CLAIM_LIMITS = {"idle_in_transaction_session_timeout": "15000", "statement_timeout": "5000", "lock_timeout": "2000"}
 
 Connect = Callable[[], AbstractContextManager[Connection]]
@@ -75,7 +74,7 @@ class Outbox:
         self._clock = clock
 
     def write_for(self, connection: Connection, result: RunResult) -> None:
-        """Write the alert that `result` asks for, if any, in the caller's transaction."""
+        """Write the alert that `result` causes, if any, in the caller's transaction."""
         kind = self.policy.kind_of(result)
         if kind is None:
             return
@@ -115,9 +114,9 @@ class Outbox:
 
     def deliver(self, connection: Connection, seconds: float = DELIVERY_SECONDS) -> None:
         """
-        Send what waits, all channels side by side, within `seconds`; raise nothing.
+        Send the waiting alerts, all channels in parallel, within `seconds`; raise nothing.
 
-        `connection` is only asked whether there is anything to send; each channel sends on its own.
+        `connection` is only used to see whether there is anything to send; each channel opens its own.
         """
         deadline = self._clock() + seconds
         try:
@@ -143,12 +142,12 @@ class Outbox:
         return [self._channels[row.channel] for row in rows]
 
     def _deliver_all(self, channel: Channel, deadline: float) -> None:
-        """One after the other, until nothing waits, one fails, or time is over."""
+        """Send one after the other, until none waits, one fails, or the time is over."""
         try:
             with self._connect() as connection:
                 while self._deliver_one(connection, channel, deadline):
                     pass
-        except Exception as error:  # nobody would catch it in a thread: Python would print it, secrets and all
+        except Exception as error:  # uncaught in a thread, Python would print it, with secrets
             logger.error("alerts not delivered", extra={"channel": channel.name, "reason": safe_message(error)})
 
     def _deliver_one(self, connection: Connection, channel: Channel, deadline: float) -> bool:
@@ -161,7 +160,7 @@ class Outbox:
             try:
                 send_within(channel, self._alert_of(claim), seconds)
             except ChannelError as error:
-                _tell_failure(claim, channel, error)
+                _log_failure(claim, channel, error)
                 pause = pause_after(claim.attempts + 1, permanent=error.permanent, retry_after=error.retry_after)
                 failed = {"alert_id": claim.claimed_id, "pause": pause, "error": safe_message(error)}
                 queries.run(connection, "mark_failed", channel=channel.name, **failed)
@@ -172,7 +171,7 @@ class Outbox:
         return True
 
     def _alert_of(self, claim: _Claim) -> Alert:
-        """What to send. A payload that this version cannot read, one of a later version say, must not block others."""
+        """The alert to send. A payload that cannot be read, of a later version for example, must not block others."""
         try:
             return Alert.from_payload(claim.payload)
         except (TypeError, ValueError, AttributeError):
@@ -186,14 +185,14 @@ class _Waiting:
     channel: str
 
 
-def _tell_failure(claim: _Claim, channel: Channel, error: ChannelError) -> None:
-    """An alert is never given up; that it does not get through is said every time."""
-    told = {
+def _log_failure(claim: _Claim, channel: Channel, error: ChannelError) -> None:
+    """An alert is retried until it is delivered. Every failed attempt is logged."""
+    fields = {
         "channel": channel.name,
         "alert_id": str(claim.alert_id),
         "attempts": claim.attempts + 1,
         "permanent": error.permanent,
         "reason": safe_message(error),
     }
-    logger.error("alert not delivered, it will be tried again", extra=told)
+    logger.error("alert not delivered, it will be tried again", extra=fields)
     telemetry.count(AlertsUndelivered=1)

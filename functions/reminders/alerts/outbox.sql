@@ -1,11 +1,11 @@
 -- name: write_alert
--- The function computes the key from the run or the scheduled time, so that two that notice the same thing write it
--- once, and nobody can take the key of an alert to come.
+-- The function computes the key from the run or the scheduled time, so that two processes that notice the
+-- same problem write it once, and no caller can use the key of a later alert.
 SELECT public.write_alert(%(kind)s, %(run_id)s::uuid, %(tick)s::timestamptz, %(payload)s, %(channels)s::text []) AS is_new
 
 -- fragment: first_waiting
 -- The channel's oldest alert that is not delivered. It has to go first, so its pause is the channel's: a recovery
--- must not arrive before the failure. One that was not taken for a day lets newer ones pass while it pauses,
+-- must not arrive before the failure. One that was not accepted for a day does not block newer ones during its pause,
 -- because it may be the alert itself that the channel refuses.
 SELECT
     first_d.alert_id,
@@ -20,7 +20,7 @@ ORDER BY first_a.created_at
 LIMIT 1
 
 -- name: waiting_channels
--- Asked after every run; the partial index is empty on a good day.
+-- Used after every run; the partial index is usually empty.
 SELECT c.channel
 FROM (
     SELECT DISTINCT w.channel FROM public.cron_alert_deliveries AS w
@@ -32,10 +32,10 @@ CROSS JOIN LATERAL (
 WHERE first_waiting.next_attempt_at <= now()
 
 -- name: claim_delivery
--- The claim is the row lock on the channel's first alert, held while the channel is called: a process that dies lets
--- go of it, and SKIP LOCKED keeps a second deliverer from sending anything to this channel meanwhile.
--- What is sent is that alert, unless it is a failure whose recovery waits already: then the next one goes, and the
--- recovery tells of both.
+-- The claim is the row lock on the channel's first alert, held while the channel is called: a process that
+-- ends releases it, and because of SKIP LOCKED no second process sends to this channel at the same time.
+-- That alert is sent, unless it is a failure whose recovery is waiting already: then the next one is sent, and the
+-- recovery reports both.
 SELECT
     d.alert_id AS claimed_id,
     d.attempts,
@@ -75,7 +75,7 @@ WHERE d.delivered_at IS NULL AND d.next_attempt_at <= now()
 FOR UPDATE OF d SKIP LOCKED
 
 -- name: mark_delivered
--- With a recovery, also the failures before it that it told of.
+-- With a recovery, also the earlier failures that it reported.
 UPDATE public.cron_alert_deliveries AS d
 SET delivered_at = clock_timestamp(), attempts = d.attempts + 1, last_error = NULL
 FROM public.cron_alerts AS a, public.cron_alerts AS sent

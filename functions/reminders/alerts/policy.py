@@ -1,5 +1,5 @@
 """
-Which outcome of a run alerts, and when a delivery is tried again. Pure rules, without a database.
+Which results of a run cause an alert, and when a delivery is retried. Pure rules, without a database.
 
     failures   1   2   3   4   5   then a success      (ALERT_THRESHOLD 2, ALERT_REPEAT_EVERY 3)
     alert          failure     repeat     recovery
@@ -16,17 +16,17 @@ Kind = Literal["failure", "repeat", "recovery", "missed_run", "overrun", "test"]
 
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
-# After "this webhook is gone" only a person can help; asking four times a day tells when one has.
+# Only a person can repair a webhook that no longer exists. Four attempts a day find out when it is repaired.
 PERMANENT_PAUSE = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """
-    A run that has just been settled, with what was before it.
+    A run that has just been settled, and the state before it.
 
     `failures` and `failures_before`: the consecutive failure counts of this run and of the settled one
-    before. Times are aware. `last_success_started_at` and `last_success_at` (completed) tell of the last
+    before. Times are aware. `last_success_started_at` and `last_success_at` (completed) are of the last
     success before this run.
     """
 
@@ -43,17 +43,17 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`threshold` failures in a row alert, then every `repeat_every` further ones (0: never again)."""
+    """`threshold` failures in a row cause an alert, then every `repeat_every` further ones (0: no more)."""
 
     threshold: int = 2
     repeat_every: int = 0
 
     def kind_of(self, result: RunResult) -> Kind | None:
         """
-        The alert that `result` asks for, if any.
+        The alert that `result` causes, if any.
 
-        Only a failure that raised the count can alert: a retry of a tick that has failed already says
-        nothing new.
+        Only a failure that raised the count can cause an alert. A retry of a scheduled time that has failed already is
+        not counted again.
         """
         if result.succeeded:
             return "recovery" if result.failures_before >= self.threshold else None

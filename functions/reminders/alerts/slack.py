@@ -1,8 +1,8 @@
 """
 Slack, by an incoming webhook.
 
-The webhook's URL is a secret: whoever has it can post. It never stands in a message, an error or a log, and
-httpx's own exceptions are not passed on, because they carry the request.
+The webhook's URL is a secret: anyone who has it can post. It is never in a message, an error or a log, and httpx's
+own exceptions are not passed on, because they contain the request.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ TEXT_LIMIT = 3_000
 VALUE_LIMIT = 2_000
 CUT = "… (cut)"
 LONGEST_WAIT = 86_400
-# RFC 3986: what may stand in a URL besides letters, digits and "-._~".
+# RFC 3986: the characters of a URL besides letters, digits and "-._~".
 URL_CHARACTERS = ":/?#[]@!$&'()*+,;=%"
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class SlackChannel:
     """
-    Posts alerts to the webhook that `webhook()` tells.
+    Posts alerts to the webhook that `webhook()` returns.
 
-    `newer_webhook(than)` is asked once when Slack says that the webhook is gone: it may have been replaced.
+    `newer_webhook(than)` is called once when Slack answers that the webhook does not exist: it may have been replaced.
     """
 
     name = "slack"
@@ -47,7 +47,7 @@ class SlackChannel:
         self._origin = origin
 
     def send(self, alert: Alert, seconds: float) -> None:
-        """Post `alert`; raise `ChannelError` with Slack's answer put into words."""
+        """Post `alert`; raise `ChannelError` with a sentence about Slack's answer."""
         url = self._webhook()
         try:
             _post(url, blocks_of(alert, self._origin), seconds)
@@ -83,19 +83,19 @@ def blocks_of(alert: Alert, origin: Origin = NOWHERE) -> dict[str, Any]:
 
 
 def _runbook(origin: Origin) -> str:
-    """A link where there is an address. Slack ends the address at "|" and ">", so those must not stand in it."""
+    """A link where there is an address. Slack ends the address at "|" and ">", so it must not contain them."""
     if not origin.runbook_url:
         return f"Runbook: {origin.runbook}"
     return f"<{_escaped(quote(origin.runbook_url, safe=URL_CHARACTERS))}|Runbook>"
 
 
 def _formatted(text: str) -> dict[str, Any]:
-    """`verbatim`, because Slack would else link bare URLs and read @here in what an error says."""
+    """`verbatim`, because otherwise Slack would link bare URLs and interpret @here in an error message."""
     return {"type": "mrkdwn", "text": _cut(text, TEXT_LIMIT), "verbatim": True}
 
 
 def _escaped(text: str) -> str:
-    """Slack, "Formatting text": these three and no others. Without it <!channel> would page everybody."""
+    """Slack, "Formatting text": these three and no others. Otherwise <!channel> would notify everyone."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

@@ -1,8 +1,8 @@
 """
-SNS: one topic, whoever has subscribed to it.
+SNS: one topic with any subscribers.
 
-A person reads subject and text in an e-mail; a machine reads the attributes, `payload` being the alert as
-JSON and `kind` there for filter policies.
+People read subject and text in an e-mail. Programs read the attributes: `payload` is the alert as JSON, `kind` is for
+filter policies.
 """
 
 from __future__ import annotations

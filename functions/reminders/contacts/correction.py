@@ -1,12 +1,12 @@
 """
 An admin corrects the date of the last contact.
 
-    find ─▶ already so? ──yes──▶ answer who made it so
+    find ─▶ has it this date already? ──yes──▶ return the correction that set it
       │no
-    may it be? as expected? ─▶ insert the correction, which moves the date
+    date allowed? If-Match fulfilled? ─▶ insert the correction, whose trigger changes the date
 
 All in one transaction that is the admin's own: role `authenticated`, with the claims that row level security
-reads. Both are local to the transaction, so that a pooler's next client finds nothing of them.
+reads. Both are local to the transaction, so that a pooler does not pass them on to its next client.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ LIMITS = {
     "idle_in_transaction_session_timeout": "10000",
 }
 # Raised by the trigger apply_correction.
-_MOVED = "PT412"
+_VERSION_CONFLICT = "PT412"
 # invalid_text_representation, numeric_value_out_of_range: it cannot be the id of an assignment here.
 _NO_SUCH_ID = {"22P02", "22003"}
 ANY_VERSION = "*"
 
 
-class DateMoved(ReminderError):
-    """The date is not what the admin believed it to be; `version` is what it is now, if that is known."""
+class VersionConflict(ReminderError):
+    """The date is not the one that the admin expected; `version` is the current one, if it is known."""
 
     def __init__(self, message: str, version: str | None = None) -> None:
         super().__init__(message)
@@ -62,7 +62,7 @@ class Correction:
     One correction, as its audit row has it.
 
     `old_date` is text, because PostgreSQL knows dates that Python does not: `infinity`, `0044-03-15 BC`, `12026-11-01`.
-    `corrected_by`, `corrected_at` and `reason` are None where the date was so already and nobody had corrected it.
+    `corrected_by`, `corrected_at` and `reason` are None if the date had this value already, without a correction.
     """
 
     assignment_id: UUID | int
@@ -82,20 +82,20 @@ class _Assignment:
 
 
 def version(day: date | str | None) -> str:
-    """What names a state of the date, for optimistic concurrency: the date itself."""
+    """The version of a date for optimistic concurrency (`ETag`, `If-Match`): the date itself."""
     return str(day) if day else "never"
 
 
 def correct(connection: Connection, caller: Caller, request: Request) -> Correction:
     """
-    Correct the date, or answer with the correction that has set it already.
+    Correct the date, or return the correction that has set it already.
 
-    Raise `AssignmentNotFound`, `DateRefused`, or `DateMoved` when somebody was faster.
+    Raise `AssignmentNotFound`, `DateRefused`, or `VersionConflict` when another admin was faster.
     """
     with database.transaction(connection, {**LIMITS, **caller.database_settings()}):
         found = _find(connection, caller, request)
         if found.last_contact_date == request.new_date.isoformat():
-            return _standing(connection, request)
+            return _existing_correction(connection, request)
         _check(found, request)
         made = _insert(connection, found.last_contact_date, request)
     logger.info(
@@ -106,7 +106,7 @@ def correct(connection: Connection, caller: Caller, request: Request) -> Correct
 
 def _find(connection: Connection, caller: Caller, request: Request) -> _Assignment:
     values = {
-        # As text, so that an id of the other type is no error of ours but an id that is not there.
+        # As text, so that an id of the other type is not found, instead of causing an error.
         "assignment_id": str(request.assignment_id),
         "new_date": request.new_date,
         "org_ids": None if caller.org_ids is None else list(caller.org_ids),
@@ -122,8 +122,8 @@ def _find(connection: Connection, caller: Caller, request: Request) -> _Assignme
     return found
 
 
-def _standing(connection: Connection, request: Request) -> Correction:
-    """A correction that is repeated changes nothing and is answered as the first time."""
+def _existing_correction(connection: Connection, request: Request) -> Correction:
+    """A repeated correction changes nothing and has the same result as the first one."""
     values = {"assignment_id": request.assignment_id, "new_date": request.new_date}
     latest = queries.first(connection, "latest", Correction, **values)
     day = request.new_date
@@ -137,7 +137,7 @@ def _check(found: _Assignment, request: Request) -> None:
         raise DateRefused(f"last_contact_date is before the assignment began, on {found.began} (UTC)")
     current = version(found.last_contact_date)
     if request.expected.isdisjoint({ANY_VERSION, current}):
-        raise DateMoved("the contact date is another one by now", current)
+        raise VersionConflict("the contact date has changed", current)
 
 
 def _insert(connection: Connection, old_date: str | None, request: Request) -> Correction:
@@ -152,6 +152,6 @@ def _insert(connection: Connection, old_date: str | None, request: Request) -> C
             reason=request.reason,
         )
     except DatabaseError as error:
-        if error.sqlstate == _MOVED:
-            raise DateMoved("the contact date was changed in this very moment") from None
+        if error.sqlstate == _VERSION_CONFLICT:
+            raise VersionConflict("the contact date was changed by another transaction at the same time") from None
         raise

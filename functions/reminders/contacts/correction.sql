@@ -1,8 +1,8 @@
 -- name: assignment
--- The function answers an admin only, for the organisations of the claims. They are compared once more, because this
--- must hold on a table with other policies, too. The database says what today is.
--- The dates that stand are text, because Python's end at the years 1 and 9999 and have no infinity; as JSON writes them,
--- because that does not depend on DateStyle. A beginning that is still to come is wrong itself, and limits nothing.
+-- The function returns rows to an admin only, for the organisations of the claims. They are compared again, because
+-- this must hold on a table with other policies, too. Today is by the database's clock.
+-- The current dates are text, because Python's dates are limited to the years 1 to 9999 and have no infinity; in JSON's
+-- form, because that does not depend on DateStyle. A start date in the future is wrong itself, so it limits nothing.
 SELECT
     to_jsonb(a.last_contact_date) #>> '{}' AS last_contact_date,
     to_jsonb(a.began) #>> '{}' AS began,
@@ -12,7 +12,7 @@ FROM reminder_admin.assignment(%(assignment_id)s) AS a
 WHERE %(org_ids)s::uuid [] IS NULL OR a.org_id = ANY(%(org_ids)s::uuid [])
 
 -- name: latest
--- Who set the date that stands, if it was a correction.
+-- The correction that set the current date, if there is one.
 SELECT
     latest.assignment_id,
     to_jsonb(latest.old_date) #>> '{}' AS old_date,
@@ -29,7 +29,7 @@ FROM (
 WHERE latest.new_date = %(new_date)s
 
 -- name: correct
--- The row is the audit and the change: its trigger moves the date, if old_date is still true.
+-- The row is the audit record and the change: its trigger changes the date, if old_date is still the current one.
 INSERT INTO public.contact_date_corrections (assignment_id, old_date, new_date, reason)
 VALUES (%(assignment_id)s, %(old_date)s, %(new_date)s, %(reason)s)
 RETURNING assignment_id, to_jsonb(old_date) #>> '{}' AS old_date, new_date, reason, corrected_by, corrected_at

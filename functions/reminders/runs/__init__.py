@@ -1,7 +1,7 @@
 """
 A run, from the event that asks for it to its settled row in the ledger.
 
-`events` reads what was asked for, `lifecycle` is the story, `lock` and `ledger` are what it stands on.
+`events` parses the event, `lifecycle` has the steps of a run, and uses `lock` and `ledger`.
 """
 
 JOB_NAME = "assignment-reminder-cron"

@@ -1,5 +1,5 @@
 """
-What an event asks for.
+Parse the event of the cron function.
 
     EventBridge Scheduler, context attributes in its input   {"scheduled_time": "...", "execution_id": "...", ...}
     EventBridge Scheduler without input, or an EventBridge rule   {"source": "aws.scheduler" | "aws.events", ...}
@@ -33,9 +33,9 @@ EVENT_SOURCES = {"aws.events", "aws.scheduler"}
 @dataclass(frozen=True, slots=True)
 class RunRequest:
     """
-    A run that was asked for.
+    A requested run.
 
-    `scheduled_for` is the tick (aware, UTC), None for a manual run, which then stands for now or, when
+    `scheduled_for` is the scheduled time (aware, UTC). None for a manual run, which is for the present time or, if
     `as_of` is given, for that day.
     """
 
@@ -48,13 +48,13 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class TestAlertRequest:
-    """A test alert was asked for."""
+    """A requested test alert."""
 
     __test__ = False  # pytest: not a test class
 
 
 def parse_event(event: object) -> RunRequest | TestAlertRequest:
-    """Read a Lambda event; raise `EventError`, which says what is accepted, for one that is not known."""
+    """Read a Lambda event; raise `EventError` for an unknown one; the message says what is accepted."""
     if not isinstance(event, Mapping):
         raise EventError(f"the event is not a JSON object; {ACCEPTED}")
     source = event.get("source")
@@ -66,7 +66,7 @@ def parse_event(event: object) -> RunRequest | TestAlertRequest:
     if action == "test_alert" and not rest and not attributes:
         return TestAlertRequest()
     if action != "run":
-        raise EventError(f"unknown action {_shown(action)}; {ACCEPTED}")
+        raise EventError(f"unknown action {_quoted(action)}; {ACCEPTED}")
     if attributes:
         return _from_scheduler(attributes, rest)
     return _from_person(rest)
@@ -74,23 +74,23 @@ def parse_event(event: object) -> RunRequest | TestAlertRequest:
 
 def _from_eventbridge(event: Mapping[str, Any]) -> RunRequest:
     """ "Scheduled Event", as a rule sends it, and Scheduler when its target has no input of its own."""
-    return RunRequest("schedule", _text(event.get("id")), _moment("time", event.get("time")))
+    return RunRequest("schedule", _text(event.get("id")), _parse_time("time", event.get("time")))
 
 
 def _from_scheduler(attributes: Mapping[str, Any], rest: Mapping[str, Any]) -> RunRequest:
     if rest:
-        raise EventError(f"unknown key {_shown(next(iter(rest)))} in a schedule's input; {ACCEPTED}")
-    tick = _moment("scheduled_time", attributes.get("scheduledtime"))
+        raise EventError(f"unknown key {_quoted(next(iter(rest)))} in a schedule's input; {ACCEPTED}")
+    tick = _parse_time("scheduled_time", attributes.get("scheduledtime"))
     return RunRequest("schedule", _text(attributes.get("executionid")), tick)
 
 
 def _from_person(event: Mapping[str, Any]) -> RunRequest:
     for key in event:
         if key not in {"dry_run", "as_of"}:
-            raise EventError(f"unknown key {_shown(key)}; {ACCEPTED}")
+            raise EventError(f"unknown key {_quoted(key)}; {ACCEPTED}")
     dry_run = event.get("dry_run", False)
     if not isinstance(dry_run, bool):
-        raise EventError(f"dry_run must be true or false, got {_shown(dry_run)}")
+        raise EventError(f"dry_run must be true or false, got {_quoted(dry_run)}")
     return RunRequest("manual", as_of=_day(event.get("as_of")), dry_run=dry_run)
 
 
@@ -102,14 +102,14 @@ def _text(value: object) -> str | None:
     return printable(str(value))[:200] if value else None
 
 
-def _moment(name: str, value: object) -> datetime:
+def _parse_time(name: str, value: object) -> datetime:
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         moment = None
     if moment is None:
-        raise EventError(f"{name} must be an ISO 8601 time, got {_shown(value)}")
-    # EventBridge speaks UTC; a time without zone is read as such.
+        raise EventError(f"{name} must be an ISO 8601 time, got {_quoted(value)}")
+    # EventBridge sends UTC, so a time without a zone is read as UTC.
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -122,8 +122,8 @@ def _day(value: object) -> date | None:
             return date.fromisoformat(value)
     except ValueError:
         pass
-    raise EventError(f"as_of must be a date as in 2026-11-21, got {_shown(value)}")
+    raise EventError(f"as_of must be a date as in 2026-11-21, got {_quoted(value)}")
 
 
-def _shown(value: object) -> str:
+def _quoted(value: object) -> str:
     return repr(value)[:60]

@@ -53,9 +53,9 @@ class Page:
 
 
 def page(connection: Connection, caller: Caller, *, limit: int, before: UUID | None, status: str | None) -> Page:
-    """At most `limit` runs older than the run `before`, with `status` if given. Who is no admin sees none."""
+    """At most `limit` runs older than the run `before`, with `status` if given. Only an admin sees any."""
     with database.transaction(connection, {**LIMITS, **caller.database_settings()}):
-        # One more than asked for tells whether there is a next page.
+        # One more than requested, to know whether there is a next page.
         found = queries.all(connection, "page", Run, before=before, status=status, limit=limit + 1)
     runs = found[:limit]
     return Page(runs, runs[-1].id if len(found) > limit else None)

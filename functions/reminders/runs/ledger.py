@@ -3,8 +3,8 @@ The ledger: one row of `cron_execution_logs` for each invocation.
 
     running ──▶ success | failed          skipped: inserted in its final state
 
-Its connection is autocommit and not the lock's: a row must be visible while the run goes, and must stay
-when the lock's transaction is rolled back.
+The ledger has its own connection with autocommit: a row must be visible during the run, and must stay when the lock's
+transaction is rolled back.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from reminders.telemetry import logger
 
 queries = Queries(__package__, "ledger.sql")
 
-# Settling waits for a batch in flight to let go of the run's row, and a batch may be frozen for 10 s.
+# Settling waits until the current batch unlocks the run's row. A paused batch can hold it for 10 s.
 SETTLE_LIMITS = {"lock_timeout": "15000", "statement_timeout": "20000", "idle_in_transaction_session_timeout": "20000"}
 
 
@@ -40,7 +40,7 @@ class Ledger:
     Writes and settles rows, as a role with the rights of `cron_runner`.
 
     `reconnect` opens a fresh connection when this one was lost: a run may last for minutes, and a pooler
-    that restarts meanwhile must not leave it unsettled.
+    that restarts in this time must not prevent the settling.
     """
 
     def __init__(self, connection: Connection, reconnect: Callable[[], Connection], outbox: Outbox) -> None:
@@ -52,11 +52,11 @@ class Ledger:
 
     @property
     def run_is_recorded(self) -> bool:
-        """Whether the row of the run that was opened here says how it ended."""
+        """Whether the ledger has the result of the run that was opened here."""
         return self._recorded
 
     def tick(self, request: RunRequest) -> Tick:
-        """The moment that `request` stands for, by the database's clock where the request names none."""
+        """The scheduled time of `request`, or the database's present time if it has none."""
         now = queries.one(self._connection, "clock", _Clock).now.astimezone(UTC)
         if request.as_of is not None:
             midnight = datetime.combine(request.as_of, time.min, UTC)
@@ -64,10 +64,10 @@ class Ledger:
         return Tick(request.scheduled_for or now, now)
 
     def open(self, request: RunRequest, tick: Tick) -> OpenRun:
-        """Write the row 'running'; raise `TickDone`, and write none, when this scheduled tick has succeeded."""
+        """Write the row 'running'; raise `TickDone` instead when a run of this scheduled time has succeeded."""
         opened = queries.first(self._connection, "open_run", OpenRun, **_identity(request, tick))
         if opened is None:
-            raise TickDone("this tick's run has succeeded already")
+            raise TickDone("the run of this scheduled time has succeeded already")
         self._opened = opened.id
         return opened
 
@@ -87,8 +87,8 @@ class Ledger:
         """
         Settle `abandoned` runs as failed, which may alert; return how many were still to be settled.
 
-        One that cannot be settled now, because a frozen batch still holds it, is left to the next run or
-        the watchdog: the fence makes it harmless, and today's reminders must not wait for it.
+        One that cannot be settled now, because a paused batch still locks its row, is left to the next run or
+        the watchdog: it can dispatch nothing more, and today's reminders must not wait for it.
         """
         return sum(self._rescue(run) for run in abandoned)
 
@@ -149,7 +149,7 @@ class Ledger:
             logger.error("alerts not delivered", extra={"reason": safe_message(error)})
 
     def _find_committed_result(self, run_id: UUID, outcome: Outcome) -> SettledRun | None:
-        """The row, if the first try settled it and only its answer was lost."""
+        """The row, if the first attempt settled it and only the database's response was lost."""
         found = queries.first(self._connection, "run_status", SettledRun, run_id=run_id)
         return found if found and found.status == outcome.status else None
 

@@ -1,19 +1,19 @@
 -- name: clock
--- The database's clock decides what today is: a Lambda's may be off, and two of them may differ.
+-- Today is by the database's clock: the clock of a Lambda may be wrong, and two of them may differ.
 SELECT clock_timestamp() AS now
 
 -- name: skip_run
--- Born settled. now() on both sides: begun and complete in the same moment.
+-- Inserted in its final state. now() is also the default of started_at, so the duration is zero.
 INSERT INTO public.cron_execution_logs
 (job_name, trigger_source, event_id, scheduled_for, status, note, completed_at)
 VALUES (%(job_name)s, %(trigger_source)s, %(event_id)s, %(scheduled_for)s, 'skipped', %(note)s, now())
 RETURNING id, started_at
 
 -- name: open_run
--- Committed before the work begins, so that a run that dies leaves its row behind.
--- EventBridge delivers at least once: a scheduled tick that succeeded is done, and gives no row. Asked in the
--- same statement, so that no run that was held up in between can begin it anew. A success that was opened before
--- its scheduled time is not believed: it was not this tick's run, whatever it says.
+-- Committed before the work begins, so that there is a row even if the process ends.
+-- EventBridge delivers at least once: a scheduled time (a tick) whose run succeeded is done, and gets no further row.
+-- This is checked in the same statement, so that a run that is delayed before it cannot repeat the tick. A success that
+-- was opened before its scheduled time does not count: it cannot have been the run of this tick.
 INSERT INTO public.cron_execution_logs (job_name, trigger_source, event_id, scheduled_for, status)
 SELECT %(job_name)s, %(trigger_source)s, %(event_id)s, %(scheduled_for)s, 'running'
 WHERE
@@ -41,13 +41,13 @@ WHERE status = 'running' AND job_name = %(job_name)s
 ORDER BY started_at
 
 -- name: settle_run
--- One UPDATE by primary key; `status = 'running'` makes it happen once, whoever comes second.
+-- One UPDATE by primary key; because of `status = 'running'` only the first process settles the row.
 -- A failure counts one more than the last settled run, unless it is a retry of a scheduled tick that has
--- failed already in this row of failures: one tick is not many failures (docs/architecture.md#one-tick).
--- An abandoned run has no duration: nobody knows when it ended.
+-- failed already in this series of failures: one tick counts once (docs/architecture.md#one-tick).
+-- An abandoned run has no duration, because the time at which it ended is unknown.
 WITH before AS (
     SELECT
-        -- One below the largest integer: a row that says more must not keep later ones from being settled.
+        -- One below the largest integer: a row with more must not prevent later ones from being settled.
         least(coalesce(last.consecutive_failure_count, 0), 2147483646) AS failures,
         success.started_at AS success_started_at,
         success.completed_at AS success_at
@@ -112,7 +112,8 @@ RETURNING
     before.success_at AS last_success_at
 
 -- name: run_status
--- After a settling UPDATE that found no running row: was it ours, its answer lost, or somebody else's?
+-- For a settling UPDATE that found no running row: either this process settled it and lost the response, or another
+-- process settled it.
 SELECT
     id AS run_id,
     status,

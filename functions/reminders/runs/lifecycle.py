@@ -1,9 +1,9 @@
 """
-The story of one run; its rules are in docs/architecture.md.
+The steps of one run; its rules are in docs/architecture.md.
 
     lock? ──no──▶ skipped (advisory_lock_held)
       │yes
-    rescue what was abandoned ─▶ tick done already? ──yes──▶ skipped (duplicate_tick)
+    settle abandoned rows ─▶ scheduled time done already? ──yes──▶ skipped (duplicate_tick)
       │no
     running ─▶ all shards ─▶ settled, alert written ─▶ alerts sent ─▶ summary, or the error raised
 """
@@ -26,7 +26,7 @@ from reminders.scheduling.fanout import Fanout
 from reminders.scheduling.work import NOTHING, PLAN_LIMIT, Counts, Planned, RunTotals
 from reminders.telemetry import logger
 
-# What a run keeps back of its invocation: 5 s to alert, 3 s to settle and unlock.
+# Time of the invocation that a run reserves: 5 s to alert, 3 s to settle and unlock.
 RESERVE_SECONDS = 8.0
 
 
@@ -60,10 +60,10 @@ class RunSummary:
         """
         Only JSON's own types.
 
-        `would_notify`, and whether it was cut, stand in a dry run's answer alone, `assignments_without_recipient` where
-        it is not 0.
+        Only a dry run has `would_notify` and `would_notify_is_cut`. `assignments_without_recipient` is left out if it
+        is 0.
         """
-        answer = {
+        result = {
             "run_id": self.run_id and str(self.run_id),
             "status": self.status.value,
             "note": self.note,
@@ -71,22 +71,22 @@ class RunSummary:
             "duration_ms": self.duration_ms,
         }
         if not self.counts.without_recipient:
-            del answer["assignments_without_recipient"]
+            del result["assignments_without_recipient"]
         if self.would_notify is not None:
-            answer["would_notify"] = [_plain(planned) for planned in self.would_notify]
-            answer["would_notify_is_cut"] = self.counts.dispatched > PLAN_LIMIT
-        return answer
+            result["would_notify"] = [_plain(planned) for planned in self.would_notify]
+            result["would_notify_is_cut"] = self.counts.dispatched > PLAN_LIMIT
+        return result
 
 
 def run(request: RunRequest, deps: RunDeps) -> RunSummary:
     """
     Do one run and return its summary.
 
-    Raise `EventError` for a moment in the future or long ago (see `Tick.check_limits`), before any row is written,
+    Raise `EventError` for a time in the future or long ago (see `Tick.check_limits`), before any row is written,
     and the error that made the run fail, after it was written to the ledger.
     """
     ledger = deps.ledger
-    # 1. Which moment is meant? The database's clock says.
+    # 1. The scheduled time of the run, by the database's clock.
     tick = ledger.tick(request)
     tick.check_limits(dry_run=request.dry_run)
     if request.dry_run:
@@ -96,7 +96,7 @@ def run(request: RunRequest, deps: RunDeps) -> RunSummary:
         if not locked:
             return _skip(request, tick, "advisory_lock_held", ledger)
         try:
-            # 3. The lock is ours, so every older row that says 'running' was left behind by a process that is gone.
+            # 3. Only this process has the lock. So the process of every older 'running' row has ended.
             ledger.rescue_abandoned()
             # 4. The row exists before the work does. A scheduled time that succeeded gets no second run.
             try:
@@ -106,7 +106,7 @@ def run(request: RunRequest, deps: RunDeps) -> RunSummary:
             # 5. The work, and its result in the row, with the alert that it asks for.
             return _dispatch_and_settle(opened, tick, deps)
         finally:
-            # 6. Alerts go out while the lock is held: whatever happened, and older ones that are still waiting.
+            # 6. While the lock is held, send the alerts of this run and older alerts that are not delivered yet.
             ledger.deliver_alerts()
 
 
@@ -126,7 +126,7 @@ def _dispatch_and_settle(opened: OpenRun, tick: Tick, deps: RunDeps) -> RunSumma
 
 
 def _check_failed(totals: RunTotals) -> None:
-    """Raise `AssignmentsFailed` when half or more of what was due failed: a run that did nothing is no success."""
+    """Raise `AssignmentsFailed` when half or more of what was due failed. Such a run must not count as a success."""
     failed, due = totals.counts.failed, totals.counts.failed + totals.counts.dispatched
     if failed and failed * 2 >= due:
         reason = totals.first_error or "the reason is in the scheduler's log"

@@ -3,10 +3,10 @@ The run lock: an advisory lock that is a lease.
 
     BEGIN ─▶ lease and lock, one statement ─▶ (the run works, this connection waits) ─▶ ROLLBACK
 
-It lives in an open transaction of its own, so a crash frees it, and a transaction pooler cannot hand it to
-somebody else. A process that is frozen in mid-run cannot free it; there PostgreSQL ends the idle
-transaction when the lease is over (`idle_in_transaction_session_timeout`). Nothing may be executed on this
-connection while the lock is held: each statement would start the lease anew.
+The lock is held by an open transaction of its own, so a crash frees it, and a transaction pooler cannot give it to
+another client. A process that is paused during a run cannot free it. PostgreSQL then ends the idle transaction when
+the lease is over (`idle_in_transaction_session_timeout`). Nothing may be executed on this
+connection while the lock is held: each statement would start the lease again.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class RunLock:
     @contextmanager
     def lease(self, seconds: float) -> Iterator[bool]:
         """
-        Try to take the lock, never waiting; give whether it was taken, and free it at the end.
+        Try to take the lock without waiting; yield whether it was taken, and free it at the end.
 
         PostgreSQL frees it `GRACE_SECONDS` after `seconds` in any case. Losing it early is logged, not
         raised: the fence protects the dispatch (docs/architecture.md#fence).

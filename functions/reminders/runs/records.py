@@ -17,16 +17,16 @@ from reminders.scheduling.work import NOTHING, Counts, RunTotals
 
 # A scheduled event may reach a database whose clock is a little behind EventBridge's.
 CLOCK_SLACK = timedelta(minutes=5)
-# A run looks at the state of today, so an older scheduled time asks for nothing that a new run would not do.
+# Each run looks for everything that is overdue, so a run for an older time would do nothing that a new one does not.
 OLDEST_TICK = timedelta(days=7)
 FURTHEST_LOOK = timedelta(days=366)
-# The Lambda console's template "Scheduled Event" says 1970, and is what people press first.
+# The Lambda console's template "Scheduled Event" has a time of 1970, and people often try it first.
 INSTEAD = 'for a run now, send {} or {"action": "run"}'
 DRY_RUN_LIMITS = f"a dry run may look at any past day, and {FURTHEST_LOOK.days} days ahead"
 
 
 class RunStatus(StrEnum):
-    """Where a run stands."""
+    """The status of a run."""
 
     RUNNING = "running"
     SUCCESS = "success"
@@ -36,7 +36,7 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """The moment a run stands for, and the database's clock when it was asked for; both aware, UTC."""
+    """The scheduled time of a run, and the database's time when it was requested; both aware, UTC."""
 
     scheduled_for: datetime
     now: datetime
@@ -47,7 +47,7 @@ class Tick:
         return self.scheduled_for.astimezone(UTC).date()
 
     def check_limits(self, *, dry_run: bool) -> None:
-        """Raise `EventError` for a moment that no run may stand for; it says what to send instead."""
+        """Raise `EventError` for a time that a run may not have; its message says what to send instead."""
         ahead = self.scheduled_for - self.now
         if dry_run and ahead > FURTHEST_LOOK:
             raise EventError(f"{self.as_of} is more than {FURTHEST_LOOK.days} days ahead; {DRY_RUN_LIMITS}")

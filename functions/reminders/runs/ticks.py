@@ -2,8 +2,8 @@
 When a run was due, from EventBridge's schedule expressions.
 
 `cron(...)` is evaluated by aws-croniter, which knows EventBridge's dialect: six fields, `?`, `L`, `W`, `#`,
-1 = SUN, years. What it cannot evaluate is refused by name, not guessed: a wrong tick would be a false alarm,
-or worse, none. `rate(...)` has no clock times of its own; its ticks are counted from one that is known.
+1 = SUN, years. What it cannot evaluate is refused by name, not guessed: a wrong scheduled time would cause
+a false alarm, or hide a missed run. `rate(...)` has no clock times of its own; its times are counted from a known one.
 All times are UTC.
 """
 
@@ -31,7 +31,7 @@ class Ticks(Protocol):
 
     def last(self, until: datetime, known: datetime | None) -> datetime | None:
         """
-        The newest tick at or before `until` (aware, UTC), or None when that cannot be said.
+        The newest tick at or before `until` (aware, UTC), or None when it is not known.
 
         `known` is a moment at which the schedule is known to have fired, or to have begun.
         """
@@ -91,8 +91,8 @@ class _RateTicks:
 
 def _cron(text: str) -> Ticks:
     fields = text[len("cron(") : -1].split()
-    if len(fields) == 6 and (misread := _misread(fields)):
-        raise SettingsError(f"{NAME} {text!r} cannot be evaluated: {misread}")
+    if len(fields) == 6 and (unsupported := _find_unsupported(fields)):
+        raise SettingsError(f"{NAME} {text!r} cannot be evaluated: {unsupported}")
     try:
         return _CronTicks(AwsCroniter(" ".join(fields)))
     except (AwsCroniterExpressionError, ValueError) as error:
@@ -100,8 +100,8 @@ def _cron(text: str) -> Ticks:
         raise SettingsError(f"{NAME} {text!r} cannot be evaluated: {_reason(error)}") from None
 
 
-def _misread(fields: list[str]) -> str | None:
-    """What the library takes, and takes for something else than EventBridge does."""
+def _find_unsupported(fields: list[str]) -> str | None:
+    """Expressions that aws-croniter reads differently from EventBridge."""
     *_, weekday, year = fields
     if weekday == "L" or weekday.startswith("L-"):
         return "L in day-of-week needs its day, as in FRIL"

@@ -5,11 +5,12 @@ The watchdog: notices what no run can notice about itself.
     a tick without its work ─▶ missed_run alert       an alert still undelivered  ─▶ sent
     rows past their retention ─▶ pruned
 
-A tick is worked when a run of it succeeded, or any run that was opened after it: runs look at the state, not at ticks.
-Only the database's clock says when a run was opened, so no row can make a later tick count as worked.
+The work of a scheduled time (a tick) is done when its run succeeded, or any run that was opened later, because each run
+looks for everything that is overdue. The time at which a run was opened is the database's, so no row can make the work
+of a later tick look done.
 
-It takes no lock, so it never stands in a run's way; each of its steps may be done by two watchdogs at once,
-and happens once. A step that fails does not keep the others from being done.
+The watchdog takes no lock, so it never delays a run. Two watchdogs may run at once: each step still has its effect
+once. If a step fails, the others are done.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ queries = Queries(__package__, "watchdog.sql")
 Result = TypeVar("Result")
 MINUTE = timedelta(minutes=1)
 
-# No Lambda lives longer ("Lambda quotas": 900 s); the minute is for clocks and slow starts.
+# No invocation lasts longer ("Lambda quotas": 900 s); the minute is for clocks and slow starts.
 OLDEST_LIVING_RUN = timedelta(seconds=900 + 60)
 PRUNE_BATCH = 1_000
 DELIVERY_SECONDS = 20.0
@@ -44,7 +45,7 @@ RESERVE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class ScheduleState:
-    """What EventBridge Scheduler says: whether it is enabled, and since when it is as it is (aware)."""
+    """Whether the schedule is enabled, and since when it has this state (aware datetime)."""
 
     enabled: bool
     since: datetime
@@ -64,7 +65,7 @@ class WatchdogRules:
 @dataclass(frozen=True, slots=True)
 class WatchdogDeps:
     """
-    What the watchdog works with. `schedule` asks EventBridge, or gives None when it cannot be asked;
+    What the watchdog works with. `schedule` reads EventBridge, or returns None if it cannot be reached;
     `seconds_left` is the invocation's remaining time.
     """
 
@@ -99,17 +100,19 @@ class _LastRuns:
     last_success_at: datetime | None
     last_success_scheduled_for: datetime | None
 
-    def worked(self, tick: datetime) -> bool:
-        """Whether the newest success was this tick's, or was opened at or after it."""
-        opened, meant = self.last_success_started_at, self.last_success_scheduled_for
-        if opened is None or meant is None:
+    def work_is_done(self, tick: datetime) -> bool:
+        """Whether the newest success was a run of this tick, or was opened at or after it."""
+        opened, scheduled_for = self.last_success_started_at, self.last_success_scheduled_for
+        if opened is None or scheduled_for is None:
             return False
-        return opened >= tick or (opened >= tick - CLOCK_SLACK and tick <= meant < tick + MINUTE)
+        return opened >= tick or (opened >= tick - CLOCK_SLACK and tick <= scheduled_for < tick + MINUTE)
 
-    def known(self, state: ScheduleState | None) -> datetime | None:
+    def known_tick(self, state: ScheduleState | None) -> datetime | None:
         """
-        A moment at which the schedule fired or began. That of a success, because rows without a result can be written
-        at any moment, and a rate that was counted from them would never be late.
+        A time at which the schedule fired or began.
+
+        Only that of a success is used: rows without a result can be written at any time, and a rate that is counted
+        from them would never be late.
         """
         begun = [moment for moment in (self.last_success_tick, state and state.since) if moment]
         return max(begun, default=self.last_tick)
@@ -137,16 +140,16 @@ class _TickRows:
 
 
 def watch(deps: WatchdogDeps) -> WatchdogSummary:
-    """One round. Raise the first step's error, after all steps had their turn."""
+    """Run every check once. Raise the first error after all checks have run."""
     summary, errors = WatchdogSummary(), list[Exception]()
 
-    def step(name: str, work: Callable[[], Result], otherwise: Result) -> Result:
+    def step(name: str, work: Callable[[], Result], default: Result) -> Result:
         try:
             return work()
         except Exception as error:
             logger.error("watchdog step failed", extra={"step": name, "reason": safe_message(error)})
             errors.append(error)
-            return otherwise
+            return default
 
     summary.overruns = step("overrun", lambda: _alert_overruns(deps), 0)
     summary.rescued = step("rescue", lambda: _rescue(deps), 0)
@@ -182,10 +185,10 @@ def _write_overrun(deps: WatchdogDeps, run: RunningRun) -> bool:
 
 def _rescue(deps: WatchdogDeps) -> int:
     """
-    Settle the runs whose process is gone: nobody holds the lock, or they are older than any Lambda.
+    Settle the runs whose process is gone: the lock is free, or they are older than any invocation can be.
 
-    The rows are read before the lock is looked at. A row seen 'running' had its lock then; when nobody holds
-    it a moment later, the run has ended: properly, and then settling finds nothing to settle, or not.
+    The rows are read before the lock. If a row is 'running' and the lock is free a moment later, the run has ended.
+    If it ended normally, there is nothing left to settle.
     """
     running = deps.ledger.running()
     if not running:
@@ -220,13 +223,13 @@ def _alert_missed_tick(deps: WatchdogDeps) -> str | None:
 
 
 def _ticks_without_work(deps: WatchdogDeps, last: _LastRuns, state: ScheduleState | None) -> list[datetime]:
-    """The ticks since the last one that was worked, newest first; no more than the number of failures that alerts."""
-    # A rate begins anew when its schedule is changed; the old rhythm's ticks would be false alarms.
-    known = last.known(state)
+    """The ticks since the last one whose work was done, newest first; at most `policy.threshold`."""
+    # A rate begins again when its schedule is changed; ticks of the old rate would be false alarms.
+    known = last.known_tick(state)
     found: list[datetime] = []
     tick = deps.rules.ticks.last(last.now - deps.rules.grace, known)
-    # A schedule that was made, changed or resumed after the tick did not have it.
-    while tick and not last.worked(tick) and not (state and tick < state.since):
+    # A schedule that was created, changed or resumed after the tick did not fire at it.
+    while tick and not last.work_is_done(tick) and not (state and tick < state.since):
         found.append(tick)
         if len(found) >= deps.outbox.policy.threshold:
             break
@@ -235,15 +238,15 @@ def _ticks_without_work(deps: WatchdogDeps, last: _LastRuns, state: ScheduleStat
 
 
 def _why_missed(deps: WatchdogDeps, ticks: list[datetime], last: _LastRuns) -> str | None:
-    """What to report of the newest tick; None when the alerts about failing or endless runs report it."""
+    """The message about the newest tick; None if an alert about a failing or overlong run reports it already."""
     tick = f"{ticks[0]:%Y-%m-%d %H:%M} UTC"
     left = queries.one(deps.connection, "tick_rows", _TickRows, tick=ticks[0], job_name=JOB_NAME)
     if left.rows == 0:
-        return f"no run was started for the tick {tick}"
+        return f"no run was started at the scheduled time {tick}"
     if left.skipped == left.rows:
         holder = _lock_holder(deps)
         now = f"the run lock is held by {holder}" if holder else "the run lock, which another session held, is free now"
-        return f"every run for the tick {tick} was skipped; {now}"
+        return f"every run for the scheduled time {tick} was skipped; {now}"
     since = last.last_success_started_at
     if len(ticks) < deps.outbox.policy.threshold or queries.value(deps.connection, "failure_is_reported", since=since):
         return None

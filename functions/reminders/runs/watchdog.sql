@@ -1,5 +1,5 @@
 -- name: run_lock_holder
--- Looked up, not tried: a watchdog that took the lock, for an instant only, could make the day's run skip.
+-- Read only: if the watchdog took the lock, even for a moment, the day's run could be skipped.
 SELECT
     pid,
     role,
@@ -8,8 +8,8 @@ SELECT
 FROM public.run_lock_holder()
 
 -- name: tick_rows
--- What became of the runs that EventBridge started for a scheduled time: how many rows, and how many of them skipped.
--- A success does not count: this is asked when no success can be believed to be this time's.
+-- The runs that EventBridge started for a scheduled time: how many rows, and how many of them skipped. A success is not
+-- counted: this query is for times without a success that belongs to them.
 SELECT
     count(*) AS rows,
     count(*) FILTER (WHERE status = 'skipped') AS skipped
@@ -29,8 +29,8 @@ SELECT EXISTS (
 )
 
 -- name: last_runs
--- What a missed tick is judged by, and told with. started_at is the database's, so a success can only speak of its
--- own time; rows that claim to be of the future are not looked at.
+-- The data to decide whether a tick was missed, and to report it. started_at is the database's, so a success cannot
+-- have a wrong one. Rows with a time in the future are ignored.
 SELECT
     clock_timestamp() AS now,
     (

@@ -1,7 +1,7 @@
 """
 How a run reaches the ReminderSchedulerService: over HTTP, or in its own process.
 
-    Scheduler(request, deadline) ──▶ DispatchResult, or a SchedulerError that says what came back instead
+    Scheduler(request, deadline) ──▶ DispatchResult, or a SchedulerError that describes the response
 
 Both take an absolute deadline on the monotonic clock and tell the service how long it may work.
 """
@@ -35,14 +35,14 @@ from reminders.scheduling.work import (
 )
 from reminders.text import is_printable, printable
 
-# One call's work. Shorter calls lose less when an answer is lost; longer ones save round trips.
+# The time of one call. A shorter call loses less when its response is lost; a longer one saves round trips.
 CALL_BUDGET_SECONDS = 60.0
-# The service ends its last statement this much after its budget at the latest, and then it answers.
+# The service ends its last statement at most this much after its budget, and then it responds.
 ANSWER_MARGIN_SECONDS = 3.0
 SHORTEST_BUDGET_SECONDS = 0.1
 ATTEMPTS = 4
-# Lambda could not take the call, or its function died: nothing says that the next call dies too.
-# 429: Lambda has no free place for the call at this moment.
+# Lambda could not accept the call, or its function failed: a repeated call may succeed.
+# 429: Lambda has reached its concurrency at the moment.
 RETRYABLE_STATUS = {429, 502, 503, 504}
 PROBLEM = "application/problem+json"
 LONGEST_REASON = 500
@@ -55,8 +55,8 @@ class Scheduler(Protocol):
         """
         Do what `request` asks for until its shard is done or time is short. `deadline`: seconds of `time.monotonic`.
 
-        Raise `DeadlineExceeded` when there is no time to begin, `RunSettledElsewhere` when the run is
-        fenced off, `SchedulerError` or `DatabaseError` when the service fails.
+        Raise `DeadlineExceeded` when there is no time to begin, `RunSettledElsewhere` when another
+        process settled the run, `SchedulerError` or `DatabaseError` when the service fails.
         """
         ...
 
@@ -82,12 +82,12 @@ class HttpScheduler:
     """
     Calls `POST {url}/runs` with a token.
 
-    `signature`: each request is signed by it, a retry anew. Its signature takes up the header `Authorization`, and the
-    token stands in `X-Reminder-Token` then, else it is the bearer token.
+    `signature` signs each request, and each retry again. The signature is in the header `Authorization`, so the token
+    is in `X-Reminder-Token`. Without a signature, the token is the bearer token.
 
     Connection errors and 429, 502, 503, 504 are retried with jitter inside the deadline, and not before the time
-    that `Retry-After` names: dispatch is idempotent and counts its own rows again, so a call that was made twice is
-    as good as one. `newer_token` is asked once when the endpoint answers 401, because the token was probably rotated.
+    that `Retry-After` names: dispatch is idempotent and counts its own rows again, so a repeated call has the
+    same result. `newer_token` is called once when the endpoint returns 401, because the token was probably rotated.
     """
 
     def __init__(
@@ -207,7 +207,7 @@ def _retry_after(response: httpx.Response) -> float | None:
     """Seconds until the next call (RFC 9110, section 10.2.3: seconds or a date); None when it names no time."""
     text = response.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
-        # A pause of more than a day is longer than any budget; so many digits would not fit in a float either.
+        # A pause of more than a day is longer than any budget, and very many digits would not fit in a float.
         return float(text) if len(text) <= 5 else 86_400.0
     try:
         moment = parsedate_to_datetime(text)
@@ -217,7 +217,7 @@ def _retry_after(response: httpx.Response) -> float | None:
     return max(0.0, (at - datetime.now(UTC)).total_seconds())
 
 
-# A problem document is written by our own service and safe as it is; a proxy in between may write others.
+# Our service writes only safe problem documents, but a proxy in between may return another one.
 _PERSONAL = re.compile(r"\S+@\S+|\w+://\S+|\+?\d[\d ()/-]{6,}\d|Bearer \S+")
 
 
@@ -228,12 +228,12 @@ def _problem_summary(response: httpx.Response) -> str:
     except (ValueError, RecursionError):
         problem = {}
     fields = problem if isinstance(problem, dict) else {}
-    told = [fields[key] for key in ("title", "detail") if isinstance(fields.get(key), str)]
-    return printable(_PERSONAL.sub("[removed]", ": ".join(told))) if told else _phrase(response.status_code)
+    parts = [fields[key] for key in ("title", "detail") if isinstance(fields.get(key), str)]
+    return printable(_PERSONAL.sub("[removed]", ": ".join(parts))) if parts else _phrase(response.status_code)
 
 
 def _phrase(status: int) -> str:
-    """Our own words: the phrase on the wire is whatever the sender likes."""
+    """The standard phrase of the status, because the response could contain any text."""
     return HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
 
 

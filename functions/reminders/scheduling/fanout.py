@@ -1,8 +1,8 @@
 """
-All shards of one run, side by side, each called until it is done.
+All shards of one run, in parallel. Each shard is called until it is done.
 
-The shards share nothing but the totals. One that fails does not stop the others: their reminders are due
-as well. The run then fails with the first shard's error, and keeps the counts of all.
+The shards share nothing but the totals. One that fails does not stop the others: their reminders are due,
+too. The run then fails with the first shard's error, and keeps the counts of all.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Fanout:
         Evaluate everything, adding to `totals` on the way.
 
         Raise the first failing shard's error, or `DeadlineExceeded` when `deadline` (monotonic seconds)
-        comes first. A call that never ends is left behind, not waited for.
+        comes first. A call that does not end in time is not waited for.
         """
         pool = ThreadPoolExecutor(self._shards, thread_name_prefix="shard")
         try:

@@ -1,8 +1,8 @@
 """
 The ids of assignments: `uuid`, or a whole number where the project existed before.
 
-In JSON a uuid is a string and a number is a number. All ids of one type stand in a row, so that a range of them can
-be cut into even parts, whatever the type.
+In JSON a uuid is a string and a number is a number. The ids of each type are ordered, so that their range
+can be divided into equal parts.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ BIGINTS = IdType(1 << 64, lambda position: position + _LOWEST_BIGINT)
 
 
 def ids_like(an_id: AssignmentId) -> IdType:
-    """Which type it is of."""
+    """The type of the id."""
     return UUIDS if isinstance(an_id, UUID) else BIGINTS
 
 
 def assignment_id(value: object) -> AssignmentId:
-    """The id that JSON's `value` is; raise `ValueError` when it is none."""
+    """The id in JSON's `value`; raise `ValueError` if it is not one."""
     if isinstance(value, str):
         return UUID(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= BIGINTS.position(value) < BIGINTS.size:

@@ -1,5 +1,5 @@
 -- name: project
--- The app may have had its tables before: what type its ids have, and which table the reminders are written to.
+-- The app may be older than this service: the type of its ids, and the table to which reminders are written.
 SELECT
     a.atttypid NOT IN ('bigint'::regtype, 'integer'::regtype) AS ids_are_uuids,
     p.notifications
@@ -10,8 +10,8 @@ INNER JOIN pg_catalog.pg_attribute AS a ON a.attrelid = 'public.assignments'::re
 -- One batch of open assignments by keyset, and what is due among it on the date as_of.
 -- An escalation is always due together with, or after, its reminder; both thresholds are inclusive.
 -- The organisation without a row gets 10 and 20 days, as org_settings' own defaults say.
--- A row that this very run dispatched already stays in, so that a repeated call (its first answer was
--- lost on the way) counts the same; a row of an earlier run is out.
+-- A row that this run dispatched already is included, so that a repeated call, after a lost response, has the same
+-- counts. A row of an earlier run is not.
 -- LIMIT 1 under LATERAL keeps this a look-up in the unique index. As a plain join the planner read the whole
 -- of notifications for every batch: 12 s instead of 3 s for a million assignments without news.
 -- open_assignments is a view (migrations, existing_projects): the words of the status are the project's own.
@@ -76,10 +76,10 @@ due AS MATERIALIZED (
 )
 
 -- name: dispatch_batch
--- Evaluate, hold, insert: one statement, whatever the batch's size.
--- Only assignments with something to insert are held, so a day without news locks nothing. What moved
--- between this statement's snapshot and the hold, or is locked by somebody else, is not inserted but
--- reported as busy. Inserted in id order: two runs at once then wait for each other, and never deadlock.
+-- Evaluate, lock, insert: one statement for a batch of any size.
+-- Only assignments with something to insert are locked, so a day without reminders locks nothing. An assignment that
+-- changed between this statement's snapshot and its lock, or that another transaction has locked, is not inserted but
+-- reported as busy. Inserted in id order, so two runs at the same time wait for each other and never deadlock.
 WITH
 -- include: due
 ,
@@ -109,7 +109,7 @@ SELECT
     (SELECT b.id FROM batch AS b ORDER BY b.id DESC LIMIT 1) AS last_id,
     ARRAY(SELECT d.id FROM due AS d WHERE d.recipient_id IS NULL ORDER BY d.id) AS without_recipient,
     ARRAY(SELECT b.id FROM batch AS b WHERE NOT isfinite(b.anchor) ORDER BY b.id) AS failed,
-    -- Worked out on the rare day only that something was not inserted.
+    -- Computed only if something was not inserted, which is rare.
     CASE
         WHEN
             (SELECT count(*) FROM due WHERE NOT done AND recipient_id IS NOT NULL) > (SELECT count(*) FROM inserted)
@@ -150,11 +150,11 @@ SELECT
     ) AS planned
 
 -- name: hold_run
--- The fence: true while the run's row says 'running', and then until this transaction ends.
+-- The fence: locks the run's row until this transaction ends, if it is 'running', and returns the run's date.
 SELECT public.hold_run_date(%(run_id)s)
 
 -- name: first_open
--- Which row stands alone when a batch of one has failed.
+-- The id of the row, when a batch of one has failed.
 SELECT id FROM reminder_private.open_assignments
 WHERE id BETWEEN %(first)s AND %(last)s
 ORDER BY id
@@ -165,7 +165,7 @@ LIMIT 1
 SELECT %(as_of)s::date <= (clock_timestamp() AT TIME ZONE 'UTC')::date + 366
 
 -- name: of_unknown_status
--- Assignments that no word of reminder_statuses speaks of: asked only when there was nothing to evaluate.
+-- Assignments whose status reminder_statuses does not list. Used only when there was nothing to evaluate.
 SELECT count(*)
 FROM public.assignments AS a
 WHERE NOT EXISTS (SELECT FROM public.reminder_statuses AS s WHERE s.status = a.status::text)

@@ -1,8 +1,8 @@
 """
 The ReminderSchedulerService, next to the database.
 
-    batch by batch:  fence ─▶ evaluate, hold, insert ─▶ commit
-                        └─ the run is no longer 'running': stop, for good
+    batch by batch:  fence ─▶ evaluate, lock, insert ─▶ commit
+                        └─ the run is no longer 'running': stop
 
 A batch that fails is split in halves until the failing row stands alone. That row is skipped and counted, and
 the others go through (docs/architecture.md#halving).
@@ -27,18 +27,19 @@ from reminders.telemetry import logger
 
 queries = Queries(__package__, "scheduling.sql")
 
-# A statement may outlive the call's budget by this much; the caller waits a little longer than that.
+# A statement may end this much after the call's time budget. The caller waits slightly longer.
 STATEMENT_GRACE_SECONDS = 2.0
-# Long enough for any sane batch. Half a batch has half of it, and so on: the row that hangs is found within a call.
+# More than any normal batch needs. Half a batch gets half of it, so that a hanging row is found within one call.
 LONGEST_STATEMENT_SECONDS = 30.0
 IDS_IN_A_LOG_LINE = 50
 LOCKED = "locked by another transaction; the next run evaluates them again"
 INFINITE = "its date of contact or of assignment is infinite; an admin must correct the contact date"
 
-# Worth trying again as it is: serialization failure, deadlock, lock timeout.
+# Worth a retry without a change: serialization failure, deadlock, lock timeout.
 TRANSIENT = {"40001", "40P01", "55P03"}
-# The fault of a row, or of the batch's size: bad data, integrity, RAISE, the transient ones, statement timeout.
-_ROWS_FAULT = ("22", "23", "P0001", "40", "55P03", "57014")
+# Caused by a row or by the size of the batch, so the batch is halved: bad data, integrity, RAISE, the transient ones,
+# statement timeout.
+_HALVE_ON = ("22", "23", "P0001", "40", "55P03", "57014")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class _Batch:
     """
     One batch's outcome, with the columns of `dispatch_batch` and `plan_batch`.
 
-    `confirmed` are dispatches of this same run that an earlier, unanswered call made; `without_recipient` are
+    `confirmed` are dispatches of this run by an earlier call whose response was lost; `without_recipient` are
     assignments whose coordinator is missing; `failed` have an infinite date, or were skipped for the reason `error`.
     """
 
@@ -108,13 +109,13 @@ class ReminderSchedulerService:
         """
         Do what `request` asks for, from its cursor until the shard is done or `budget` seconds are over.
 
-        At least one batch, or part of a batch that has to be split, is done to its end: a call that came back with
-        the cursor it was given would be made again for ever. Past the budget that takes at most one statement of
+        At least one batch, or part of a batch that has to be split, is completed: a call that returned the cursor
+        that it was given would be repeated without end. After the budget, that takes at most one statement of
         `STATEMENT_GRACE_SECONDS` for each halving.
 
         Raise `AsOfRefused` when the date is not the run's or too far ahead for a dry run, `RunSettledElsewhere`
         when the run's row does not say 'running', `DatabaseError` when the
-        database refuses for a reason that no splitting cures.
+        database refuses for a reason that halving the batch does not solve.
         """
         deadline = self._clock() + budget
         project = queries.one(self._connection, "project", _Project)
@@ -132,11 +133,11 @@ class ReminderSchedulerService:
             raise AsOfRefused("as_of of a dry run is at most 366 days ahead of today (UTC)")
 
     def _of_unknown_status(self, request: DispatchRequest) -> int:
-        """Nothing is open. That may be right, or the project has another word for it."""
+        """Called when no assignment is open: that may be true, or the project has another word for the status."""
         return int(queries.value(self._connection, "of_unknown_status") or 0) if request.cursor is None else 0
 
     def _process_batches(self, request: DispatchRequest, deadline: float, tally: _Tally) -> AssignmentId | None:
-        """Batch after batch; return the id to go on at, or None at the shard's end."""
+        """Process one batch after the other; return the id to continue at, or None at the end of the shard."""
         first: AssignmentId | None = request.first
         halves: list[int] = []
         progressed = False
@@ -159,7 +160,7 @@ class ReminderSchedulerService:
         try:
             return self._batch(request, first, request.shard.last, size, deadline)
         except DatabaseError as error:
-            if not _is_rows_fault(error):
+            if not _can_be_halved(error):
                 raise
             return None if size > 1 else self._skip_failing_row(first, request.shard.last, error)
 
@@ -201,7 +202,7 @@ class ReminderSchedulerService:
         return {
             "statement_timeout": str(milliseconds),
             "lock_timeout": "5000",
-            # A frozen process must not keep the fence up: whoever declares the run abandoned waits for it.
+            # A paused process must not keep the row locked: the process that marks the run as abandoned waits for it.
             "idle_in_transaction_session_timeout": "10000",
             "client_connection_check_interval": "1000",
         }
@@ -219,24 +220,24 @@ class ReminderSchedulerService:
 
     def _retry_locked_rows(self, request: DispatchRequest, deadline: float, tally: _Tally) -> None:
         """
-        Try the assignments again that another transaction had locked; those still locked count as failed.
+        Retry the assignments that another transaction had locked; those still locked count as failed.
 
         They are not lost: the next run evaluates them again.
         """
         for ids in tally.busy:
-            still = ids
+            still_locked = ids
             if self._clock() < deadline:
                 with suppress(DatabaseError):
                     again = self._batch(request, ids[0], ids[-1], self._batch_size, deadline)
                     tally.counts += Counts(dispatched=again.inserted)
-                    still = again.busy
-            if still:
-                tally.add(_Batch(failed=still, error=LOCKED))
-            _log_ids(LOCKED, still)
+                    still_locked = again.busy
+            if still_locked:
+                tally.add(_Batch(failed=still_locked, error=LOCKED))
+            _log_ids(LOCKED, still_locked)
 
 
-def _is_rows_fault(error: DatabaseError) -> bool:
-    return not isinstance(error, DatabaseUnavailable) and (error.sqlstate or "").startswith(_ROWS_FAULT)
+def _can_be_halved(error: DatabaseError) -> bool:
+    return not isinstance(error, DatabaseUnavailable) and (error.sqlstate or "").startswith(_HALVE_ON)
 
 
 def _is_transient(error: Exception) -> bool:

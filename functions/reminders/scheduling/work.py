@@ -1,7 +1,7 @@
 """
-What a run asks of the ReminderSchedulerService, and what it gets back.
+Requests to the ReminderSchedulerService and its results.
 
-A run is cut twice: into shards, which are called in parallel, and each shard into calls, because a call has a time
+A run is divided twice: into shards, which are called in parallel, and each shard into calls, because a call has a time
 budget. The result of a call says where it stopped (`next_cursor`), and the next call goes on there.
 """
 
@@ -15,9 +15,9 @@ from uuid import UUID
 from reminders.errors import SchedulerError
 from reminders.scheduling.ids import UUIDS, AssignmentId, IdType, ids_like
 
-# The header with a call's token where its `Authorization` holds AWS' signature.
+# The header with the token of a call whose `Authorization` has AWS's signature.
 TOKEN_HEADER = "x-reminder-token"
-# A dry run lists whom it would notify; a million of them do not fit in an answer of Lambda (6 MB at most).
+# A dry run lists whom it would notify; a million of them do not fit in a response of Lambda (6 MB at most).
 PLAN_LIMIT = 1_000
 # The maximum of the ledger's integer columns.
 LARGEST_COUNT = 2**31 - 1
@@ -26,9 +26,9 @@ LARGEST_COUNT = 2**31 - 1
 @dataclass(frozen=True, slots=True)
 class Shard:
     """
-    Part `index` (from 0) of all ids that there can be, cut evenly into `of` parts.
+    Part `index` (from 0) of the range of all possible ids, divided into `of` equal parts.
 
-    Serial numbers lie close together, so that one shard has nearly all of them; each is in exactly one.
+    Serial numbers are close together, so one shard has nearly all of them. Each id is in exactly one shard.
     """
 
     index: int
@@ -46,7 +46,7 @@ class Shard:
         return self.ids.at(self.ids.size * (self.index + 1) // self.of - 1)
 
     def includes(self, an_id: AssignmentId) -> bool:
-        """Whether the id lies in it; ids of another type are looked for in the same part of theirs."""
+        """Whether the id is in it. An id of another type belongs to the same part of the range of its type."""
         ids = ids_like(an_id)
         part = replace(self, ids=ids)
         return ids.position(part.first) <= ids.position(an_id) <= ids.position(part.last)
@@ -80,7 +80,7 @@ class DispatchRequest:
         return self.shard.first if self.cursor is None else self.cursor
 
     def can_go_on_at(self, cursor: AssignmentId) -> bool:
-        """Whether it lies in the shard, and past where this call begins."""
+        """Whether it is in the shard, and after the first id of this call."""
         ids = ids_like(cursor)
         began = replace(self.shard, ids=ids).first if self.cursor is None else self.cursor
         of_one_type = ids_like(began) is ids
@@ -104,7 +104,7 @@ class Counts:
 
     evaluated: int = 0  #: assignments looked at
     dispatched: int = 0  #: notifications inserted, reminders and escalations
-    failed: int = 0  #: assignments that failed by an error: refused by the database, or locked to the end
+    failed: int = 0  #: assignments that failed by an error: refused by the database, or still locked after a retry
     without_recipient: int = 0  #: escalations due, but the assignment has no coordinator
 
     def __add__(self, other: Counts) -> Counts:
@@ -123,7 +123,7 @@ class DispatchResult:
     """What one call did."""
 
     counts: Counts = NOTHING
-    next_cursor: AssignmentId | None = None  #: where the next call goes on; None: the shard is done
+    next_cursor: AssignmentId | None = None  #: the id to continue at; None: the shard is done
     would_notify: tuple[Planned, ...] = ()  #: of a dry run only, at most `PLAN_LIMIT`
     first_error: str | None = field(default=None, compare=False)  #: of the first failed assignment, safe to show
     #: Assignments whose status reminder_statuses does not list; counted only where there was nothing to evaluate.
@@ -145,11 +145,11 @@ class RunTotals:
     _adding: Lock = field(default_factory=Lock, repr=False)
 
     def add(self, result: DispatchResult) -> None:
-        """Count one call's result in; raise `SchedulerError` when the ledger could not hold the sum."""
+        """Add one call's result; raise `SchedulerError` when the ledger could not hold the sum."""
         with self._adding:
             total = self.counts + result.counts
             if max(total.values()) > LARGEST_COUNT:
-                # Each answer may be possible and their sum not: a row with it could not be written.
+                # Each result can be valid and the sum too large for the ledger's column.
                 raise SchedulerError("the scheduler's counts are larger than the ledger can hold")
             self.counts = total
             self.first_error = self.first_error or result.first_error

@@ -61,7 +61,7 @@ def test_schedule_that_is_enabled(stack: LocalStack, tick: datetime) -> None:
     assert [moment, None] == [stack.watch()["missed_tick"] for _ in range(2)]
     assert (1, 1) == reported(stack)
     assert "assignment-reminder-cron: a scheduled run did not do its work" == stack.slack.posted[0]["text"]
-    assert f"*Tick:* {tick:%Y-%m-%d %H:%M:%S} UTC" in stack.slack.posted[0]["blocks"][1]["text"]["text"]
+    assert f"*Scheduled time:* {tick:%Y-%m-%d %H:%M:%S} UTC" in stack.slack.posted[0]["blocks"][1]["text"]["text"]
 
 
 @pytest.mark.usefixtures("tick")

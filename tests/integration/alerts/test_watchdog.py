@@ -230,7 +230,7 @@ def test_tick_that_left_no_row(make_watchdog: MakeWatchdog, owner: Connection, s
     assert [message, None, None] == [watch(deps).missed_tick for _ in range(3)]
     (alert,) = slack.sent
     assert ("missed_run", message, daily(tick)) == (alert.kind, alert.scheduled_for, alert.schedule)
-    assert f"no run was started for the tick {tick:%Y-%m-%d %H:%M} UTC" == alert.error_message
+    assert f"no run was started at the scheduled time {tick:%Y-%m-%d %H:%M} UTC" == alert.error_message
     assert [("missed_run", f"missed_run:{message}")] == alerts(owner)
 
 
@@ -271,7 +271,7 @@ def test_tick_whose_runs_were_all_skipped(
     """A session that took the lock and let go of it has cost the day's reminders: reported."""
     add_run(owner, "skipped", scheduled_for=tick, started_at=tick, note="advisory_lock_held")
     watch(make_watchdog(daily(tick)))
-    message = f"every run for the tick {tick:%Y-%m-%d %H:%M} UTC was skipped"
+    message = f"every run for the scheduled time {tick:%Y-%m-%d %H:%M} UTC was skipped"
     assert [f"{message}; the run lock, which another session held, is free now"] == [
         a.error_message for a in slack.sent
     ]

@@ -18,7 +18,7 @@ from ops.local.binaries import private_directory, unprivileged_user
 from ops.local.cluster import free_port
 from ops.local.server import Server
 from reminders.contacts import correction
-from reminders.contacts.correction import DateMoved, Request, version
+from reminders.contacts.correction import Request, VersionConflict, version
 from reminders.database import Connection
 from reminders.errors import AssignmentNotFound
 from reminders.identity import Caller
@@ -166,7 +166,7 @@ def test_two_admins_at_once(owner: Connection, as_role: AsRole) -> None:
             assert eventually(lambda: all(is_blocked(owner, session) for session in sessions.values()), seconds=2)
         outcomes = {user: each.exception() for user, each in both.items()}
     (winner,) = [user for user, error in outcomes.items() if error is None]
-    (loser,) = [user for user, error in outcomes.items() if isinstance(error, DateMoved)]
+    (loser,) = [user for user, error in outcomes.items() if isinstance(error, VersionConflict)]
     assert {winner, loser} == {ANN, BOB}
     assert last_contact(owner, pair) == wanted[winner].new_date
     assert one(owner, "SELECT array_agg(corrected_by) FROM contact_date_corrections") == [winner]

@@ -35,11 +35,11 @@ def test_text_of_a_failure() -> None:
         "Error: scheduler answered 500: Internal Server Error",
         "Consecutive failures: 2",
         "Failing since: 2026-11-20 06:00:02 UTC",
-        "Tick: 2026-11-21 06:00:00 UTC",
+        "Scheduled time: 2026-11-21 06:00:00 UTC",
         "Run: 5f0c4d1e-0000-4000-8000-000000000001",
         "Last successful run: 2026-11-19 06:00:05 UTC",
         "",
-        "Reminders are late, none is lost: the next successful run sends all that are due.",
+        "Reminders are late, but none is lost. The next successful run sends all that are due.",
         "Runbook: docs/operations/cron-reminder-runbook.md",
     ] == FAILURE.text().splitlines()
 

@@ -47,7 +47,7 @@ def test_alert_as_slack_gets_it() -> None:
         "*Error:* scheduler answered 500: Internal Server Error",
         "*Consecutive failures:* 2",
         "*Failing since:* 2026-11-20 06:00:02 UTC",
-        "*Tick:* 2026-11-21 06:00:00 UTC",
+        "*Scheduled time:* 2026-11-21 06:00:00 UTC",
         "*Run:* 5f0c4d1e-0000-4000-8000-000000000001",
     ] == section(message).splitlines()
     assert "Last successful run: 2026-11-19 06:00:05 UTC" == message["blocks"][2]["elements"][0]["text"]
