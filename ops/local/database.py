@@ -42,7 +42,7 @@ __all__ = [
 SHIM = Path(__file__).with_name("supabase.sql")
 MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
 MIGRATIONS_TABLE = "supabase_migrations.schema_migrations"
-LOGIN_ROLES = ("cron_runner", "reminder_scheduler", "contact_admin_api")
+LOGIN_ROLES = ("cron_runner", "reminder_scheduler", "contact_admin_api", "reminder_courier", "message_feedback")
 
 
 class MigrationError(RuntimeError):
