@@ -248,7 +248,7 @@ $$;
 -- items that need no message any more drop out, a message without items is cancelled, one that is too old expires, and
 -- one outside the hours waits for the next ones.
 CREATE FUNCTION reminder_private.claim_messages(
-    wanted_channel text, at_most integer, per_second numeric, lease_seconds numeric
+    wanted_channel text, at_most integer, per_second double precision, lease_seconds double precision
 )
 RETURNS TABLE (message_id bigint, wait_seconds double precision)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -585,7 +585,7 @@ $$;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA reminder_private FROM PUBLIC, anon, authenticated, service_role;
 GRANT EXECUTE ON FUNCTION
 reminder_private.compose_messages(text [], interval, integer),
-reminder_private.claim_messages(text, integer, numeric, numeric),
+reminder_private.claim_messages(text, integer, double precision, double precision),
 reminder_private.load_messages(bigint []),
 reminder_private.settle_messages(jsonb),
 reminder_private.record_devices(jsonb),

@@ -12,18 +12,36 @@ import email.errors
 import email.policy
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.headerregistry import Address
+from email.headerregistry import Address, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
 from typing import Any, Protocol
 from uuid import UUID
 
 import idna
 
+from reminders.aws_errors import error_code, error_text
 from reminders.messages import templates, unsubscribe
 from reminders.messages.message import AccountError, Message, Result, Status
 
+
+class _OneLine(UnstructuredHeader):
+    """
+    A header that is never folded.
+
+    The standard library folds a long word by encoding it (RFC 2047), and no mail program looks for a link in that.
+    """
+
+    name: str
+
+    def fold(self, *, policy: Any) -> str:
+        """The header as it is: RFC 5322 allows 998 characters."""
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+_HEADERS = HeaderRegistry()
+_HEADERS.map_to_type("list-unsubscribe", _OneLine)  # type: ignore[arg-type]  # the registry adds BaseHeader
 # Seven-bit throughout: a relay that knows no 8BITMIME must not have to re-encode.
-_POLICY = email.policy.SMTP.clone(cte_type="7bit")
+_POLICY = email.policy.SMTP.clone(cte_type="7bit", header_factory=_HEADERS)
 
 
 class SesClient(Protocol):
@@ -137,12 +155,10 @@ _ACCOUNT = {
 
 
 def _refusal(error: Exception) -> Result:
-    """boto3's error by its code: the text may quote the address."""
-    response = getattr(error, "response", {})
-    code = str(response.get("Error", {}).get("Code", "")) or type(error).__name__
-    text = str(response.get("Error", {}).get("Message", ""))
+    """The result, or AccountError, that SES' error stands for."""
+    code = error_code(error)
     # In the sandbox, and for an unverified sender, SES answers MessageRejected: no other message would pass.
-    if code in _ACCOUNT or (code == "MessageRejected" and "not verified" in text):
+    if code in _ACCOUNT or (code == "MessageRejected" and "not verified" in error_text(error)):
         raise AccountError(f"ses: {code}") from None
     if code == "MessageRejected":
         return Result(Status.FAILED, error=f"ses: {code}")

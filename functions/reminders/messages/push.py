@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from reminders.aws_errors import error_code, error_text
 from reminders.messages import templates
 from reminders.messages.message import AccountError, Device, Message, Result, Status
 
@@ -76,7 +77,7 @@ class PushChannel:
                 PlatformApplicationArn=self._applications[device.platform], Token=device.token
             )
         except Exception as error:
-            existing = _EXISTS.search(_text_of(error))
+            existing = _EXISTS.search(error_text(error))
             if existing is None:
                 raise
             return existing[1]
@@ -120,9 +121,8 @@ _ACCOUNT = {
 
 
 def _refusal(error: Exception, device: Device) -> Result:
-    """boto3's error by its code: the text may quote the token."""
-    response = getattr(error, "response", {})
-    code = str(response.get("Error", {}).get("Code", "")) or type(error).__name__
+    """The result, or AccountError, that SNS' error stands for."""
+    code = error_code(error)
     dead = [{"id": device.id, "dead": True}]
     # Without an endpoint, NotFound is about the platform application: nobody would be reached.
     if code in _ACCOUNT or (code.startswith("NotFound") and device.endpoint_arn is None):
@@ -130,7 +130,3 @@ def _refusal(error: Exception, device: Device) -> Result:
     if code.startswith(("EndpointDisabled", "InvalidParameter", "NotFound")):
         return Result(Status.FAILED, error=f"sns: {code}", devices=dead)
     return Result(Status.RETRY, error=f"sns: {code}")
-
-
-def _text_of(error: Exception) -> str:
-    return str(getattr(error, "response", {}).get("Error", {}).get("Message", ""))
