@@ -157,8 +157,9 @@ _ACCOUNT = {
 def _refusal(error: Exception) -> Result:
     """The result, or AccountError, that SES' error stands for."""
     code = error_code(error)
-    # In the sandbox, and for an unverified sender, SES answers MessageRejected: no other message would pass.
-    if code in _ACCOUNT or (code == "MessageRejected" and "not verified" in error_text(error)):
+    # In the sandbox, and for a sender that may not be used, SES answers MessageRejected: no other message would pass.
+    about_sender = any(words in error_text(error) for words in ("not verified", "authority to send"))
+    if code in _ACCOUNT or (code == "MessageRejected" and about_sender):
         raise AccountError(f"ses: {code}") from None
     if code == "MessageRejected":
         return Result(Status.FAILED, error=f"ses: {code}")
