@@ -128,6 +128,34 @@ WHERE
     AND n.recipient_id = CASE n.kind::text WHEN 'reminder' THEN a.peer_mentor_id ELSE a.coordinator_id END;
 REVOKE ALL ON reminder_private.open_notifications FROM PUBLIC, anon, authenticated, service_role;
 
+-- Notifications that a person can be told of by a channel and has no message for yet.
+CREATE VIEW reminder_private.unsent_notifications AS
+SELECT
+    o.id,
+    o.org_id,
+    o.recipient_id,
+    r.channel,
+    o.created_at
+FROM reminder_private.open_notifications AS o
+INNER JOIN reminder_private.reachable AS r ON r.person_id = o.recipient_id
+WHERE NOT EXISTS (
+    SELECT FROM public.message_items AS i WHERE i.notification_id = o.id AND i.channel = r.channel
+);
+REVOKE ALL ON reminder_private.unsent_notifications FROM PUBLIC, anon, authenticated, service_role;
+
+-- The oldest of them. A function for the sake of ROWS: PostgreSQL takes the view for a row or two, and would then join
+-- a million of them with loops.
+CREATE FUNCTION reminder_private.next_unsent(channels text [], max_age interval, at_most integer)
+RETURNS SETOF reminder_private.unsent_notifications
+LANGUAGE sql STABLE ROWS 10000
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT * FROM reminder_private.unsent_notifications AS u
+    WHERE u.created_at > now() - max_age AND u.channel = ANY (channels)
+    ORDER BY u.created_at
+    LIMIT at_most
+$$;
+
 -- Put notifications that have no message yet into one message for each organisation, person, channel and local day.
 -- Younger than `max_age` only: a courier that is switched on later must not send a year's backlog. What becomes due after
 -- a day's message was sent goes into the next day's. A message that is being claimed is left alone: its row is locked
@@ -139,17 +167,11 @@ LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
     WITH fresh AS MATERIALIZED (
-        SELECT o.id, o.org_id, o.recipient_id, c.channel
-        FROM reminder_private.open_notifications AS o
-        CROSS JOIN unnest(channels) AS c (channel)
-        INNER JOIN reminder_private.reachable AS r ON r.person_id = o.recipient_id AND r.channel = c.channel
-        LEFT JOIN public.message_items AS i ON i.notification_id = o.id AND i.channel = c.channel
-        WHERE o.created_at > now() - max_age AND i.notification_id IS NULL
-        ORDER BY o.created_at
-        LIMIT at_most
+        SELECT u.id, u.org_id, u.recipient_id, u.channel
+        FROM reminder_private.next_unsent(channels, max_age, at_most) AS u
     ),
 
-    recipients AS (
+    recipients AS MATERIALIZED (
         SELECT
             p.org_id,
             p.recipient_id,
@@ -163,40 +185,46 @@ AS $$
         LEFT JOIN public.org_settings AS s ON s.org_id = p.org_id
     ),
 
-    -- At most one message of a person is pending; it takes what is new.
+    -- What the person has already: at most one message that is not sent yet, and the last day that is taken.
+    existing AS MATERIALIZED (
+        SELECT
+            p.org_id,
+            p.recipient_id,
+            p.channel,
+            max(m.local_date) FILTER (WHERE m.status <> 'cancelled') AS last_day,
+            bool_or(m.status IN ('pending', 'sending')) AS has_unsent
+        FROM recipients AS p
+        INNER JOIN public.messages AS m USING (org_id, recipient_id, channel)
+        WHERE m.local_date >= current_date - 3
+        GROUP BY p.org_id, p.recipient_id, p.channel
+    ),
+
     pending AS MATERIALIZED (
         SELECT m.id, m.org_id, m.recipient_id, m.channel
-        FROM public.messages AS m
-        INNER JOIN recipients AS p USING (org_id, recipient_id, channel)
-        WHERE m.status = 'pending'
+        FROM existing AS e
+        INNER JOIN public.messages AS m USING (org_id, recipient_id, channel)
+        WHERE e.has_unsent AND m.status = 'pending'
         FOR NO KEY UPDATE OF m SKIP LOCKED
     ),
 
+    -- Today's message may be sent already: then it is the next day's.
     planned AS (
         SELECT
-            p.*,
-            reminder_private.next_send_time(p.zone, p.send_from, p.send_until, now()) AS earliest
+            p.org_id,
+            p.recipient_id,
+            p.channel,
+            p.zone,
+            p.send_from,
+            soon.earliest,
+            greatest((soon.earliest AT TIME ZONE p.zone)::date, e.last_day + 1) AS local_date
         FROM recipients AS p
-        WHERE NOT EXISTS (
-            SELECT FROM public.messages AS m
-            WHERE
-                m.org_id = p.org_id AND m.recipient_id = p.recipient_id AND m.channel = p.channel
-                AND m.status IN ('pending', 'sending')
-        )
-    ),
-
-    -- Today's message may be sent already: then it is the next day's.
-    dated AS (
-        SELECT
-            p.*,
-            (p.earliest AT TIME ZONE p.zone)::date AS first_day,
-            (
-                SELECT max(m.local_date) FROM public.messages AS m
-                WHERE
-                    m.org_id = p.org_id AND m.recipient_id = p.recipient_id AND m.channel = p.channel
-                    AND m.status <> 'cancelled' AND m.local_date >= (p.earliest AT TIME ZONE p.zone)::date
-            ) AS taken
-        FROM planned AS p
+        LEFT JOIN existing AS e USING (org_id, recipient_id, channel)
+        CROSS JOIN LATERAL (
+            -- OFFSET 0: computed once, and not wherever it is named.
+            SELECT reminder_private.next_send_time(p.zone, p.send_from, p.send_until, now()) AS earliest
+            OFFSET 0
+        ) AS soon
+        WHERE e.has_unsent IS NOT TRUE
     ),
 
     timed AS (
@@ -204,12 +232,12 @@ AS $$
             d.org_id,
             d.recipient_id,
             d.channel,
-            coalesce(d.taken + 1, d.first_day) AS local_date,
+            d.local_date,
             CASE
-                WHEN d.taken IS NULL THEN d.earliest
-                ELSE (d.taken + 1 + d.send_from) AT TIME ZONE d.zone
+                WHEN d.local_date = (d.earliest AT TIME ZONE d.zone)::date THEN d.earliest
+                ELSE (d.local_date + d.send_from) AT TIME ZONE d.zone
             END AS send_after
-        FROM dated AS d
+        FROM planned AS d
     ),
 
     made AS (
@@ -567,7 +595,7 @@ BEGIN
         RAISE EXCEPTION 'messages are kept for 7 days at least, not %', older_than_days
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    WITH old AS (
+    WITH old AS MATERIALIZED (
         SELECT m.id FROM public.messages AS m
         WHERE
             m.created_at < now() - make_interval(days => older_than_days)
@@ -575,7 +603,12 @@ BEGIN
         ORDER BY m.created_at
         LIMIT at_most
         FOR UPDATE SKIP LOCKED
+    ),
+
+    items AS (
+        DELETE FROM public.message_items AS i USING old WHERE i.message_id = old.id
     )
+
     DELETE FROM public.messages AS m USING old WHERE m.id = old.id;
     GET DIAGNOSTICS pruned = ROW_COUNT;
     RETURN pruned;
