@@ -111,21 +111,30 @@ AS $$
 $$;
 
 -- Notifications that a person should still hear of: unread, unresolved, and theirs (an assignment may have been handed
--- over to another mentor or coordinator).
-CREATE VIEW reminder_private.open_notifications AS
-SELECT
-    n.id,
-    n.recipient_id,
-    n.kind,
-    n.gap_days,
-    n.created_at,
-    a.org_id
-FROM public.notifications AS n
-INNER JOIN public.assignments AS a ON a.id = n.assignment_id
-WHERE
-    n.read_at IS NULL
-    AND n.resolved_at IS NULL
-    AND n.recipient_id = CASE n.kind::text WHEN 'reminder' THEN a.peer_mentor_id ELSE a.coordinator_id END;
+-- over to another mentor or coordinator). A project with notifications of its own has ours under another name.
+DO $$
+BEGIN
+    EXECUTE format(
+        $view$
+        CREATE VIEW reminder_private.open_notifications AS
+        SELECT
+            n.id,
+            n.recipient_id,
+            n.kind,
+            n.gap_days,
+            n.created_at,
+            a.org_id
+        FROM public.%I AS n
+        INNER JOIN public.assignments AS a ON a.id = n.assignment_id
+        WHERE
+            n.read_at IS NULL
+            AND n.resolved_at IS NULL
+            AND n.recipient_id = CASE n.kind::text WHEN 'reminder' THEN a.peer_mentor_id ELSE a.coordinator_id END
+        $view$,
+        (SELECT p.notifications FROM reminder_private.project AS p)
+    );
+END
+$$;
 REVOKE ALL ON reminder_private.open_notifications FROM PUBLIC, anon, authenticated, service_role;
 
 -- Notifications that a person can be told of by a channel and has no message for yet.
@@ -572,18 +581,8 @@ AS $$
     ON CONFLICT (person_id) DO UPDATE SET email_enabled = false
 $$;
 
--- For the watchdog: how many messages should have been sent more than `late` ago, and since when the oldest waits.
-CREATE FUNCTION reminder_private.message_backlog(late interval)
-RETURNS TABLE (waiting bigint, since timestamptz)
-LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT count(*), min(m.send_after)
-    FROM public.messages AS m
-    WHERE m.status IN ('pending', 'sending') AND m.send_after < now() - late AND m.expires_at > now()
-$$;
-
--- For the watchdog: messages past their retention, at most so many at once; never fewer than 7 days.
+-- For the watchdog: messages past their retention, at most so many at once; never fewer than 7 days, when every message
+-- has expired.
 CREATE FUNCTION reminder_private.prune_messages(older_than_days integer, at_most integer) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -597,9 +596,7 @@ BEGIN
     END IF;
     WITH old AS MATERIALIZED (
         SELECT m.id FROM public.messages AS m
-        WHERE
-            m.created_at < now() - make_interval(days => older_than_days)
-            AND m.status NOT IN ('pending', 'sending')
+        WHERE m.created_at < now() - make_interval(days => older_than_days)
         ORDER BY m.created_at
         LIMIT at_most
         FOR UPDATE SKIP LOCKED
@@ -630,7 +627,6 @@ reminder_private.disable_endpoint(text),
 reminder_private.unsubscribe(uuid)
 TO message_feedback;
 GRANT EXECUTE ON FUNCTION
-reminder_private.message_backlog(interval),
 reminder_private.prune_messages(integer, integer)
 TO cron_runner;
 

@@ -14,14 +14,17 @@ from uuid import UUID
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from handlers import unrecorded
 from handlers.wiring import startup
 from handlers.wiring.courier import courier_deps, message_channels
 from reminders.errors import EventError
-from reminders.messages import courier, test_message
-from reminders.settings import CourierSettings
+from reminders.messages import JOB_NAME, courier, test_message
+from reminders.messages.courier import CourierDeps
+from reminders.messages.message import AccountError
+from reminders.settings import AlertSettings, CourierSettings
 from reminders.telemetry import logger, metrics
 
-startup.check(CourierSettings.read)
+startup.check(CourierSettings.read, AlertSettings.read)
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -30,15 +33,28 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     Send what is due; the answer has `composed` and what each channel did.
 
-    Raise `AccountError` when a channel had to be stopped, and the first error of a channel otherwise.
+    Raise what went wrong, after the operators were told of it.
     """
     deps = courier_deps(context)
     person = _test_recipient(event)
     if person is None:
-        return courier.run(deps).as_json()
+        return _run(deps)
     with deps.connect() as connection:
         channels = message_channels(CourierSettings.read(os.environ))
         return test_message.send(connection, channels, person)
+
+
+def _run(deps: CourierDeps) -> dict[str, Any]:
+    """The ordinary work. An `AccountError` lies in the outbox already; anything else is reported directly."""
+    try:
+        summary = courier.run(deps).as_json()
+    except AccountError:
+        raise
+    except BaseException as error:
+        unrecorded.report("courier", error, job_name=JOB_NAME, what="messages could not be sent")
+        raise
+    unrecorded.forget("courier")
+    return summary
 
 
 def _test_recipient(event: object) -> UUID | None:

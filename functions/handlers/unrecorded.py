@@ -1,5 +1,5 @@
 """
-Failures that the ledger does not record: they are reported straight to every channel, whatever their class.
+Failures that neither the ledger nor the outbox records: they are reported straight to every channel, whatever their class.
 
 There is no outbox to say "already reported" then. A warm process remembers what it reported last, so that Lambda's
 retries of one event mostly stay quiet; a retry in a new process reports once more.
@@ -17,7 +17,13 @@ from reminders.telemetry import logger
 _told: set[str] = set()
 
 
-def report(occasion: str, error: BaseException) -> None:
+def report(
+    occasion: str,
+    error: BaseException,
+    *,
+    job_name: str = JOB_NAME,
+    what: str = "nothing could be recorded in the ledger",
+) -> None:
     """
     Alert that `error` ended what was to be done, unrecorded; raise nothing.
 
@@ -29,9 +35,9 @@ def report(occasion: str, error: BaseException) -> None:
     if occasion in _told:
         logger.warning("unrecorded failure was told before", extra={"occasion": occasion})
         return
-    text = f"nothing could be recorded in the ledger: {safe_message(error)}"
+    text = f"{what}: {safe_message(error)}"
     try:
-        answers = send_now(working_channels(), Alert("failure", JOB_NAME, error_message=text))
+        answers = send_now(working_channels(), Alert("failure", job_name, error_message=text))
     except Exception as second:  # the original error wins
         logger.error("unrecorded failure not told", extra={"reason": safe_message(second)})
         return

@@ -25,6 +25,9 @@ ROOMS = Path(str(reminders.__file__)).parent
 ROLES = {
     "alerts/outbox.sql": "cron_runner",
     "contacts/correction.sql": "authenticated",
+    "messages/backlog.sql": "cron_runner",
+    "messages/courier.sql": "reminder_courier",
+    "messages/feedback.sql": "message_feedback",
     "runs/history.sql": "authenticated",
     "runs/ledger.sql": "cron_runner",
     "runs/lock.sql": "cron_runner",
@@ -33,7 +36,9 @@ ROLES = {
 }
 VALUES: dict[str, Any] = {
     "abandoned": False,
+    "address_sha256": bytes(32),
     "after": TICK,
+    "alert_channels": ["sns"],
     "alert_id": UUID(int=1),
     "as_of": TODAY,
     "assignments_evaluated": 1,
@@ -46,27 +51,36 @@ VALUES: dict[str, Any] = {
     "channel": "sns",
     "channels": ["sns"],
     "days": 400,
+    "endpoint": "arn:endpoint",
     "dedupe_key": "failure:1",
     "error": "it broke",
     "error_message": "it broke",
     "event_id": "e-1",
     "first": UUID(int=0),
     "http_status": 503,
+    "ids": [1],
     "job_name": "assignment-reminder-cron",
     "key": 1,
     "kind": "failure",
     "last": UUID(int=1),
     "lease_ms": "1000",
+    "lease_seconds": 60.0,
     "limit": 10,
+    "max_age": timedelta(hours=48),
+    "message": "m-1",
     "new_date": TODAY,
     "note": "a note",
     "old_date": TODAY,
     "org_ids": [UUID(int=1)],
     "pause": timedelta(minutes=1),
+    "outcome": "bounce",
     "payload": Jsonb({}),
+    "per_second": 10.0,
+    "person": UUID(int=1),
     "plan_limit": 10,
     "reason": "a slip of the pen",
     "reminders_dispatched": 1,
+    "results": Jsonb([]),
     "run_id": UUID(int=1),
     "scheduled_for": TICK,
     "size": 10,
@@ -104,7 +118,7 @@ def test_all_files_of_these_rooms_are_here() -> None:
     """A new file of queries in these rooms must be added above."""
     files = {
         str(path.relative_to(ROOMS))
-        for room in ("alerts", "contacts", "runs", "scheduling")
+        for room in ("alerts", "contacts", "messages", "runs", "scheduling")
         for path in (ROOMS / room).glob("*.sql")
     }
     assert set(ROLES) == files

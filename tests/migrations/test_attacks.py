@@ -24,7 +24,22 @@ from tests.migrations.test_rows import filled
 
 __all__ = ["filled"]
 # What a function does to which table, that a role may call.
-BY_FUNCTION = {"prune_runs": {"cron_execution_logs": {"DELETE"}}}
+BY_FUNCTION = {
+    "prune_runs": {"cron_execution_logs": {"DELETE"}},
+    "reminder_private.compose_messages": {"messages": {"INSERT", "UPDATE"}, "message_items": {"INSERT"}},
+    "reminder_private.claim_messages": {
+        "messages": {"UPDATE"},
+        "message_items": {"DELETE"},
+        "message_rates": {"UPDATE"},
+    },
+    "reminder_private.load_messages": {"messages": {"UPDATE"}, "message_items": {"DELETE"}},
+    "reminder_private.settle_messages": {"messages": {"UPDATE"}, "email_suppressions": {"INSERT"}},
+    "reminder_private.record_devices": {"devices": {"UPDATE"}},
+    "reminder_private.record_email_feedback": {"messages": {"UPDATE"}, "email_suppressions": {"INSERT"}},
+    "reminder_private.disable_endpoint": {"devices": {"UPDATE"}},
+    "reminder_private.unsubscribe": {"recipient_settings": {"INSERT", "UPDATE"}},
+    "reminder_private.prune_messages": {"messages": {"DELETE"}, "message_items": {"DELETE"}},
+}
 # Roles that a login of ours may become.
 BECOMES = {"contact_admin_api": {"authenticated"}}
 

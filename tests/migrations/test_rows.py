@@ -45,6 +45,8 @@ PERSONAS: dict[str, tuple[str, dict[str, Any] | None]] = {
     "cron_runner": ("cron_runner", None),
     "reminder_scheduler": ("reminder_scheduler", None),
     "contact_admin_api": ("contact_admin_api", claims(role="admin")),
+    "reminder_courier": ("reminder_courier", None),
+    "message_feedback": ("message_feedback", None),
 }
 LABEL = {
     "assignments": "SELECT id FROM assignments",
@@ -54,6 +56,8 @@ LABEL = {
     "my_reminder_settings": "SELECT org_id FROM my_reminder_settings()",
     "org_settings": "SELECT org_id FROM org_settings",
     "notifications": "SELECT recipient_id FROM notifications",
+    "recipient_settings": "SELECT person_id FROM recipient_settings",
+    "devices": "SELECT person_id FROM devices",
     "cron_execution_logs": "SELECT 'run' FROM cron_execution_logs",
     "cron_execution_log": "SELECT 'run' FROM cron_execution_log",
 }
@@ -105,6 +109,7 @@ def filled(superuser: Connection) -> Connection:
                 """,
                 [ASSIGNMENT[key], recipient, kind],
             )
+            _add_message(superuser, org, recipient)
     superuser.execute(
         """
         INSERT INTO cron_execution_logs (job_name, trigger_source, status)
@@ -112,6 +117,27 @@ def filled(superuser: Connection) -> Connection:
         """
     )
     return superuser
+
+
+def _add_message(superuser: Connection, org: UUID, person: UUID) -> None:
+    """A person with an address, settings and a device, and a message of each status to them."""
+    superuser.execute("INSERT INTO auth.users (id, email) VALUES (%s, %s)", [person, f"{person}@example.org"])
+    superuser.execute("INSERT INTO recipient_settings (person_id) VALUES (%s)", [person])
+    superuser.execute(
+        "INSERT INTO devices (person_id, platform, token, endpoint_arn) VALUES (%s, 'fcm', %s, 'arn')",
+        [person, str(person)],
+    )
+    superuser.execute(
+        """
+        WITH message AS (
+            INSERT INTO messages (org_id, recipient_id, channel, local_date, send_after, expires_at, next_attempt_at)
+            VALUES (%s, %s, 'email', current_date, now() - interval '1 h', now() + interval '1 h', now()) RETURNING id
+        )
+        INSERT INTO message_items (notification_id, channel, message_id)
+        SELECT max(n.id), 'email', (SELECT id FROM message) FROM notifications AS n
+        """,
+        [org, person],
+    )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from handlers.wiring.alerts import alert_channels
 from handlers.wiring.common import connect, seconds_left, secrets
 from reminders.messages.courier import CourierDeps, CourierLimits
 from reminders.messages.email import EmailChannel, EmailSettings
@@ -28,6 +29,7 @@ def courier_deps(context: LambdaContext) -> CourierDeps:
         seconds_left=partial(seconds_left, context),
         clock=time.monotonic,
         sleep=time.sleep,
+        alert_channels=[channel.name for channel in alert_channels()],
     )
 
 

@@ -124,6 +124,9 @@ _HEADLINES: dict[Kind, Callable[[int], str]] = {
     "recovery": _recovery,
     "missed_run": lambda _: "a scheduled run did not do its work",
     "overrun": lambda _: "a run does not end",
+    "message_backlog": lambda _: "messages are not sent in time",
+    "message_recovery": lambda _: "messages are sent in time again",
+    "message_failure": lambda _: "a channel refuses every message",
     "test": lambda _: "this is a test alert, nothing is wrong",
 }
 _ADVICE: dict[Kind, str] = {
@@ -132,6 +135,9 @@ _ADVICE: dict[Kind, str] = {
     "recovery": "Nothing is to be done. Reminders that were late have gone out with this run.",
     "missed_run": "`reminders status` shows the schedule and who holds the lock; a run by hand helps at once.",
     "overrun": "Its process is probably gone. The watchdog settles it; the next run does what it left.",
+    "message_backlog": "`reminders messages` counts them, and shows the last errors. Reminders can be read in the app.",
+    "message_recovery": "Nothing is to be done.",
+    "message_failure": "Nothing is sent on this channel until it is repaired; what waits goes out then, for 24 hours.",
     "test": "If you can read this, the channel works.",
 }
 

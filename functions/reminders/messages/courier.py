@@ -28,7 +28,7 @@ from reminders.errors import safe_message
 from reminders.messages.message import AccountError, Message, MessageChannel, Result, Status
 from reminders.telemetry import logger
 
-queries = Queries(__package__, "messages.sql")
+queries = Queries(__package__, "courier.sql")
 
 Connect = Callable[[], AbstractContextManager[Connection]]
 
@@ -59,6 +59,7 @@ class CourierDeps:
     seconds_left: Callable[[], float]
     clock: Callable[[], float]  #: monotonic seconds
     sleep: Callable[[float], None]
+    alert_channels: Sequence[str] = ()  #: where operators hear of a channel that refuses every message
 
 
 @dataclass(slots=True)
@@ -93,7 +94,8 @@ def run(deps: CourierDeps) -> CourierSummary:
     """
     Compose, then send on all channels side by side until nothing is due or time is short.
 
-    Raise `AccountError` after everything that could be sent was sent and settled, or the first error of a channel.
+    Raise after everything that could be sent was sent and settled: the first error of a channel, or `AccountError` when a
+    channel refused every message. That one has been reported to the operators, once a day and channel.
     """
     summary = CourierSummary(composed=_compose(deps), channels={c.name: Tally() for c in deps.channels})
     errors: list[Exception] = []
@@ -102,7 +104,7 @@ def run(deps: CourierDeps) -> CourierSummary:
         tally = summary.channels[channel.name]
         try:
             with deps.connect() as connection:
-                _Delivery(channel, connection, deps, tally).run()
+                _deliver(channel, connection, deps, tally)
         except Exception as error:
             tally.error = safe_message(error)
             errors.append(error)
@@ -114,8 +116,20 @@ def run(deps: CourierDeps) -> CourierSummary:
         thread.join()
     _record(summary)
     if errors:
-        raise errors[0]
+        # An AccountError has been reported already.
+        raise next((error for error in errors if not isinstance(error, AccountError)), errors[0])
     return summary
+
+
+def _deliver(channel: MessageChannel, connection: Connection, deps: CourierDeps, tally: Tally) -> None:
+    """Send on one channel. When it refuses every message, report that to the operators, and raise."""
+    try:
+        _Delivery(channel, connection, deps, tally).run()
+    except AccountError as error:
+        told = {"channel": channel.name, "reason": safe_message(error), "alert_channels": list(deps.alert_channels)}
+        if queries.value(connection, "report_failure", **told):
+            logger.warning("alert written", extra={"alert": "message_failure", **told})
+        raise
 
 
 def _compose(deps: CourierDeps) -> int:

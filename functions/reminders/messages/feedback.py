@@ -19,7 +19,7 @@ from reminders.database import Connection, Queries
 from reminders.errors import EventError
 from reminders.telemetry import logger
 
-queries = Queries(__package__, "messages.sql")
+queries = Queries(__package__, "feedback.sql")
 
 # Amazon SES Developer Guide, "Contents of event data that SES publishes".
 _OUTCOMES = {"Bounce": "bounce", "Complaint": "complaint", "Delivery": "delivery", "Reject": "rejected"}

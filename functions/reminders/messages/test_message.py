@@ -12,7 +12,7 @@ from reminders.database import Connection, Queries
 from reminders.errors import EventError, ReminderError, safe_message
 from reminders.messages.message import Message, MessageChannel, Status
 
-queries = Queries(__package__, "messages.sql")
+queries = Queries(__package__, "courier.sql")
 
 
 @dataclass(frozen=True, slots=True)

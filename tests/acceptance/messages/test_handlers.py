@@ -84,7 +84,8 @@ def test_delivery_and_complaint(owner: Connection, mentor: str, monkeypatch: pyt
     detail = {"eventType": outcome, "mail": {"messageId": sent["provider_message_id"]}, "complaint": complaint}
     handlers.feedback.handler({"source": "aws.ses", "detail": detail}, CONTEXT)
     row = owner.execute("SELECT count(*) FROM email_suppressions").fetchone()
-    assert ("delivered", (0,)) if outcome == "Delivery" else ("sent", (1,)) == (statuses(owner)["email"], row)
+    expected = {"Delivery": ("delivered", (0,)), "Complaint": ("sent", (1,))}
+    assert expected[outcome] == (statuses(owner)["email"], row)
 
 
 def test_dead_endpoint(owner: Connection, mentor: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,7 @@ def make_watchdog(as_role: AsRole, outbox: Outbox, make_ledger: MakeLedger) -> M
     """A watchdog with a schedule that has no tick yet, which is enabled, and with a minute of time."""
 
     def make(expression: str = NEVER, grace: timedelta = 15 * MINUTE, **others: Any) -> WatchdogDeps:
-        rules = WatchdogRules(30 * MINUTE, grace, 365, expression, parse_schedule(expression))
+        rules = WatchdogRules(30 * MINUTE, grace, 365, 90, expression, parse_schedule(expression))
         deps: dict[str, Any] = {
             "connection": as_role("cron_runner"),
             "ledger": make_ledger(outbox),

@@ -19,24 +19,13 @@ FROM reminder_private.load_messages(%(ids)s)
 SELECT reminder_private.settle_messages(%(results)s)
 
 -- name: record_devices
+-- What sending taught: endpoints that were made, devices that are gone.
 SELECT reminder_private.record_devices(%(results)s)
 
 -- name: test_recipient
 -- For the operator's test message: the person's address and devices, whatever is due.
 SELECT email, locale, devices FROM reminder_private.test_recipient(%(person)s)
 
--- name: record_email_feedback
-SELECT reminder_private.record_email_feedback(%(message)s, %(outcome)s, %(address_sha256)s)
-
--- name: disable_endpoint
-SELECT reminder_private.disable_endpoint(%(endpoint)s)
-
--- name: unsubscribe
-SELECT reminder_private.unsubscribe(%(person)s)
-
--- name: backlog
--- Asked by the watchdog: what should have been sent an hour ago.
-SELECT waiting, since FROM reminder_private.message_backlog(%(late)s)
-
--- name: prune
-SELECT reminder_private.prune_messages(%(days)s, %(at_most)s)
+-- name: report_failure
+-- The courier may not write alerts; the function writes this one, in its own words, once a day and channel.
+SELECT reminder_private.report_channel_failure(%(channel)s, %(reason)s, %(alert_channels)s::text [])
