@@ -160,12 +160,9 @@ def watch(deps: WatchdogDeps) -> WatchdogSummary:
     step("deliver", lambda: deps.outbox.deliver(deps.connection, DELIVERY_SECONDS), None)
     summary.pruned = step("prune", lambda: _prune(deps, _prune_runs), 0)
     summary.messages_pruned = step("prune messages", lambda: _prune(deps, _prune_messages), 0)
-    telemetry.count(
-        WatchdogRounds=1,
-        RunsRescued=summary.rescued,
-        RunsMissed=int(summary.missed_tick is not None),
-        MessagesLate=summary.messages_waiting,
-    )
+    telemetry.count(WatchdogRounds=1, RunsRescued=summary.rescued, RunsMissed=int(summary.missed_tick is not None))
+    if summary.messages_waiting:  # a metric costs by the hour, and many projects send no messages
+        telemetry.count(MessagesLate=summary.messages_waiting)
     if errors:
         raise errors[0]
     return summary

@@ -440,7 +440,7 @@ def test_pruning_when_time_is_short(
     monkeypatch.setattr("reminders.runs.watchdog.PRUNE_BATCH", 2)
     for days in range(400, 405):
         add_run(owner, "failed", started_at=ago(days=days))
-    left = iter([60.0, 9.0])
+    left = iter([60.0, 9.0, 9.0])  # the last one for messages
     assert 2 == watch(make_watchdog(seconds_left=lambda: next(left))).pruned
     assert 3 == watch(make_watchdog()).pruned
 
@@ -501,14 +501,20 @@ def broken(*arguments: object, **named: object) -> Any:
     raise RuntimeError("broken")
 
 
-@pytest.mark.parametrize("step", ["overrun", "rescue", "missed", "deliver", "prune"])
+@pytest.mark.parametrize("step", ["overrun", "rescue", "missed", "messages", "deliver", "prune"])
 def test_step_that_fails(
     make_watchdog: MakeWatchdog, owner: Connection, slack: FakeChannel, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The others are done all the same; then its error is raised, so that Lambda counts it."""
     add_run(owner, "skipped", started_at=ago(days=400), note="advisory_lock_held")
     running(owner, 45)
-    names = {"overrun": "_alert_overruns", "rescue": "_rescue", "missed": "_alert_missed_tick", "prune": "_prune"}
+    names = {
+        "overrun": "_alert_overruns",
+        "rescue": "_rescue",
+        "missed": "_alert_missed_tick",
+        "messages": "_alert_backlog",
+        "prune": "_prune",
+    }
     deps = make_watchdog(daily(ago(minutes=20)))
     if step == "deliver":
         monkeypatch.setattr(deps.outbox, "deliver", broken)
