@@ -62,7 +62,7 @@ def _toml(value: Any) -> str:
     return '"*"' if value is True else "[" + ", ".join(f'"{column}"' for column in value) + "]"
 
 
-def _full(name: str) -> tuple[str, str]:
+def full_name(name: str) -> tuple[str, str]:
     """Schema and name; the matrix leaves `public` out."""
     schema, plain = f"public.{name}".split(".")[-2:]
     return schema, plain
@@ -70,7 +70,7 @@ def _full(name: str) -> tuple[str, str]:
 
 def _on_relation(connection: Connection, role: str, name: str) -> dict[str, Any]:
     columns = _columns(connection, name)
-    table = sql.Identifier(*_full(name))
+    table = sql.Identifier(*full_name(name))
     whole = {
         "DELETE": sql.SQL("DELETE FROM {} WHERE false").format(table),
         "TRUNCATE": sql.SQL("TRUNCATE {}").format(table),
@@ -109,7 +109,7 @@ def _on_sequence(connection: Connection, role: str, name: str) -> dict[str, Any]
 
 
 def _on_function(connection: Connection, role: str, name: str) -> dict[str, Any]:
-    schema, plain = _full(name)
+    schema, plain = full_name(name)
     types = connection.execute(
         """
         SELECT coalesce(array_agg(format_type(t, NULL) ORDER BY n) FILTER (WHERE t IS NOT NULL), '{}')
@@ -136,7 +136,7 @@ def _columns(connection: Connection, name: str) -> list[tuple[str, str]]:
         SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
         WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum
         """,
-        [".".join(_full(name))],
+        [".".join(full_name(name))],
     ).fetchall()
 
 
@@ -164,8 +164,8 @@ def _may(connection: Connection, statement: sql.Composed, denied: str = "") -> b
         return not re.search(denied, error.diag.message_primary or "")
     except errors.WrongObjectType:
         return False  # there is no TRUNCATE of a view
-    except errors.ObjectNotInPrerequisiteState as error:
-        # A view with a join takes no writes, and PostgreSQL says so before it looks at the permission.
+    except (errors.ObjectNotInPrerequisiteState, errors.FeatureNotSupported) as error:
+        # A view that takes no writes, or not of this column: PostgreSQL says so before it looks at the permission.
         return "view" not in (error.diag.message_primary or "")
     except psycopg.Error:
         return True

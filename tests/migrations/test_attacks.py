@@ -19,7 +19,7 @@ from reminders.database import Connection
 from reminders.runs.lock import LOCK_KEY
 from tests.conftest import AsRole, connect_as
 from tests.migrations import attacks
-from tests.migrations.matrix import objects
+from tests.migrations.matrix import full_name, objects
 from tests.migrations.test_rows import filled
 
 __all__ = ["filled"]
@@ -50,7 +50,7 @@ def tables(connection: Connection) -> list[str]:
 
 def contents(superuser: Connection) -> dict[str, set[str]]:
     """The rows of each table as text; what PostgreSQL keeps of roles, policies, triggers and functions as well."""
-    sources = {name: f"public.{name}" for name in tables(superuser)}
+    sources = {name: ".".join(full_name(name)) for name in tables(superuser)}
     sources |= {name: name for name in ("pg_authid", "pg_auth_members", "pg_policy", "pg_trigger")}
     sources["pg_proc"] = f"(SELECT * FROM pg_proc AS p WHERE {attacks.OURS})"
     return {name: rows_of(superuser, source) for name, source in sources.items()}
@@ -86,9 +86,9 @@ def test_no_row_changes_that_the_matrix_keeps_from_the_role(
     before = contents(filled)
     with connect_as(server, database, role) as connection:
         for name in tables(filled):
-            table = sql.Identifier("public", name)
+            table = sql.Identifier(*full_name(name))
             columns = filled.execute(
-                "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0", [f"public.{name}"]
+                "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0", [".".join(full_name(name))]
             ).fetchall()
             for (column,) in columns:
                 attempt(connection, sql.SQL("UPDATE {} SET {} = DEFAULT").format(table, sql.Identifier(column)))
