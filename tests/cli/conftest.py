@@ -16,6 +16,7 @@ from ops.cli import local_up
 from ops.cli.local_state import LocalState
 from ops.cli.local_target import Local
 from ops.cli.targets import Asked
+from ops.local import messages
 from ops.local.aws import Aws
 from ops.local.server import Server
 from ops.local.slack import Slack
@@ -64,6 +65,8 @@ def site(server: Server, template: str, database: str, aws: Aws, slack: Slack) -
     stack = LocalStack(server, aws, database, slack)
     stack.configure({})
     name = local_up.make_schedule(stack, f"group-{uuid.uuid4().hex[:8]}")
-    environments = local_up.environments(stack, local_up.admin_environment(stack), name)
+    environments = local_up.environments(
+        stack, {"admin": local_up.admin_environment(stack), **messages.environments(stack)}, name
+    )
     copies = {function: dict(variables) for function, variables in environments.items()}
     return Site(stack, Local(LocalState(0, "", stack.owner_dsn, name, copies), Asked()))

@@ -88,7 +88,8 @@ def test_no_row_changes_that_the_matrix_keeps_from_the_role(
         for name in tables(filled):
             table = sql.Identifier(*full_name(name))
             columns = filled.execute(
-                "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0", [".".join(full_name(name))]
+                "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0",
+                [".".join(full_name(name))],
             ).fetchall()
             for (column,) in columns:
                 attempt(connection, sql.SQL("UPDATE {} SET {} = DEFAULT").format(table, sql.Identifier(column)))

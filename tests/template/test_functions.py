@@ -175,14 +175,24 @@ def test_messages_are_off_by_default(template: Json) -> None:
     """Everything that messages need is under a condition, and no condition holds with the defaults."""
     parameters, resources = template["Parameters"], template["Resources"]
     conditions = {name: it.get("Condition") for name, it in resources.items()}
-    messages = ("Courier", "Feedback", "Unsubscribe", "ConfigurationSet", "EmailEvents", "EndpointEvents", "MessageAlarms")
+    messages = (
+        "Courier",
+        "Feedback",
+        "Unsubscribe",
+        "ConfigurationSet",
+        "EmailEvents",
+        "EndpointEvents",
+        "MessageAlarms",
+    )
 
     assert {"EmailFrom": "", "PushApplicationArns": ""} == {
         name: parameters[name]["Default"] for name in ("EmailFrom", "PushApplicationArns")
     }
     assert {"SendsMessages", "SendsEmail"} == {it for name, it in conditions.items() if name.startswith(messages)}
     assert [] == [
-        name for name, it in conditions.items() if it in {"SendsMessages", "SendsEmail"} and not name.startswith(messages)
+        name
+        for name, it in conditions.items()
+        if it in {"SendsMessages", "SendsEmail"} and not name.startswith(messages)
     ]
 
 

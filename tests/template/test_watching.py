@@ -59,7 +59,8 @@ def test_missing_data_and_action(name: str, alarms: Json) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["NoSuccessfulRun", "WatchdogSilent", "AssignmentsFailed", "CourierSilent", "MessagesLate", "MessagesFailed"]
+    "name",
+    ["NoSuccessfulRun", "WatchdogSilent", "AssignmentsFailed", "CourierSilent", "MessagesLate", "MessagesFailed"],
 )
 def test_our_own_metrics_exist(name: str, alarms: Json) -> None:
     """Counted by the code, under the namespace and service that the template gives the functions."""
@@ -130,7 +131,11 @@ def test_dashboard_shows_metrics_that_exist(nested: Json) -> None:
     body = nested["Dashboard"]["Resources"]["Page"]["Properties"]["DashboardBody"]["Fn::Sub"]
     page = json.loads(body)
     text = json.dumps(page)
-    ours = set(re.findall(r'"((?:Runs|Assignments|Reminders|Alerts|Watchdog|Messages|Emails)[A-Z]\w+|RunDuration|Unsubscribed)"', text))
+    ours = set(
+        re.findall(
+            r'"((?:Runs|Assignments|Reminders|Alerts|Watchdog|Messages|Emails)[A-Z]\w+|RunDuration|Unsubscribed)"', text
+        )
+    )
 
     assert 8 == len(page["widgets"])
     assert ours <= counted()

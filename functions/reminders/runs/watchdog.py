@@ -20,11 +20,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from reminders import messages, telemetry
 from reminders.alerts.message import Alert, iso
 from reminders.alerts.outbox import Outbox
 from reminders.database import Connection, Queries
 from reminders.errors import safe_message
-from reminders import messages, telemetry
 from reminders.messages import backlog
 from reminders.runs import JOB_NAME
 from reminders.runs.ledger import Ledger
