@@ -1,5 +1,5 @@
 """
-Failures that neither the ledger nor the outbox records: they are reported straight to every channel, whatever their class.
+Failures that neither the ledger nor the outbox records: they go straight to every channel, whatever their class.
 
 There is no outbox to say "already reported" then. A warm process remembers what it reported last, so that Lambda's
 retries of one event mostly stay quiet; a retry in a new process reports once more.

@@ -63,8 +63,8 @@ def rows_of(superuser: Connection, source: str) -> set[str]:
 def may(role: str, verbs: set[str]) -> set[str]:
     """The tables on which the matrix gives `role` one of `verbs`, itself or by a function that it may call."""
     found: set[str] = set()
-    for full_name, rights in expected().items():
-        kind, _, name = full_name.partition(".")
+    for key, rights in expected().items():
+        kind, _, name = key.partition(".")
         granted = rights.get(role, {}).keys()
         if kind == "tables" and granted & verbs:
             found.add(name)

@@ -94,8 +94,8 @@ def run(deps: CourierDeps) -> CourierSummary:
     """
     Compose, then send on all channels side by side until nothing is due or time is short.
 
-    Raise after everything that could be sent was sent and settled: the first error of a channel, or `AccountError` when a
-    channel refused every message. That one has been reported to the operators, once a day and channel.
+    Raise after everything that could be sent was sent and settled: the first error of a channel, or `AccountError` when
+    a channel refused every message. That one has been reported to the operators, once a day and channel.
     """
     summary = CourierSummary(composed=_compose(deps), channels={c.name: Tally() for c in deps.channels})
     errors: list[Exception] = []
