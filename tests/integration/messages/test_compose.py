@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import UUID
 
@@ -202,3 +204,25 @@ def test_courier_s_rights(owner: Connection, courier: Connection) -> None:
     for query in ("SELECT FROM notifications", "SELECT last_contact_date FROM assignments", "SELECT FROM messages"):
         with pytest.raises(Exception, match="permission denied"):
             courier.execute(query.encode())
+
+
+@pytest.mark.parametrize("couriers", [2, 50])
+def test_couriers_that_compose_at_once(owner: Connection, as_role: AsRole, couriers: int) -> None:
+    """One waits for the other's messages and adds nothing: each notification is in one message, and none is lost."""
+    always_open(owner)
+    add_person(owner)
+    for _ in range(30):
+        add_notification(owner)
+    add_person(owner, COORDINATOR, "coordinator@example.org")
+    for _ in range(30):
+        add_notification(owner, kind="escalation")
+    together = threading.Barrier(couriers)
+    connections = [as_role("reminder_courier") for _ in range(couriers)]
+
+    def one(connection: Connection) -> int:
+        together.wait(30)
+        return compose(connection)
+
+    with ThreadPoolExecutor(couriers) as pool:
+        composed = sum(pool.map(one, connections))
+    assert (60, [30, 30]) == (composed, [message["items"] for message in messages(owner)])

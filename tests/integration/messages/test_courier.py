@@ -58,6 +58,7 @@ def run(owner: Connection, connect: Callable[[], AbstractContextManager[Connecti
                 seconds_left=lambda: ends - time.monotonic(),
                 clock=time.monotonic,
                 sleep=time.sleep,
+                alert_channels=["sns"],
             )
         )
 
@@ -188,6 +189,18 @@ def test_account_error_of_one_channel_leaves_the_other(owner: Connection, run: R
     with pytest.raises(AccountError):
         run(RecordingChannel(answer=refuses), push)
     assert [MENTOR] == [message.recipient_id for message in push.taken]
+
+
+def test_account_error_is_reported(owner: Connection, run: Run) -> None:
+    """The operators hear of it through the outbox, once, however often the courier comes."""
+    people(owner, 2)
+    for _ in range(2):
+        with pytest.raises(AccountError):
+            run(RecordingChannel(answer=refuses))
+    told = owner.execute(
+        "SELECT kind, payload ->> 'error_message', channel FROM cron_alerts JOIN cron_alert_deliveries ON alert_id = id"
+    ).fetchall()
+    assert [("message_failure", "email, ses: SendingPausedException", "sns")] == told
 
 
 def test_transient_error_is_retried_with_growing_pauses(owner: Connection, run: Run) -> None:
