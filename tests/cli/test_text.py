@@ -35,6 +35,7 @@ LINES = {
     "logs": ["logs"],
     "logs, the functions'": ["logs", "--functions"],
     "history": ["history"],
+    "messages": ["messages"],
     "plan": ["plan"],
     "doctor": ["doctor"],
     "run": ["run", "--dry-run"],
