@@ -52,13 +52,41 @@ def test_account(answer: dict[str, Any], levels: list[str]) -> None:
     assert levels == [finding.level for finding in messages.email_account(it)]
 
 
-def test_sender_without_an_identity(site: Site) -> None:
-    """The identity of the domain or of the address counts; without one it is a problem."""
-    it = Examination(site.target)
-    assert ["ok"] == [finding.level for finding in messages.email_identity(it)]
-    site.target.state.environments["courier"]["EMAIL_FROM"] = "Reminders <nobody@nowhere.example>"
-    (found,) = messages.email_identity(it)
-    assert ("problem", "SES knows no identity for nobody@nowhere.example") == (found.level, found.what)
+class Identities(Account):
+    """SES with these identities."""
+
+    class exceptions:  # noqa: N801  # as boto3 names it
+        class NotFoundException(Exception):
+            """As SES answers for an unknown identity."""
+
+    def __init__(self, **identities: dict[str, Any]) -> None:
+        super().__init__()
+        self._identities = identities
+
+    def get_email_identity(self, EmailIdentity: str) -> dict[str, Any]:
+        try:
+            return self._identities[EmailIdentity]
+        except KeyError:
+            raise self.exceptions.NotFoundException from None
+
+
+VERIFIED = {"VerifiedForSendingStatus": True}
+
+
+@pytest.mark.parametrize(
+    ("identities", "level", "words"),
+    [
+        ({"example.org": VERIFIED}, "ok", "example.org is verified"),
+        ({"reminders@example.org": VERIFIED}, "ok", "reminders@example.org is verified"),
+        ({"example.org": {"VerifiedForSendingStatus": False}}, "problem", "example.org is not verified"),
+        ({"example.org": {**VERIFIED, "DkimAttributes": {"Status": "PENDING"}}}, "warning", "example.org has no DKIM"),
+        ({}, "problem", "SES knows no identity for reminders@example.org"),
+    ],
+)
+def test_identity(identities: dict[str, Any], level: str, words: str) -> None:
+    """The identity of the domain or of the address counts: verified, and signed by DKIM."""
+    it = Examination(Identities(**identities))  # type: ignore[arg-type]
+    assert [(level, words)] == [(finding.level, finding.what) for finding in messages.email_identity(it)]
 
 
 def test_platform_application_that_is_disabled(site: Site) -> None:
