@@ -55,7 +55,7 @@ def test_account(answer: dict[str, Any], levels: list[str]) -> None:
 class Identities(Account):
     """SES with these identities."""
 
-    class exceptions:  # noqa: N801  # as boto3 names it
+    class exceptions:  # as boto3 names it
         class NotFoundException(Exception):
             """As SES answers for an unknown identity."""
 
