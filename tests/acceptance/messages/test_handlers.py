@@ -24,8 +24,6 @@ from tests.acceptance.messages.conftest import KEY, UNSUBSCRIBE_URL, mails
 from tests.factories import MENTOR
 from tests.messages import add_device, add_notification, add_person, always_open, messages
 
-CONTEXT = LocalContext("courier", 60)
-
 
 @pytest.fixture
 def mentor(owner: Connection, deployed: dict[str, str]) -> str:
@@ -45,25 +43,27 @@ def test_mail_and_push(owner: Connection, aws: Aws, mentor: str) -> None:
     """Three quiet contacts are one mail and one push, and a second invocation sends nothing."""
     for _ in range(3):
         add_notification(owner)
-    answer = handlers.courier.handler({}, CONTEXT)
+    answer = handlers.courier.handler({}, LocalContext("courier", 60))
     assert (6, 1, 1) == (answer["composed"], answer["channels"]["email"]["sent"], answer["channels"]["push"]["sent"])
     assert {"email": "sent", "push": "sent"} == statuses(owner)
     (mail,) = mails(aws, mentor)
     assert "Friends: 3 contacts are waiting to hear from you" in mail["raw_data"].replace("\r\n ", " ")
-    assert 0 == handlers.courier.handler({"scheduled_time": "x"}, CONTEXT)["composed"]
+    assert 0 == handlers.courier.handler({"scheduled_time": "x"}, LocalContext("courier", 60))["composed"]
     assert 1 == len(mails(aws, mentor))
 
 
 def test_bounce_ends_the_mails(owner: Connection, aws: Aws, mentor: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message is failed, the address is remembered as a hash only, and no further mail is composed."""
     add_notification(owner)
-    handlers.courier.handler({}, CONTEXT)
+    handlers.courier.handler({}, LocalContext("courier", 60))
     (sent,) = [m for m in messages(owner) if m["channel"] == "email"]
     monkeypatch.setenv("DATABASE_SECRET", feedback_secret())
     bounce = {"bounceType": "Permanent", "bouncedRecipients": [{"emailAddress": mentor.upper()}]}
     detail = {"eventType": "Bounce", "mail": {"messageId": sent["provider_message_id"]}, "bounce": bounce}
     event = {"source": "aws.ses", "detail": detail}
-    assert [{"recorded": 1}, {"recorded": 0}] == [handlers.feedback.handler(event, CONTEXT) for _ in range(2)]
+    assert [{"recorded": 1}, {"recorded": 0}] == [
+        handlers.feedback.handler(event, LocalContext("courier", 60)) for _ in range(2)
+    ]
     assert "failed" == statuses(owner)["email"]
     kept = owner.execute("SELECT address_sha256, reason FROM email_suppressions").fetchall()
     assert [(hashlib.sha256(mentor.encode()).digest(), "bounce")] == kept
@@ -77,12 +77,12 @@ def feedback_secret() -> str:
 def test_delivery_and_complaint(owner: Connection, mentor: str, monkeypatch: pytest.MonkeyPatch, outcome: str) -> None:
     """A delivery is noted; a complaint ends the mails, though this one arrived."""
     add_notification(owner)
-    handlers.courier.handler({}, CONTEXT)
+    handlers.courier.handler({}, LocalContext("courier", 60))
     (sent,) = [m for m in messages(owner) if m["channel"] == "email"]
     monkeypatch.setenv("DATABASE_SECRET", feedback_secret())
     complaint = {"complainedRecipients": [{"emailAddress": mentor}]}
     detail = {"eventType": outcome, "mail": {"messageId": sent["provider_message_id"]}, "complaint": complaint}
-    handlers.feedback.handler({"source": "aws.ses", "detail": detail}, CONTEXT)
+    handlers.feedback.handler({"source": "aws.ses", "detail": detail}, LocalContext("courier", 60))
     row = owner.execute("SELECT count(*) FROM email_suppressions").fetchone()
     expected = {"Delivery": ("delivered", (0,)), "Complaint": ("sent", (1,))}
     assert expected[outcome] == (statuses(owner)["email"], row)
@@ -91,17 +91,21 @@ def test_delivery_and_complaint(owner: Connection, mentor: str, monkeypatch: pyt
 def test_dead_endpoint(owner: Connection, mentor: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """SNS reports it, and the device is used no more."""
     add_notification(owner)
-    handlers.courier.handler({}, CONTEXT)
+    handlers.courier.handler({}, LocalContext("courier", 60))
     (endpoint,) = owner.execute("SELECT endpoint_arn FROM devices").fetchone() or ("",)
     monkeypatch.setenv("DATABASE_SECRET", feedback_secret())
     text = f'{{"EventType": "DeliveryFailure", "EndpointArn": "{endpoint}"}}'
-    assert {"recorded": 1} == handlers.feedback.handler({"Records": [{"Sns": {"Message": text}}]}, CONTEXT)
+    assert {"recorded": 1} == handlers.feedback.handler(
+        {"Records": [{"Sns": {"Message": text}}]}, LocalContext("courier", 60)
+    )
     assert [(True,)] == owner.execute("SELECT disabled_at IS NOT NULL FROM devices").fetchall()
 
 
 def test_test_message(owner: Connection, aws: Aws, mentor: str) -> None:
     """One marked message through every channel; nothing is written."""
-    answer = handlers.courier.handler({"action": "test_message", "recipient_id": str(MENTOR)}, CONTEXT)
+    answer = handlers.courier.handler(
+        {"action": "test_message", "recipient_id": str(MENTOR)}, LocalContext("courier", 60)
+    )
     assert {"status": "success", "note": "test_message", "channels": {"email": "sent", "push": "sent"}} == answer
     (mail,) = mails(aws, mentor)
     assert "Subject: [test]" in mail["raw_data"]
@@ -121,7 +125,7 @@ def test_test_message(owner: Connection, aws: Aws, mentor: str) -> None:
 def test_event_that_is_not_known(event: dict[str, Any]) -> None:
     """Refused, with what is accepted, before anything is sent."""
     with pytest.raises(EventError):
-        handlers.courier.handler(event, CONTEXT)
+        handlers.courier.handler(event, LocalContext("courier", 60))
 
 
 def test_unverified_sender(owner: Connection, mentor: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +133,7 @@ def test_unverified_sender(owner: Connection, mentor: str, monkeypatch: pytest.M
     monkeypatch.setenv("EMAIL_FROM", "nobody@elsewhere.example")
     add_notification(owner)
     with pytest.raises(AccountError, match="MessageRejected"):
-        handlers.courier.handler({}, CONTEXT)
+        handlers.courier.handler({}, LocalContext("courier", 60))
     found = {m["channel"]: (m["status"], m["attempts"]) for m in messages(owner)}
     assert {"email": ("pending", 0), "push": ("sent", 1)} == found
 
@@ -149,7 +153,7 @@ def test_wrong_setting(deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch
     """The function stops and names it."""
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=name):
-        handlers.courier.handler({}, CONTEXT)
+        handlers.courier.handler({}, LocalContext("courier", 60))
 
 
 @pytest.fixture
@@ -183,7 +187,7 @@ def test_unsubscribed_person_gets_no_mail(owner: Connection, mentor: str) -> Non
     """The push, and the notification in the app, stay."""
     owner.execute("INSERT INTO recipient_settings (person_id, email_enabled) VALUES (%s, false)", [MENTOR])
     add_notification(owner)
-    handlers.courier.handler({}, CONTEXT)
+    handlers.courier.handler({}, LocalContext("courier", 60))
     assert {"push": "sent"} == statuses(owner)
 
 
