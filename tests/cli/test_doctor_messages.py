@@ -8,7 +8,7 @@ import pytest
 
 from ops.cli.doctor import messages
 from ops.cli.doctor.examination import Examination, Skipped
-from tests.cli.conftest import Site
+from tests.cli.site import Site
 
 
 class Account:

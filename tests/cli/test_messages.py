@@ -8,7 +8,7 @@ import pytest
 
 from ops.cli import messages
 from ops.cli.main import main
-from tests.cli.conftest import Site
+from tests.cli.site import Site
 
 FAILED = """
 INSERT INTO messages

@@ -37,6 +37,10 @@ class Ticks(Protocol):
         """
         ...
 
+    def next(self, after: datetime, known: datetime) -> datetime | None:
+        """The first tick later than `after` (aware, UTC), or None when there is none; `known` as for `last`."""
+        ...
+
 
 def parse_schedule(expression: str) -> Ticks:
     """Read `cron(...)` or `rate(...)`; raise `SettingsError` naming what is not understood."""
@@ -67,6 +71,10 @@ class _CronTicks:
             after = month
         return None
 
+    def next(self, after: datetime, known: datetime) -> datetime | None:
+        found: datetime | None = self.cron.occurrence(after).next()
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class _RateTicks:
@@ -76,6 +84,9 @@ class _RateTicks:
         if known is None or until < known + self.interval:
             return None
         return known + (until - known) // self.interval * self.interval
+
+    def next(self, after: datetime, known: datetime) -> datetime | None:
+        return (self.last(after, known) or known) + self.interval
 
 
 def _cron(text: str) -> Ticks:

@@ -8,7 +8,7 @@ import click
 
 from ops.cli import messages, options, output
 from ops.cli.messages import Count, Failure
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 
 COUNT_COLUMNS = ("channel", "status", "messages")
 FAILURE_COLUMNS = ("id", "channel", "status", "attempts", "due", "error")

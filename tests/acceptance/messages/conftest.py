@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from ops.local.aws import Aws
 from ops.local.server import Server
 from reminders.database import Connection
+from tests.acceptance.messages.mails import KEY, UNSUBSCRIBE_URL
 
 SENDER = "reminders@example.org"
-KEY = "unsubscribe-key-of-at-least-32-bytes"
-UNSUBSCRIBE_URL = "https://links.example.org/unsubscribe"
 
 
 @pytest.fixture
@@ -47,9 +44,3 @@ def deployed(
     if SENDER not in {i["IdentityName"] for i in ses.list_email_identities()["EmailIdentities"]}:
         ses.create_email_identity(EmailIdentity=SENDER)
     yield settings
-
-
-def mails(aws: Aws, recipient: str) -> list[dict[str, Any]]:
-    """What SES took for `recipient`, oldest first."""
-    found = httpx.get(f"{aws.url}/moto-api/data.json").json()["ses"]["RawMessage"]
-    return [mail for mail in found if recipient in mail["destinations"]]

@@ -20,7 +20,7 @@ from reminders.database import Connection
 from reminders.errors import EventError, SettingsError
 from reminders.messages.message import AccountError
 from reminders.messages.unsubscribe import link, sign
-from tests.acceptance.messages.conftest import KEY, UNSUBSCRIBE_URL, mails
+from tests.acceptance.messages.mails import KEY, UNSUBSCRIBE_URL, mails
 from tests.factories import MENTOR
 from tests.messages import add_device, add_notification, add_person, always_open, messages
 

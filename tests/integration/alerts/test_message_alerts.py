@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,14 +12,12 @@ from reminders.alerts.message import Alert
 from reminders.alerts.outbox import Outbox
 from reminders.database import Connection
 from reminders.messages import JOB_NAME
-from reminders.runs.watchdog import WatchdogDeps, watch
+from reminders.runs.watchdog import watch
 from tests.alerting import FakeChannel, alerts
-from tests.conftest import AsRole
 from tests.factories import count
-from tests.integration.alerts.test_watchdog import make_watchdog
+from tests.helpers.connections import AsRole
+from tests.helpers.services import MakeWatchdog
 
-__all__ = ["make_watchdog"]
-MakeWatchdog = Callable[..., WatchdogDeps]
 ADD = """
 INSERT INTO messages (org_id, recipient_id, channel, local_date, send_after, expires_at, next_attempt_at, created_at)
 SELECT gen_random_uuid(), gen_random_uuid(), 'email', current_date, due.at, due.at + interval '24 h', due.at, %s

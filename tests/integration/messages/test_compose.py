@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 
 from reminders.database import Connection
-from tests.conftest import AsRole
 from tests.factories import COORDINATOR, MENTOR, ORG, add_assignment
+from tests.helpers.connections import AsRole
 from tests.messages import add_device, add_notification, add_person, always_open, at, claim, compose, messages
 
 OTHER_ORG = UUID(int=0xE)

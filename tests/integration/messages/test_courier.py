@@ -15,8 +15,8 @@ from reminders.database import Connection
 from reminders.messages import courier
 from reminders.messages.courier import CourierDeps, CourierLimits, CourierSummary
 from reminders.messages.message import AccountError, Message, MessageChannel, Result, Status
-from tests.conftest import AsRole
 from tests.factories import MENTOR, add_assignment
+from tests.helpers.connections import AsRole
 from tests.messages import (
     RecordingChannel,
     add_device,
