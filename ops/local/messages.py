@@ -1,5 +1,5 @@
 """
-Messages on the local stack: what the courier and its neighbours need, people with addresses, and the mails as files.
+Messages on the local stack: what the functions of the messages need, people with addresses, and the mails as files.
 
 moto takes what is sent; nothing leaves this machine.
 """
@@ -54,7 +54,7 @@ class Mail:
 
 
 def add_people(connection: psycopg.Connection[Any]) -> None:
-    """Give everybody who has an assignment an address, and let organisations send at any hour."""
+    """Give everyone who has an assignment an address, and let organisations send at any hour."""
     connection.execute(PEOPLE)
     connection.execute(
         "UPDATE public.org_settings SET send_from = '00:00', send_until = '24:00', display_name = 'Example Charity'"

@@ -90,7 +90,7 @@ def test_identity(identities: dict[str, Any], level: str, words: str) -> None:
 
 
 def test_platform_application_that_is_disabled(site: Site) -> None:
-    """Nobody gets a push; one that reports no dead devices is a warning."""
+    """No one gets a push; one that reports no dead devices is a warning."""
     sns = site.stack.aws.client("sns")
     attributes = {"PlatformCredential": "x", "Enabled": "true"}
     arn = sns.create_platform_application(Name="doctor", Platform="GCM", Attributes=attributes)[

@@ -28,9 +28,9 @@ def test_counts_and_errors(site: Site, url: str, capsys: pytest.CaptureFixture[s
         connection.execute(FAILED, ["failed", "ses: MessageRejected"])
         connection.execute(FAILED, ["pending", "ses: TooManyRequestsException"])
     assert 0 == main(["messages", "--database", url, "--json"])
-    told = json.loads(capsys.readouterr().out)
-    assert [("failed", 1), ("pending", 1)] == [(row["status"], row["messages"]) for row in told["counts"]]
-    assert ["ses: TooManyRequestsException", "ses: MessageRejected"] == [row["last_error"] for row in told["failures"]]
+    shown = json.loads(capsys.readouterr().out)
+    assert [("failed", 1), ("pending", 1)] == [(row["status"], row["messages"]) for row in shown["counts"]]
+    assert ["ses: TooManyRequestsException", "ses: MessageRejected"] == [row["last_error"] for row in shown["failures"]]
 
 
 def test_another_try(site: Site, url: str) -> None:

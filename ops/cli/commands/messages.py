@@ -31,7 +31,7 @@ def command(target: Target, number: int, days: int, retry: bool, yes: bool, as_j
     with target.connect() as connection:
         if retry:
             output.confirm(f"Try again what failed or expired in {days} days on {target.title}?", yes)
-            _tell_retried(messages.retry(connection, days), as_json)
+            _print_retried(messages.retry(connection, days), as_json)
             return
         counts, failures = messages.counts(connection, days), messages.failures(connection, days, number)
     if as_json:
@@ -42,7 +42,7 @@ def command(target: Target, number: int, days: int, retry: bool, yes: bool, as_j
     _show(counts, failures, days)
 
 
-def _tell_retried(number: int, as_json: bool) -> None:
+def _print_retried(number: int, as_json: bool) -> None:
     if as_json:
         output.show_json({"retried": number})
     else:

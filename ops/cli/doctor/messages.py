@@ -50,7 +50,7 @@ def email_identity(it: Examination) -> Iterator[Finding]:
     if not sender:
         raise Skipped("no e-mails are sent from here")
     if it.target.is_local:
-        raise Skipped("moto verifies nobody")
+        raise Skipped("moto verifies no sender")
     address = sender.rpartition("<")[2].rstrip("> ")
     client = it.target.client("sesv2")
     for name in (address.rpartition("@")[2], address):
@@ -71,7 +71,7 @@ def email_identity(it: Examination) -> Iterator[Finding]:
 
 
 def push_applications(it: Examination) -> Iterator[Finding]:
-    """Disabled ones reach nobody: Apple's and Google's credentials expire."""
+    """Disabled ones reach no one: Apple's and Google's credentials expire."""
     arns = [arn for arn in _settings(it).get("PUSH_APPLICATION_ARNS", "").split(",") if arn]
     if not arns:
         raise Skipped("no pushes are sent from here")
@@ -92,8 +92,8 @@ def recipients(it: Examination) -> Iterator[Finding]:
     query = """
     SELECT count(*), count(*) FILTER (WHERE coalesce(email, '') NOT LIKE '%_@_%') FROM reminder_private.recipients
     """
-    everybody, without = it.rows(query)[0]
+    everyone, without = it.rows(query)[0]
     if without:
-        yield warning(f"{without:,} of {everybody:,} people have no address", "They are reminded in the app only.")
+        yield warning(f"{without:,} of {everyone:,} people have no address", "They are reminded in the app only.")
     else:
-        yield ok(f"{everybody:,} people, all with an address")
+        yield ok(f"{everyone:,} people, all with an address")

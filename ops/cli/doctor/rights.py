@@ -75,7 +75,7 @@ def is_needed(it: Examination, role: str) -> bool:
     try:
         return bool(it.target.environment("courier"))
     except CliError:
-        return False  # of a bare database nobody knows
+        return False  # a bare database does not say
 
 
 def _attributes(it: Examination) -> Iterator[Finding]:

@@ -42,8 +42,8 @@ def e_mails(play: Play) -> None:
     with messages.as_function(environment):
         answer = load_handler(messages.COURIER)({}, LocalContext("courier", 60))
     sent = messages.mails(play.stack.aws.url)
-    told = (answer["channels"]["email"]["sent"], len(sent))
-    play.stage.check("one mentor has an e-mail of each of their organisations", (mails, mails), told)
+    sent_and_received = (answer["channels"]["email"]["sent"], len(sent))
+    play.stage.check("one mentor has an e-mail of each of their organisations", (mails, mails), sent_and_received)
     promise = "the other had logged contact in between: cancelled, nothing is sent"
     play.stage.check(promise, cancelled, play.count("messages", "status = 'cancelled'"))
     if sent:
@@ -61,4 +61,4 @@ def _show(play: Play, mail: Mail) -> None:
     play.stage.panel("E-mail", Text.assemble((f"Subject: {message['subject']}", "bold"), "\n\n" + text))
     play.stage.say(f"  as a page: {PAGE.relative_to(PAGE.parents[1])}")
     contacts = [name for name in ("assignment", "@example.org") if name in text]
-    play.stage.check("it names nobody", [], contacts)
+    play.stage.check("it names no one", [], contacts)

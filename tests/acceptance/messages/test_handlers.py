@@ -172,7 +172,7 @@ def local(url: str, path: str) -> str:
 
 
 def test_one_click(owner: Connection, page: str) -> None:
-    """GET changes nothing, so that a link scanner unsubscribes nobody; POST does it, also twice."""
+    """GET changes nothing, so that a link scanner unsubscribes no one; POST does it, also twice."""
     address = local(page, link(UNSUBSCRIBE_URL, KEY, MENTOR))
     shown = httpx.get(address)
     assert (200, []) == (shown.status_code, email_enabled(owner))

@@ -113,5 +113,5 @@ def test_channel_that_refuses_everything(
 def test_courier_cannot_write_what_it_likes(as_role: AsRole, owner: Connection) -> None:
     """A leaked password of reminder_courier writes one alert a day, without a word of its own."""
     assert report(as_role("reminder_courier"), "Please log in at https://evil.example")
-    told = owner.execute("SELECT payload ->> 'error_message' FROM cron_alerts").fetchall()
-    assert [("email, the log of the courier says why",)] == told
+    written = owner.execute("SELECT payload ->> 'error_message' FROM cron_alerts").fetchall()
+    assert [("email, the log of the courier says why",)] == written

@@ -187,7 +187,7 @@ def test_unknown_zone_is_refused_when_it_is_set(owner: Connection, zone: str) ->
 
 
 def test_zone_that_postgresql_has_dropped(owner: Connection, courier: Connection) -> None:
-    """The organisation's zone, or else UTC, is used, and the courier is told so."""
+    """The organisation's zone, or else UTC, is used, and the courier is given it."""
     add_person(owner)
     owner.execute("ALTER TABLE org_settings DISABLE TRIGGER time_zone_is_known")
     always_open(owner, time_zone="Europe/Gone")

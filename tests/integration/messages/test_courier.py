@@ -148,7 +148,7 @@ def test_contact_drops_one_of_many(owner: Connection, run: Run) -> None:
 def test_killed_courier_s_message_is_sent_again_when_its_lease_ends(
     owner: Connection, run: Run, as_role: AsRole
 ) -> None:
-    """Nothing is lost; before the lease ends nobody else touches it."""
+    """Nothing is lost; before the lease ends no one else takes it."""
     people(owner, 1)
     connection = as_role("reminder_courier")
     compose(connection)
@@ -192,15 +192,15 @@ def test_account_error_of_one_channel_leaves_the_other(owner: Connection, run: R
 
 
 def test_account_error_is_reported(owner: Connection, run: Run) -> None:
-    """The operators hear of it through the outbox, once, however often the courier comes."""
+    """The operators are alerted through the outbox, once, however often the courier comes."""
     people(owner, 2)
     for _ in range(2):
         with pytest.raises(AccountError):
             run(RecordingChannel(answer=refuses))
-    told = owner.execute(
+    written = owner.execute(
         "SELECT kind, payload ->> 'error_message', channel FROM cron_alerts JOIN cron_alert_deliveries ON alert_id = id"
     ).fetchall()
-    assert [("message_failure", "email, ses: SendingPausedException", "sns")] == told
+    assert [("message_failure", "email, ses: SendingPausedException", "sns")] == written
 
 
 def test_transient_error_is_retried_with_growing_pauses(owner: Connection, run: Run) -> None:
