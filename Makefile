@@ -68,7 +68,7 @@ bench: setup ## Measure the numbers that the design promises
 bench-cold: setup ## Measure cold starts of the built artifacts
 	@$(RUN) -m ops.tools.bench.cold
 
-ARTIFACTS = cron scheduler watchdog admin postgres-layer tokens-layer
+ARTIFACTS = cron scheduler watchdog admin courier feedback unsubscribe postgres-layer tokens-layer
 
 # Universal: one lock for every platform and Python we support. No header or annotation, so that it
 # holds no address and its diff is versions only.

@@ -1,5 +1,5 @@
 """
-Failures that the ledger does not record: they are reported straight to every channel, whatever their class.
+Failures that neither the ledger nor the outbox records: they go straight to every channel, whatever their class.
 
 Without a database there is no outbox that prevents a second report. A warm process remembers its last report, so
 Lambda's retries of one event usually send no second alert; a retry in a new process reports once more.
@@ -17,7 +17,13 @@ from reminders.telemetry import logger
 _told: set[str] = set()
 
 
-def report(occasion: str, error: BaseException) -> None:
+def report(
+    occasion: str,
+    error: BaseException,
+    *,
+    job_name: str = JOB_NAME,
+    what: str = "nothing could be recorded in the ledger",
+) -> None:
     """
     Send an alert: `error` ended the invocation, and the ledger has no row for it. Raise nothing.
 
@@ -29,9 +35,9 @@ def report(occasion: str, error: BaseException) -> None:
     if occasion in _told:
         logger.warning("unrecorded failure was reported before", extra={"occasion": occasion})
         return
-    text = f"nothing could be recorded in the ledger: {safe_message(error)}"
+    text = f"{what}: {safe_message(error)}"
     try:
-        answers = send_now(working_channels(), Alert("failure", JOB_NAME, error_message=text))
+        answers = send_now(working_channels(), Alert("failure", job_name, error_message=text))
     except Exception as second:  # the original error wins
         logger.error("unrecorded failure could not be reported", extra={"reason": safe_message(second)})
         return

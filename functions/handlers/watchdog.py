@@ -23,7 +23,7 @@ startup.check(lambda env: rules(WatchdogSettings.read(env)), AlertSettings.read)
 @logger.inject_lambda_context(clear_state=True, log_event=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Do one round; the answer has overruns, rescued, missed_tick and pruned. Raise what went wrong."""
+    """Do one round; the answer has what was found and pruned. Raise what went wrong."""
     try:
         with watchdog_deps(context) as deps:
             summary = watchdog.watch(deps).as_json()

@@ -88,6 +88,7 @@ class WatchdogSettings:
     overrun_minutes: int
     grace_minutes: int
     retention_days: int
+    message_retention_days: int
 
     @classmethod
     def read(cls, env: Environment) -> WatchdogSettings:
@@ -100,6 +101,8 @@ class WatchdogSettings:
             grace_minutes=_whole_number(env, "MISSED_RUN_GRACE_MINUTES", default=15, low=1, high=1_440),
             # Below 90 days the retention function refuses as well.
             retention_days=_whole_number(env, "LOG_RETENTION_DAYS", default=365, low=90, high=36_500),
+            # Below 7 days the function that prunes messages refuses as well.
+            message_retention_days=_whole_number(env, "MESSAGE_RETENTION_DAYS", default=90, low=7, high=36_500),
         )
 
 
@@ -164,6 +167,98 @@ def _signs_calls(env: Environment) -> bool:
     if auth not in {None, "AWS_IAM"}:
         raise SettingsError(f"REMINDER_FUNCTION_AUTH must be AWS_IAM or absent, got {auth!r}")
     return auth is not None
+
+
+@dataclass(frozen=True, slots=True)
+class CourierSettings:
+    """
+    Settings of `handlers.courier`. Without `email_from` there is no e-mail, without `push_applications` no push.
+
+    `push_applications`: the ARN of the platform application, by platform (fcm, apns).
+    """
+
+    database_secret: str
+    email_from: str | None
+    email_configuration_set: str | None
+    push_applications: tuple[tuple[str, str], ...]
+    app_url: str
+    unsubscribe_url: str | None
+    unsubscribe_key_secret: str | None
+    per_second: int
+
+    @classmethod
+    def read(cls, env: Environment) -> CourierSettings:
+        """Raise `SettingsError` naming the first variable that is missing or malformed."""
+        sender = _optional_address(env, "EMAIL_FROM")
+        unsubscribe_url = _optional_url(env, "UNSUBSCRIBE_URL")
+        key = (_required if unsubscribe_url else _optional)(env, "UNSUBSCRIBE_KEY_SECRET")
+        app_url = _optional_url(env, "APP_URL")
+        if app_url is None:
+            raise SettingsError("APP_URL is not set: every message links to the app")
+        return cls(
+            database_secret=_required(env, "DATABASE_SECRET"),
+            email_from=sender,
+            email_configuration_set=_optional(env, "EMAIL_CONFIGURATION_SET"),
+            push_applications=_push_applications(env, "PUSH_APPLICATION_ARNS"),
+            app_url=app_url,
+            unsubscribe_url=unsubscribe_url,
+            unsubscribe_key_secret=key,
+            per_second=_whole_number(env, "MESSAGES_PER_SECOND", default=10, low=1, high=1_000),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackSettings:
+    """Settings of `handlers.feedback`."""
+
+    database_secret: str
+
+    @classmethod
+    def read(cls, env: Environment) -> FeedbackSettings:
+        """Raise `SettingsError` naming the variable that is missing."""
+        return cls(database_secret=_required(env, "DATABASE_SECRET"))
+
+
+@dataclass(frozen=True, slots=True)
+class UnsubscribeSettings:
+    """Settings of `handlers.unsubscribe`."""
+
+    database_secret: str
+    key_secret: str
+
+    @classmethod
+    def read(cls, env: Environment) -> UnsubscribeSettings:
+        """Raise `SettingsError` naming the variable that is missing."""
+        return cls(
+            database_secret=_required(env, "DATABASE_SECRET"), key_secret=_required(env, "UNSUBSCRIBE_KEY_SECRET")
+        )
+
+
+def _optional_address(env: Environment, name: str) -> str | None:
+    """An address with or without a name: `Reminders <reminders@example.org>`."""
+    text = _optional(env, name)
+    if text is not None and not (
+        is_printable(text) and re.fullmatch(r"[^<>@]*<[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+", text)
+    ):
+        raise SettingsError(f"{name} must be an address such as Reminders <reminders@example.org>, got {text!r}")
+    return text
+
+
+_PLATFORMS = {"GCM": "fcm", "APNS": "apns", "APNS_SANDBOX": "apns"}
+
+
+def _push_applications(env: Environment, name: str) -> tuple[tuple[str, str], ...]:
+    """Separated by commas; the platform stands in the ARN."""
+    found: dict[str, str] = {}
+    for arn in filter(None, (part.strip() for part in env.get(name, "").split(","))):
+        match = re.fullmatch(r"arn:[\w-]+:sns:[\w-]+:\d{12}:app/(\w+)/[\w.-]+", arn)
+        platform = _PLATFORMS.get(match[1]) if match else None
+        if platform is None or platform in found:
+            raise SettingsError(
+                f"{name} must hold one ARN of an SNS platform application for each of FCM and APNs, got {arn!r}"
+            )
+        found[platform] = arn
+    return tuple(found.items())
 
 
 def _batch_size(env: Environment) -> int:

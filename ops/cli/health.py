@@ -12,6 +12,7 @@ from typing import Literal
 
 from ops.cli import schedules
 from ops.cli.ledger import Holder, Overview, Running
+from ops.cli.messages import MessageOverview
 from ops.cli.output import span
 from ops.cli.schedules import Schedule
 from ops.cli.targets.base import Failures
@@ -41,6 +42,7 @@ class Facts:
     failures: Failures | None = field(default_factory=Failures)
     failures_unasked: str | None = None
     failed_rows: int = 0
+    messages: MessageOverview = field(default_factory=MessageOverview)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,14 @@ class Finding:
 
 def findings(facts: Facts) -> list[Finding]:
     """Problems first."""
-    every = [*_ledger(facts), *_unrecorded(facts), *_schedule(facts), *_processes(facts), *_alerts(facts)]
+    every = [
+        *_ledger(facts),
+        *_unrecorded(facts),
+        *_schedule(facts),
+        *_processes(facts),
+        *_alerts(facts),
+        *_messages(facts),
+    ]
     return sorted(every, key=lambda finding: finding.level == "note")
 
 
@@ -150,3 +159,18 @@ def _alerts(facts: Facts) -> list[Finding]:
     are = "is" if seen.undelivered == 1 else "are"
     what = f"{counted(seen.undelivered, 'alert')} {are} not delivered, the oldest for {span(waiting)}{why}."
     return [Finding(level, "undelivered", what, "`reminders alert-test` shows which channel fails.")]
+
+
+def _messages(facts: Facts) -> list[Finding]:
+    """Only where messages are sent at all."""
+    seen, found = facts.messages, []
+    if seen.late:
+        are = "message is" if seen.late == 1 else "messages are"
+        what = f"{seen.late:,} {are} more than an hour late."
+        found.append(Finding("problem", "messages_late", what, "`reminders messages` shows the last errors."))
+    if seen.in_use and seen.unreachable:
+        people = "1 person was" if seen.unreachable == 1 else f"{seen.unreachable:,} people were"
+        what = f"{people} reminded and can be reached on no channel."
+        fix = "They see the reminder in the app. The runbook, 'Messages', says how to find out why."
+        found.append(Finding("note", "unreachable", what, fix))
+    return found

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -19,7 +20,7 @@ from typing import TextIO
 
 from ops.cli.errors import UNREACHABLE, CliError
 
-LOGGED = ("cron", "scheduler", "admin")
+LOGGED = ("cron", "scheduler", "admin", "courier")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,11 @@ def state_file() -> Path:
     return Path(given or Path(base) / "assignment-reminders") / "local.json"
 
 
+def mail_folder() -> Path:
+    """Where `reminders local courier` writes the mails."""
+    return state_file().with_name("mails")
+
+
 @contextmanager
 def only_one() -> Iterator[int]:
     """The state file, empty and locked; raise `CliError` when a stack is running already."""
@@ -64,6 +70,7 @@ def only_one() -> Iterator[int]:
         finally:
             for file in (path, *map(log_file, LOGGED)):
                 file.unlink(missing_ok=True)
+            shutil.rmtree(mail_folder(), ignore_errors=True)
     finally:
         os.close(handle)
 

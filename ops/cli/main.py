@@ -23,7 +23,7 @@ from ops.cli.output import err, styled
 TRACEBACK = "REMINDERS_TRACEBACK"
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Try": ("demo", "local"),
-    "Look": ("status", "logs", "history", "plan", "doctor"),
+    "Look": ("status", "logs", "history", "messages", "plan", "doctor"),
     "Act": ("run", "pause", "resume", "unlock", "alert-test"),
     "Set up": ("migrate", "roles"),
 }

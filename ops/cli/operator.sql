@@ -87,3 +87,47 @@ SELECT version::text AS version FROM supabase_migrations.schema_migrations ORDER
 
 -- name: has_migrations_table
 SELECT to_regclass('supabase_migrations.schema_migrations') IS NOT NULL
+
+-- name: has_messages_table
+SELECT to_regclass('public.messages') IS NOT NULL
+
+-- name: message_overview
+-- Late: due for an hour, as the watchdog counts. Unreachable: people with a reminder of the last two days whom no
+-- channel reaches.
+SELECT
+    (SELECT EXISTS (SELECT FROM public.messages)) AS in_use,
+    (SELECT count(*) FROM public.messages WHERE status IN ('pending', 'sending')) AS unsent,
+    (
+        SELECT count(*) FROM public.messages
+        WHERE status IN ('pending', 'sending') AND send_after < now() - interval '1 hour'
+    ) AS late,
+    (
+        SELECT count(DISTINCT o.recipient_id) FROM reminder_private.open_notifications AS o
+        WHERE
+            o.created_at > now() - interval '2 days'
+            AND NOT EXISTS (SELECT FROM reminder_private.reachable AS r WHERE r.person_id = o.recipient_id)
+    ) AS unreachable
+
+-- name: message_counts
+SELECT channel, status, count(*) AS messages FROM public.messages
+WHERE created_at > now() - make_interval(days => %(days)s)
+GROUP BY channel, status
+ORDER BY channel, status
+
+-- name: message_failures
+-- No address is kept, so none can be shown; the id finds the row.
+SELECT id, channel, status, attempts, send_after, last_error FROM public.messages
+WHERE last_error IS NOT NULL AND status <> 'sent' AND created_at > now() - make_interval(days => %(days)s)
+ORDER BY id DESC
+LIMIT %(limit)s
+
+-- name: retry_messages
+-- Another 24 hours for what failed or expired. The courier looks again at what is open before it sends.
+WITH again AS (
+    UPDATE public.messages
+    SET status = 'pending', attempts = 0, next_attempt_at = now(), expires_at = now() + interval '24 hours'
+    WHERE status IN ('failed', 'expired') AND created_at > now() - make_interval(days => %(days)s)
+    RETURNING id
+)
+
+SELECT count(*) FROM again

@@ -21,7 +21,7 @@ from ops.local.server import MIGRATOR, ExistingServer, Server, admin, one_at_a_t
 from ops.migrations import MIGRATIONS, migrate
 
 SHIM = Path(__file__).with_name("supabase.sql")
-LOGIN_ROLES = ("cron_runner", "reminder_scheduler", "contact_admin_api")
+LOGIN_ROLES = ("cron_runner", "reminder_scheduler", "contact_admin_api", "reminder_courier", "message_feedback")
 
 
 def create_database(server: Server, name: str, template: str | None = None) -> str:

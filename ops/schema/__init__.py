@@ -16,7 +16,9 @@ Rights = dict[str, dict[str, Any]]
 
 # Nobody in particular stands for PUBLIC: a role with no membership and no grant of its own.
 NOBODY = "PUBLIC"
-OUR_ROLES = ("cron_runner", "reminder_scheduler", "contact_admin_api")
+# Those of the messages log in only where messages are sent.
+MESSAGE_ROLES = ("reminder_courier", "message_feedback")
+OUR_ROLES = ("cron_runner", "reminder_scheduler", "contact_admin_api", *MESSAGE_ROLES)
 ROLES = ("anon", "authenticated", "service_role", *OUR_ROLES, NOBODY)
 KINDS = {"r": "tables", "p": "tables", "v": "views", "m": "views", "S": "sequences", "f": "functions"}
 

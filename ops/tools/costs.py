@@ -27,10 +27,16 @@ ALARM_METRIC_MONTH = 0.10
 DASHBOARD_MONTH = 3.00
 LOG_GB = 0.5985
 ALERT_EMAIL = 2.00 / 1e5
+SES_EMAIL = 0.10 / 1e3
+PUSH = 0.50 / 1e6
+EVENT = 1.00 / 1e6
 
 # The template's.
 SECRETS = 5
 ALARM_METRICS = 14
+MESSAGE_ALARM_METRICS = 12
+MESSAGE_SECRETS = 3
+COURIER_ROUNDS_A_DAY = 288
 ROUNDS_A_DAY = 96
 GB = 0.5
 ADMIN_GB = 1.0
@@ -38,12 +44,18 @@ ADMIN_GB = 1.0
 WATCHDOG_METRICS = 3
 RUN_METRICS = 6
 
+# The courier sends four in every hour, feedback three in those in which it is called.
+MESSAGE_METRICS = 7
+
 # The ceilings, and what was measured where it has none.
 COLD_START_SECONDS = 2.0
 RUN_SECONDS_AT_LEAST = 1.0
 RUN_SECONDS_A_MILLION = 20.0
 ROUND_SECONDS = 2.0
 ADMIN_SECONDS = 0.5
+COURIER_SECONDS = 1.0
+MESSAGES_A_SECOND = 10
+FEEDBACK_SECONDS = 0.3
 LOG_BYTES = 4_000
 CALLS_OF_SECRETS = 3
 
@@ -93,11 +105,42 @@ def bill(assignments: int, admin_requests: int = 1_000) -> list[Line]:
     ]
 
 
+def message_bill(emails: int) -> list[Line]:
+    """What messages add a month: `emails`, and as many pushes. Each e-mail has one event, its delivery as a rule."""
+    rounds = COURIER_ROUNDS_A_DAY * DAYS
+    seconds = rounds * COURIER_SECONDS + emails / MESSAGES_A_SECOND
+    invocations = rounds + emails
+    logged = invocations * LOG_BYTES / 1e9
+    courier, feedback = seconds * GB, emails * FEEDBACK_SECONDS * GB
+    calls = invocations * CALLS_OF_SECRETS
+    return [
+        Line("Lambda, courier", f"{courier:,.0f} GB-s", courier * LAMBDA_GB_SECOND_ARM64),
+        Line("Lambda, feedback", f"{feedback:,.0f} GB-s", feedback * LAMBDA_GB_SECOND_ARM64),
+        Line("Lambda, requests", f"{invocations:,.0f}", invocations * LAMBDA_REQUEST),
+        Line("EventBridge", f"{rounds + emails:,.0f}", rounds * SCHEDULER_INVOCATION + emails * EVENT),
+        Line("SES, e-mails", f"{emails:,}", emails * SES_EMAIL),
+        Line("SNS, pushes", f"{emails:,}", emails * PUSH),
+        Line("Secrets Manager, secrets", f"{MESSAGE_SECRETS}", MESSAGE_SECRETS * SECRET_MONTH),
+        Line("Secrets Manager, calls", f"{calls:,.0f}", calls * SECRET_CALL),
+        Line("CloudWatch, metrics", f"{MESSAGE_METRICS}", MESSAGE_METRICS * METRIC_MONTH),
+        Line("CloudWatch, alarms", f"{MESSAGE_ALARM_METRICS} metrics", MESSAGE_ALARM_METRICS * ALARM_METRIC_MONTH),
+        Line("CloudWatch, logs", f"{logged * 1000:,.0f} MB", logged * LOG_GB),
+    ]
+
+
 def as_markdown(assignments: list[int]) -> str:
     """The bills side by side, as a table."""
-    bills = [bill(number) for number in assignments]
-    heads = " | ".join(f"{number:,} assignments" for number in assignments)
-    rows = [f"| a month | {heads} |", "| --- |" + " ---: |" * len(assignments)]
+    return _table([(f"{number:,} assignments", bill(number)) for number in assignments])
+
+
+def messages_as_markdown(emails: list[int]) -> str:
+    """What messages add, side by side."""
+    return _table([(f"{number:,} e-mails and pushes", message_bill(number)) for number in emails])
+
+
+def _table(columns: list[tuple[str, list[Line]]]) -> str:
+    heads, bills = " | ".join(head for head, _ in columns), [lines for _, lines in columns]
+    rows = [f"| a month | {heads} |", "| --- |" + " ---: |" * len(columns)]
     for lines in zip(*bills, strict=True):
         cells = " | ".join(f"{line.quantity}: ${line.dollars:.2f}" for line in lines)
         rows.append(f"| {lines[0].what} | {cells} |")
@@ -109,7 +152,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ops.tools.costs", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--assignments", type=int, nargs="+", default=[10_000, 1_000_000])
-    print(as_markdown(parser.parse_args(arguments).assignments))
+    parser.add_argument("--emails", type=int, nargs="+", default=[10_000, 1_000_000])
+    options = parser.parse_args(arguments)
+    print(as_markdown(options.assignments))
+    print()
+    print(messages_as_markdown(options.emails))
     return 0
 
 

@@ -83,6 +83,9 @@ UNUSED = {
     "scheduler": ["httpx", "cryptography", "jwt", "aws_croniter", "reminders.alerts", "reminders.runs"],
     "watchdog": ["httpx", "stamina", "pydantic", "cryptography", "jwt", "aws_lambda_powertools.event_handler"],
     "admin": ["stamina", "aws_croniter", "reminders.alerts", "reminders.scheduling"],
+    "courier": ["pydantic", "cryptography", "jwt", "aws_croniter", "aws_lambda_powertools.event_handler"],
+    "feedback": ["jinja2", "httpx", "pydantic", "cryptography", "reminders.alerts", "reminders.scheduling"],
+    "unsubscribe": ["httpx", "pydantic", "cryptography", "reminders.alerts", "reminders.scheduling"],
 }
 
 

@@ -11,6 +11,7 @@ LINES = {
     "logs": ["logs"],
     "logs, the functions'": ["logs", "--functions"],
     "history": ["history"],
+    "messages": ["messages"],
     "plan": ["plan"],
     "doctor": ["doctor"],
     "run": ["run", "--dry-run"],

@@ -14,6 +14,7 @@ from ops.cli.local import up
 from ops.cli.local_state import LocalState
 from ops.cli.targets.base import TargetOptions
 from ops.cli.targets.local import Local
+from ops.local import messages
 from ops.local.aws import Aws
 from ops.local.server import Server
 from ops.local.slack import Slack
@@ -41,6 +42,6 @@ def site(server: Server, template: str, database: str, aws: Aws, slack: Slack) -
     stack = LocalStack(server, aws, database, slack)
     stack.configure({})
     name = up.make_schedule(stack, f"group-{uuid.uuid4().hex[:8]}")
-    environments = up.environments(stack, up.admin_environment(stack), name)
+    environments = up.environments(stack, {"admin": up.admin_environment(stack), **messages.environments(stack)}, name)
     copies = {function: dict(variables) for function, variables in environments.items()}
     return Site(stack, Local(LocalState(0, "", stack.owner_dsn, name, copies), TargetOptions()))

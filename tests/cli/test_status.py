@@ -207,3 +207,29 @@ def test_run_that_found_nothing_open(site: Site) -> None:
     execute(site, "UPDATE cron_execution_logs SET note = 'no assignment is open; with another status: 3'")
     assert ("problem", "nothing_open") in named(site)
     assert "The last run did nothing: no assignment is open; with another status: 3." in {f.what for f in found(site)}
+
+
+MESSAGE = """
+INSERT INTO messages (org_id, recipient_id, channel, local_date, send_after, expires_at, next_attempt_at)
+SELECT gen_random_uuid(), gen_random_uuid(), 'email', current_date, due.at, due.at + interval '24 h', due.at
+FROM (SELECT now() - %s::interval AS at) AS due
+"""
+NOTIFIED = """
+WITH made AS (
+    INSERT INTO assignments (org_id, peer_mentor_id) VALUES (gen_random_uuid(), gen_random_uuid())
+    RETURNING id, peer_mentor_id
+)
+INSERT INTO notifications (assignment_id, recipient_id, kind, contact_anchor, gap_days)
+SELECT id, peer_mentor_id, 'reminder', '2026-01-01', 10 FROM made
+"""
+
+
+def test_messages_that_are_late(site: Site) -> None:
+    """A problem after an hour, and a note of people whom no channel reaches; nothing where no message was ever made."""
+    succeeded(site, "1 minute")
+    with site.stack.connect() as connection:
+        connection.execute(NOTIFIED)
+        assert set() == {found.name for found in health.findings(gather(site.target))}
+        connection.execute(MESSAGE, ["2 hours"])
+        found = {finding.name: finding.level for finding in health.findings(gather(site.target))}
+    assert {"messages_late": "problem", "unreachable": "note"} == found

@@ -33,6 +33,8 @@ BY_API = {
     "AWS::Lambda::Url": "made by the API; the address is made up",
     "AWS::Lambda::EventInvokeConfig": "made by the API",
     "AWS::SNS::Subscription": "made by the API, where AlertEmail is given",
+    "AWS::SES::ConfigurationSet": "not made: this deployment sends no messages",
+    "AWS::SES::ConfigurationSetEventDestination": "not made: this deployment sends no messages",
     "AWS::CloudWatch::Alarm": "made by the API, from the nested stack that moto made",
 }
 

@@ -88,8 +88,9 @@ SAMPLES = {
 
 
 def test_every_sample_event_is_run() -> None:
-    """A new file in infra/events gets a line in the table above."""
-    assert set(SAMPLES) == {path.stem for path in EVENTS.glob("*.json")}
+    """A new file in infra/events gets a line in the table above. This deployment sends no messages."""
+    messages = ("courier-", "feedback-", "unsubscribe-")
+    assert set(SAMPLES) == {path.stem for path in EVENTS.glob("*.json") if not path.stem.startswith(messages)}
 
 
 @pytest.mark.parametrize("name", SAMPLES)

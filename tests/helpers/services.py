@@ -11,6 +11,7 @@ from reminders.alerts.policy import Policy
 from reminders.database import Connection
 from reminders.runs import JOB_NAME
 from reminders.runs.ledger import Ledger
+from reminders.runs.watchdog import WatchdogDeps
 from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import DispatchRequest, DispatchResult
 
@@ -24,6 +25,7 @@ def make_ledger(connection: Connection, reconnect: Callable[[], Connection]) -> 
 
 MakeOutbox = Callable[..., Outbox]
 MakeLedger = Callable[[Outbox], Ledger]
+MakeWatchdog = Callable[..., WatchdogDeps]
 
 
 class After:

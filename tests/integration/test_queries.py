@@ -21,6 +21,9 @@ PACKAGES = Path(str(reminders.__file__)).parent
 ROLES = {
     "alerts/outbox.sql": "cron_runner",
     "contacts/correction.sql": "authenticated",
+    "messages/backlog.sql": "cron_runner",
+    "messages/courier.sql": "reminder_courier",
+    "messages/feedback.sql": "message_feedback",
     "runs/history.sql": "authenticated",
     "runs/ledger.sql": "cron_runner",
     "runs/lock.sql": "cron_runner",
@@ -54,7 +57,7 @@ def test_all_files_of_these_rooms_are_here() -> None:
     """A new file of queries in these packages must be added above."""
     files = {
         str(path.relative_to(PACKAGES))
-        for package in ("alerts", "contacts", "runs", "scheduling")
+        for package in ("alerts", "contacts", "messages", "runs", "scheduling")
         for path in (PACKAGES / package).glob("*.sql")
     }
     assert set(ROLES) == files

@@ -15,10 +15,11 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
+from ops.schema import OUR_ROLES
 from reminders.database import Connection
 
 # Who has, or may become through a login, a session of PostgreSQL's.
-ACTORS = ("cron_runner", "reminder_scheduler", "contact_admin_api", "authenticated", "anon", "service_role")
+ACTORS = (*OUR_ROLES, "authenticated", "anon", "service_role")
 # Functions p that are ours: in the tests' databases no one else makes any in these schemas.
 OURS: LiteralString = "p.pronamespace::regnamespace::text ~ '^(public|reminder_.*)$'"
 TRAP = "trap ran as"
@@ -34,6 +35,10 @@ VALUES = {
     "interval": ("'1 day'", "'-1000 years'"),
     "boolean": ("true", "false"),
     "jsonb": ("""'{"role": "admin"}'""", "'[]'"),
+    "double precision": ("1000", "'NaN'"),
+    "time without time zone": ("'08:00'", "'24:00'"),
+    "bytea": (r"'\\x00'", f"'\\\\x{'ab' * 32}'"),
+    "bigint[]": ("ARRAY[1, 2]", "'{}'"),
     "tid[]": ("ARRAY['(0,1)', '(0,2)']", "'{}'"),
     "uuid[]": ("ARRAY['00000000-0000-0000-0000-0000000000a1']", "'{}'"),
     "text[]": ("ARRAY['sns']", "'{}'"),

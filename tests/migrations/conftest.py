@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -56,6 +57,7 @@ def filled(superuser: Connection) -> Connection:
                 """,
                 [ASSIGNMENT[key], recipient, kind],
             )
+            _add_message(superuser, org, recipient)
     superuser.execute(
         """
         INSERT INTO cron_execution_logs (job_name, trigger_source, status)
@@ -63,3 +65,24 @@ def filled(superuser: Connection) -> Connection:
         """
     )
     return superuser
+
+
+def _add_message(superuser: Connection, org: UUID, person: UUID) -> None:
+    """A person with an address, settings and a device, and a message of each status to them."""
+    superuser.execute("INSERT INTO auth.users (id, email) VALUES (%s, %s)", [person, f"{person}@example.org"])
+    superuser.execute("INSERT INTO recipient_settings (person_id) VALUES (%s)", [person])
+    superuser.execute(
+        "INSERT INTO devices (person_id, platform, token, endpoint_arn) VALUES (%s, 'fcm', %s, 'arn')",
+        [person, str(person)],
+    )
+    superuser.execute(
+        """
+        WITH message AS (
+            INSERT INTO messages (org_id, recipient_id, channel, local_date, send_after, expires_at, next_attempt_at)
+            VALUES (%s, %s, 'email', current_date, now() - interval '1 h', now() + interval '1 h', now()) RETURNING id
+        )
+        INSERT INTO message_items (notification_id, channel, message_id)
+        SELECT max(n.id), 'email', (SELECT id FROM message) FROM notifications AS n
+        """,
+        [org, person],
+    )

@@ -19,10 +19,25 @@ from reminders.database import Connection
 from reminders.runs.lock import LOCK_KEY
 from tests.helpers.connections import AsRole, connect_as
 from tests.migrations import attacks
-from tests.migrations.matrix import objects
+from tests.migrations.matrix import full_name, objects
 
 # What a function does to which table, that a role may call.
-BY_FUNCTION = {"prune_runs": {"cron_execution_logs": {"DELETE"}}}
+BY_FUNCTION = {
+    "prune_runs": {"cron_execution_logs": {"DELETE"}},
+    "reminder_private.compose_messages": {"messages": {"INSERT", "UPDATE"}, "message_items": {"INSERT"}},
+    "reminder_private.claim_messages": {
+        "messages": {"UPDATE"},
+        "message_items": {"DELETE"},
+        "message_rates": {"UPDATE"},
+    },
+    "reminder_private.load_messages": {"messages": {"UPDATE"}, "message_items": {"DELETE"}},
+    "reminder_private.settle_messages": {"messages": {"UPDATE"}, "email_suppressions": {"INSERT"}},
+    "reminder_private.record_devices": {"devices": {"UPDATE"}},
+    "reminder_private.record_email_feedback": {"messages": {"UPDATE"}, "email_suppressions": {"INSERT"}},
+    "reminder_private.disable_endpoint": {"devices": {"UPDATE"}},
+    "reminder_private.unsubscribe": {"recipient_settings": {"INSERT", "UPDATE"}},
+    "reminder_private.prune_messages": {"messages": {"DELETE"}, "message_items": {"DELETE"}},
+}
 # Roles that a login of ours may become.
 BECOMES = {"contact_admin_api": {"authenticated"}}
 
@@ -33,7 +48,7 @@ def tables(connection: Connection) -> list[str]:
 
 def contents(superuser: Connection) -> dict[str, set[str]]:
     """The rows of each table as text; what PostgreSQL keeps of roles, policies, triggers and functions as well."""
-    sources = {name: f"public.{name}" for name in tables(superuser)}
+    sources = {name: ".".join(full_name(name)) for name in tables(superuser)}
     sources |= {name: name for name in ("pg_authid", "pg_auth_members", "pg_policy", "pg_trigger")}
     sources["pg_proc"] = f"(SELECT * FROM pg_proc AS p WHERE {attacks.OURS})"
     return {name: rows_of(superuser, source) for name, source in sources.items()}
@@ -46,8 +61,8 @@ def rows_of(superuser: Connection, source: str) -> set[str]:
 def may(role: str, verbs: set[str]) -> set[str]:
     """The tables on which the matrix gives `role` one of `verbs`, itself or by a function that it may call."""
     found: set[str] = set()
-    for full_name, rights in expected().items():
-        kind, _, name = full_name.partition(".")
+    for key, rights in expected().items():
+        kind, _, name = key.partition(".")
         granted = rights.get(role, {}).keys()
         if kind == "tables" and granted & verbs:
             found.add(name)
@@ -69,9 +84,10 @@ def test_no_row_changes_that_the_matrix_keeps_from_the_role(
     before = contents(filled)
     with connect_as(server, database, role) as connection:
         for name in tables(filled):
-            table = sql.Identifier("public", name)
+            table = sql.Identifier(*full_name(name))
             columns = filled.execute(
-                "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0", [f"public.{name}"]
+                "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0",
+                [".".join(full_name(name))],
             ).fetchall()
             for (column,) in columns:
                 attempt(connection, sql.SQL("UPDATE {} SET {} = DEFAULT").format(table, sql.Identifier(column)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from ops.schema import OUR_ROLES
+from ops.schema import MESSAGE_ROLES, OUR_ROLES
 from reminders.database import Connection
 from tests.helpers.cases import first
 from tests.migrations.again import migrate_again
@@ -96,12 +96,13 @@ WRONG_ROLES = {
 @pytest.mark.parametrize("fault", WRONG_ROLES)
 def test_role_of_our_name_that_may_more(owner: Connection, superuser: Connection, fault: str, role: str) -> None:
     """It is named with what is wrong and with the SQL of the repair."""
+    migration = "message_roles" if role in MESSAGE_ROLES else "roles_are_checked"
     breaks, repairs = (statement.format(role).encode() for statement in WRONG_ROLES[fault])
     superuser.execute(breaks)
     try:
         with pytest.raises(psycopg.errors.RaiseException, match=rf"the role {role} .*{fault}") as refused:
-            migrate_again(owner, "roles_are_checked")
+            migrate_again(owner, migration)
         assert role in (refused.value.diag.message_hint or "")
     finally:
         superuser.execute(repairs)
-    migrate_again(owner, "roles_are_checked")
+    migrate_again(owner, migration)

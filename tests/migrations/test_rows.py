@@ -34,6 +34,8 @@ PERSONAS: dict[str, tuple[str, dict[str, Any] | None]] = {
     "cron_runner": ("cron_runner", None),
     "reminder_scheduler": ("reminder_scheduler", None),
     "contact_admin_api": ("contact_admin_api", claims(role="admin")),
+    "reminder_courier": ("reminder_courier", None),
+    "message_feedback": ("message_feedback", None),
 }
 LABEL = {
     "assignments": "SELECT id FROM assignments",
@@ -43,6 +45,8 @@ LABEL = {
     "my_reminder_settings": "SELECT org_id FROM my_reminder_settings()",
     "org_settings": "SELECT org_id FROM org_settings",
     "notifications": "SELECT recipient_id FROM notifications",
+    "recipient_settings": "SELECT person_id FROM recipient_settings",
+    "devices": "SELECT person_id FROM devices",
     "cron_execution_logs": "SELECT 'run' FROM cron_execution_logs",
     "cron_execution_log": "SELECT 'run' FROM cron_execution_log",
 }

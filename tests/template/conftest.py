@@ -34,11 +34,13 @@ def resources(template: Json) -> Json:
 
 @pytest.fixture(scope="session")
 def nested() -> Json:
-    """infra/alarms.yaml and infra/dashboard.yaml, by their logical ids in template.yaml."""
-    return {"Alarms": transformed("infra/alarms.yaml"), "Dashboard": transformed("infra/dashboard.yaml")}
+    """The templates of infra, by their logical ids in template.yaml."""
+    files = {"Alarms": "alarms", "MessageAlarms": "message-alarms", "Dashboard": "dashboard"}
+    return {name: transformed(f"infra/{file}.yaml") for name, file in files.items()}
 
 
 @pytest.fixture(scope="session")
 def alarms(nested: Json) -> Json:
-    """The alarms' properties, by logical id."""
-    return {name: alarm["Properties"] for name, alarm in nested["Alarms"]["Resources"].items()}
+    """The alarms' properties, by logical id; those about messages as well."""
+    every = nested["Alarms"]["Resources"] | nested["MessageAlarms"]["Resources"]
+    return {name: alarm["Properties"] for name, alarm in every.items()}

@@ -8,7 +8,10 @@ from tests.template.reading import Json, walk
 
 
 def test_page_shows_what_the_command_prints() -> None:
-    assert costs.as_markdown([10_000, 1_000_000]) in (ROOT / "docs" / "costs.md").read_text()
+    page = (ROOT / "docs" / "costs.md").read_text()
+
+    assert costs.as_markdown([10_000, 1_000_000]) in page
+    assert costs.messages_as_markdown([10_000, 1_000_000]) in page
 
 
 def test_memory_is_the_templates(template: Json) -> None:
@@ -28,7 +31,7 @@ def test_alarms_are_counted_by_their_metrics(alarms: Json) -> None:
         part for alarm in alarms.values() for part in walk(alarm) if isinstance(part, dict) and "MetricName" in part
     ]
 
-    assert costs.ALARM_METRICS == len(names)
+    assert costs.ALARM_METRICS + costs.MESSAGE_ALARM_METRICS == len(names)
 
 
 def test_a_million_cost_little_more() -> None:

@@ -12,7 +12,16 @@ import pytest
 from reminders.runs.lifecycle import RESERVE_SECONDS
 from reminders.runs.watchdog import OLDEST_LIVING_RUN
 from reminders.scheduling.client import ANSWER_MARGIN_SECONDS, CALL_BUDGET_SECONDS
-from reminders.settings import AdminSettings, AlertSettings, CronSettings, SchedulerSettings, WatchdogSettings
+from reminders.settings import (
+    AdminSettings,
+    AlertSettings,
+    CourierSettings,
+    CronSettings,
+    FeedbackSettings,
+    SchedulerSettings,
+    UnsubscribeSettings,
+    WatchdogSettings,
+)
 from tests.helpers.events import SCHEDULED
 from tests.template.reading import Json, source
 
@@ -21,6 +30,9 @@ READS: dict[str, list[Callable[[Mapping[str, str]], object]]] = {
     "SchedulerFunction": [SchedulerSettings.read],
     "WatchdogFunction": [WatchdogSettings.read, AlertSettings.read],
     "AdminFunction": [AdminSettings.read],
+    "CourierFunction": [CourierSettings.read, AlertSettings.read],
+    "FeedbackFunction": [FeedbackSettings.read],
+    "UnsubscribeFunction": [UnsubscribeSettings.read],
 }
 # What libraries read.
 LIBRARIES = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "AWS_ENDPOINT_URL"}
@@ -29,6 +41,12 @@ MADE = {
     "SchedulerFunctionUrl": "https://abc.lambda-url.eu-west-2.on.aws/",
     "AlertTopic": "arn:aws:sns:eu-west-2:123456789012:reminders-alerts",
     "${Schedules}/assignment-reminder-cron": "reminders/assignment-reminder-cron",
+    # Messages are off by default; their functions are there when these are given.
+    "EmailFrom": "reminders@example.org",
+    "AppUrl": "https://app.example.org",
+    "PushApplicationArns": "arn:aws:sns:eu-west-2:123456789012:app/GCM/reminders",
+    "ConfigurationSet": "reminders",
+    "${UnsubscribeFunctionUrl.FunctionUrl}unsubscribe": "https://def.lambda-url.eu-west-2.on.aws/unsubscribe",
     "SupabaseJwksUrl": "https://project.supabase.co/auth/v1/.well-known/jwks.json",
 }
 
@@ -89,7 +107,9 @@ def test_each_function_has_a_log_group_of_its_own(resources: Json) -> None:
 
     assert {"JSON"} == {config["LogFormat"] for config in configs}
     assert sorted(LOGS) == sorted(groups)
-    assert [{"Ref": "FunctionLogRetentionDays"}] * 4 == [resources[g]["Properties"]["RetentionInDays"] for g in groups]
+    assert [{"Ref": "FunctionLogRetentionDays"}] * len(LOGS) == [
+        resources[g]["Properties"]["RetentionInDays"] for g in groups
+    ]
 
 
 def test_timeouts_fit_the_budgets_of_the_code(resources: Json) -> None:
@@ -106,6 +126,11 @@ def test_concurrency_is_capped_with_room_for_the_shards(template: Json) -> None:
 
     assert {"ReservesConcurrency"} == {cap[0] for cap in caps.values()}
     assert 2 == caps["CronFunction"][1]
+    # The numbers that ReserveConcurrency's description names: what is reserved, and 100 that Lambda keeps.
+    messages = {"CourierFunction", "FeedbackFunction", "UnsubscribeFunction"}
+    totals = [100 + sum(cap[1] for name, cap in caps.items() if name not in left) for left in (messages, set())]
+    described = template["Parameters"]["ReserveConcurrency"]["Description"]
+    assert f"{totals[0]} or more, {totals[1]} with messages" in described
     assert template["Parameters"]["SchedulerShards"]["MaxValue"] < caps["SchedulerFunction"][1]
 
 
@@ -122,7 +147,7 @@ def test_schedule(resources: Json) -> None:
     assert {"MaximumRetryAttempts": 10, "MaximumEventAgeInSeconds": 3600} == target["RetryPolicy"]
 
 
-@pytest.mark.parametrize("schedule", ["CronFunctionDaily", "WatchdogFunctionRounds"])
+@pytest.mark.parametrize("schedule", ["CronFunctionDaily", "WatchdogFunctionRounds", "CourierFunctionRounds"])
 def test_schedule_input(schedule: str, resources: Json) -> None:
     """EventBridge Scheduler's context attributes, under the names that the handler knows."""
     given = json.loads(resources[schedule]["Properties"]["Target"]["Input"])
@@ -138,6 +163,54 @@ def test_failed_runs_are_retried_and_kept(resources: Json) -> None:
     assert {"Fn::GetAtt": ["DeadLetters", "Arn"]} == config["DestinationConfig"]["OnFailure"]["Destination"]
 
 
+def test_messages_are_off_by_default(template: Json) -> None:
+    """Everything that messages need is under a condition, and no condition holds with the defaults."""
+    parameters, resources = template["Parameters"], template["Resources"]
+    conditions = {name: it.get("Condition") for name, it in resources.items()}
+    messages = (
+        "Courier",
+        "Feedback",
+        "Unsubscribe",
+        "ConfigurationSet",
+        "EmailEvents",
+        "EndpointEvents",
+        "MessageAlarms",
+    )
+
+    assert {"EmailFrom": "", "PushApplicationArns": ""} == {
+        name: parameters[name]["Default"] for name in ("EmailFrom", "PushApplicationArns")
+    }
+    assert {"SendsMessages", "SendsEmail"} == {it for name, it in conditions.items() if name.startswith(messages)}
+    assert [] == [
+        name
+        for name, it in conditions.items()
+        if it in {"SendsMessages", "SendsEmail"} and not name.startswith(messages)
+    ]
+
+
+def test_courier_is_not_retried_and_feedback_is(resources: Json) -> None:
+    """The courier's next round is the retry; a bounce that is not recorded is kept."""
+    courier = resources["CourierFunctionEventInvokeConfig"]["Properties"]
+    feedback = resources["FeedbackFunctionEventInvokeConfig"]["Properties"]
+
+    assert (0, 2) == (courier["MaximumRetryAttempts"], feedback["MaximumRetryAttempts"])
+    assert {"Fn::GetAtt": ["DeadLetters", "Arn"]} == feedback["DestinationConfig"]["OnFailure"]["Destination"]
+
+
+def test_feedback_hears_of_our_own_emails_only(resources: Json) -> None:
+    """SES' events of our configuration set, by the default bus."""
+    [rule] = [it["Properties"] for it in resources.values() if it["Type"] == "AWS::Events::Rule"]
+    mail = rule["EventPattern"]["detail"]["mail"]
+    destination = resources["EmailEvents"]["Properties"]["EventDestination"]
+
+    assert {"Ref": "AWS::StackName"} == resources["ConfigurationSet"]["Properties"]["Name"]
+    assert [{"Ref": "AWS::StackName"}] == mail["tags"]["ses:configuration-set"]
+    assert {each.lower() for each in rule["EventPattern"]["detail"]["eventType"]} == set(
+        destination["MatchingEventTypes"]
+    )
+    assert destination["EventBridgeDestination"]["EventBusArn"]["Fn::Sub"].endswith(":event-bus/default")
+
+
 def test_cors_is_off_unless_origins_are_named(resources: Json) -> None:
     condition, cors, otherwise = resources["AdminFunctionUrl"]["Properties"]["Cors"]["Fn::If"]
 
@@ -147,7 +220,7 @@ def test_cors_is_off_unless_origins_are_named(resources: Json) -> None:
     assert "Cors" not in resources["SchedulerFunctionUrl"]["Properties"]
 
 
-LOGS = ["CronLogs", "SchedulerLogs", "WatchdogLogs", "AdminLogs"]
+LOGS = [name.replace("Function", "Logs") for name in READS]
 
 
 def test_logs_are_kept_and_encrypted_as_parameters_say(resources: Json) -> None:
@@ -199,6 +272,7 @@ def test_deploying_again_changes_nothing(template: Json) -> None:
 def test_outputs_for_the_command(template: Json) -> None:
     """What the `reminders` command asks a stack for."""
     wanted = {f"{name}FunctionName" for name in ("Cron", "Scheduler", "Watchdog", "Admin")}
+    wanted |= {f"{name}FunctionName" for name in ("Courier", "Feedback", "Unsubscribe")} | {"EndpointEventsTopicArn"}
     wanted |= {"AdminUrl", "SchedulerUrl", "ScheduleGroup", "ScheduleName", "AlertTopicArn", "DeadLetterQueueUrl"}
 
     assert wanted <= set(template["Outputs"])
@@ -213,6 +287,11 @@ def environment_of(template: Json, function: str) -> dict[str, str]:
 def _resolved(template: Json, value: Any) -> str:
     if not isinstance(value, dict):
         return str(value)
+    if "Fn::If" in value:
+        condition, then, otherwise = value["Fn::If"]
+        return _resolved(template, otherwise if condition == "HasSenderName" else then)
+    if "Fn::Join" in value:
+        return _resolved(template, value["Fn::Join"][1])
     reference = value.get("Ref") or value.get("Fn::Sub") or value["Fn::GetAtt"][0]
     parameter = template["Parameters"].get(reference, {})
     return MADE.get(reference) or str(parameter.get("Default", reference))

@@ -20,6 +20,9 @@ ALLOWED = {
     "SchedulerRole": LOG | TRACE | SECRET,
     "WatchdogRole": LOG | TRACE | SECRET | ALERT | {"scheduler:GetSchedule"},
     "AdminRole": LOG | TRACE | SECRET,
+    "CourierRole": LOG | TRACE | SECRET | ALERT | {"ses:SendEmail", "sns:CreatePlatformEndpoint"},
+    "FeedbackRole": LOG | TRACE | SECRET | {"sqs:SendMessage"},
+    "UnsubscribeRole": LOG | TRACE | SECRET,
     "ScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage"},
 }
 SECRETS = {
@@ -27,6 +30,9 @@ SECRETS = {
     "SchedulerRole": ["SchedulerDatabaseSecret", "SchedulerTokenSecret"],
     "WatchdogRole": ["CronDatabaseSecret", "SlackWebhookSecret"],
     "AdminRole": ["AdminDatabaseSecret", "SupabaseJwtSecret"],
+    "CourierRole": ["CourierDatabaseSecret", "UnsubscribeKeySecret", "SlackWebhookSecret"],
+    "FeedbackRole": ["FeedbackDatabaseSecret"],
+    "UnsubscribeRole": ["FeedbackDatabaseSecret", "UnsubscribeKeySecret"],
 }
 
 
@@ -44,8 +50,12 @@ def test_actions(resources: Json) -> None:
 
 @pytest.mark.parametrize("role", ALLOWED)
 def test_no_wildcard(role: str, resources: Json) -> None:
-    """No resource is a wildcard, but for the six characters that Secrets Manager appends to a name, and for traces."""
-    narrow = [s for s in statements(resources[role]) if set(listed(s["Action"])) != TRACE]
+    """
+    No resource is a wildcard, but for the six characters that Secrets Manager appends to a name, for traces, and for
+    devices, which have no name before they are registered.
+    """
+    wide = {"Trace", "PushToDevices"}
+    narrow = [s for s in statements(resources[role]) if s["Sid"] not in wide]
     named = [resource for s in narrow for resource in listed(s["Resource"])]
     texts = [text for resource in named for text in walk(resource) if isinstance(text, str)]
 
@@ -63,9 +73,42 @@ def test_reads_its_own_secrets_only(role: str, resources: Json) -> None:
     assert [f"{prefix}${{{name}}}-??????" for name in SECRETS[role]] == arns
 
 
-@pytest.mark.parametrize("role", ["CronRole", "WatchdogRole"])
-def test_publishes_to_its_own_topic_only(role: str, resources: Json) -> None:
-    [statement] = [s for s in statements(resources[role]) if s["Action"] == "sns:Publish"]
+def test_sends_email_from_one_address(resources: Json) -> None:
+    """One identity and one configuration set, and From is what EmailFrom says."""
+    [statement] = [s for s in statements(resources["CourierRole"]) if s["Action"] == "ses:SendEmail"]
+
+    assert {"StringEquals": {"ses:FromAddress": {"Ref": "EmailFrom"}}} == statement["Condition"]
+    ends = ["identity/${EmailIdentity}", "configuration-set/${AWS::StackName}"]
+    assert ends == [each["Fn::Sub"].partition("${AWS::AccountId}:")[2] for each in statement["Resource"]]
+
+
+def test_pushes_to_devices_of_its_own_applications_only(resources: Json) -> None:
+    """arn:...:app/GCM/name is turned into arn:...:endpoint/GCM/name/*, for each that the parameter names."""
+    by_sid = {s["Sid"]: s for s in statements(resources["CourierRole"])}
+    given = "arn:aws:sns:eu-west-2:1:app/GCM/a", "arn:aws:sns:eu-west-2:1:app/APNS/b"
+
+    assert {"Ref": "PushApplicationArns"} == by_sid["RegisterDevices"]["Resource"]
+    assert ["arn:aws:sns:eu-west-2:1:endpoint/GCM/a/*", "arn:aws:sns:eu-west-2:1:endpoint/APNS/b/*"] == _evaluated(
+        by_sid["PushToDevices"]["Resource"], list(given)
+    )
+
+
+def _evaluated(value: Json, given: list[str]) -> Json:
+    """What CloudFormation makes of Fn::Join and Fn::Split, where the only parameter is `given`."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return [_evaluated(each, given) for each in value]
+    if "Ref" in value:
+        return given
+    [(name, arguments)] = value.items()
+    separator, rest = (_evaluated(each, given) for each in arguments)
+    return separator.join(rest) if name == "Fn::Join" else rest.split(separator)
+
+
+@pytest.mark.parametrize("role", ["CronRole", "WatchdogRole", "CourierRole"])
+def test_publishes_alerts_to_its_own_topic_only(role: str, resources: Json) -> None:
+    [statement] = [s for s in statements(resources[role]) if s["Sid"] == "Alert"]
 
     assert {"Ref": "AlertTopic"} == statement["Resource"]
 
@@ -125,9 +168,15 @@ def test_no_other_principal_may_invoke(resources: Json) -> None:
     permissions = [it["Properties"] for it in resources.values() if it["Type"] == "AWS::Lambda::Permission"]
     through = [p for p in permissions if p["Action"] == "lambda:InvokeFunction"]
 
-    assert {"AdminFunction"} == {p["FunctionName"]["Ref"] for p in permissions}
-    assert {True} == {p["InvokedViaFunctionUrl"] for p in through}
-    assert {"NONE"} == {p["FunctionUrlAuthType"] for p in permissions if p not in through}
+    by_events = {p["Principal"]: p["SourceArn"] for p in permissions if "SourceArn" in p}
+    by_url = [p for p in permissions if "SourceArn" not in p]
+
+    assert {"FeedbackFunction"} == {p["FunctionName"]["Ref"] for p in permissions if "SourceArn" in p}
+    assert {"events.amazonaws.com", "sns.amazonaws.com"} == set(by_events)
+    assert {"Ref": "EndpointEvents"} == by_events["sns.amazonaws.com"]
+    assert {"AdminFunction", "UnsubscribeFunction"} == {p["FunctionName"]["Ref"] for p in by_url}
+    assert {True} == {p["InvokedViaFunctionUrl"] for p in through if p in by_url}
+    assert {"NONE"} == {p["FunctionUrlAuthType"] for p in by_url if p not in through}
 
 
 def test_no_secret_in_plain_text(template: Json) -> None:

@@ -25,6 +25,18 @@ MISSING = {
     "SchedulerRefusals": "notBreaching",
     "AdminRefusals": "notBreaching",
     "AssignmentsFailed": "notBreaching",
+    "CourierErrors": "notBreaching",
+    "CourierSilent": "breaching",
+    "MessagesLate": "notBreaching",
+    "MessagesFailed": "notBreaching",
+    "BounceRate": "notBreaching",
+    "ComplaintRate": "notBreaching",
+    "FeedbackErrors": "notBreaching",
+    "UnsubscribeErrors": "notBreaching",
+    "CourierThrottles": "notBreaching",
+    "FeedbackThrottles": "notBreaching",
+    "UnsubscribeThrottles": "notBreaching",
+    "UnsubscribeRefusals": "notBreaching",
 }
 
 
@@ -45,7 +57,10 @@ def test_missing_data_and_action(alarms: Json) -> None:
     assert [] == [name for name in MISSING if [{"Ref": "TopicArn"}] != alarms[name]["AlarmActions"]]
 
 
-@pytest.mark.parametrize("name", ["NoSuccessfulRun", "WatchdogSilent", "AssignmentsFailed"])
+@pytest.mark.parametrize(
+    "name",
+    ["NoSuccessfulRun", "WatchdogSilent", "AssignmentsFailed", "CourierSilent", "MessagesLate", "MessagesFailed"],
+)
 def test_our_own_metrics_exist(name: str, alarms: Json) -> None:
     """Counted by the code, under the namespace and service that the template gives the functions."""
     assert alarms[name]["MetricName"] in counted()
@@ -85,6 +100,15 @@ def test_every_alarm_says_where_the_runbook_is(alarms: Json) -> None:
         assert alarms[name]["AlarmName"]["Fn::Sub"].startswith("${Deployment}-"), name
 
 
+def test_reputation(alarms: Json) -> None:
+    """Before SES looks at the account: 2 % bounces, 0.1 % complaints, of our configuration set."""
+    thresholds = {name: float(alarms[name]["Threshold"]) for name in ("BounceRate", "ComplaintRate")}
+
+    assert {"BounceRate": 0.02, "ComplaintRate": 0.001} == thresholds
+    for name in thresholds:
+        assert [{"Name": "ses:configuration-set", "Value": {"Ref": "Deployment"}}] == alarms[name]["Dimensions"]
+
+
 def test_no_success_in_25_hours(alarms: Json, template: Json) -> None:
     """Hour by hour, all of them without a success. CloudWatch takes more than a day only with such periods."""
     alarm = alarms["NoSuccessfulRun"]
@@ -94,7 +118,7 @@ def test_no_success_in_25_hours(alarms: Json, template: Json) -> None:
     assert ("Sum", "LessThanThreshold", 1) == (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"])
 
 
-@pytest.mark.parametrize("name", ["Alarms", "Dashboard"])
+@pytest.mark.parametrize("name", ["Alarms", "MessageAlarms", "Dashboard"])
 def test_nested_templates_get_their_parameters(name: str, nested: Json, resources: Json) -> None:
     given = resources[name]["Properties"]["Parameters"]
 
@@ -106,8 +130,12 @@ def test_dashboard_shows_metrics_that_exist(nested: Json) -> None:
     body = nested["Dashboard"]["Resources"]["Page"]["Properties"]["DashboardBody"]["Fn::Sub"]
     page = json.loads(body)
     text = json.dumps(page)
-    ours = set(re.findall(r'"((?:Runs|Assignments|Reminders|Alerts|Watchdog)[A-Z]\w+|RunDuration)"', text))
+    ours = set(
+        re.findall(
+            r'"((?:Runs|Assignments|Reminders|Alerts|Watchdog|Messages|Emails)[A-Z]\w+|RunDuration|Unsubscribed)"', text
+        )
+    )
 
-    assert 6 == len(page["widgets"])
+    assert 8 == len(page["widgets"])
     assert ours <= counted()
     assert {"RunsSucceeded", "RunsFailed", "RunDuration", "AssignmentsEvaluated", "AlertsDelivered"} <= ours

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from reminders.aws_errors import error_code
 from reminders.runs.watchdog import ScheduleState
 from reminders.telemetry import logger
 
@@ -25,8 +26,7 @@ def state(name: str | None) -> ScheduleState | None:
         found = _client().get_schedule(Name=own, GroupName=group or "default")
         return ScheduleState(found["State"] == "ENABLED", found["LastModificationDate"])
     except Exception as error:
-        code = getattr(error, "response", {}).get("Error", {}).get("Code") or type(error).__name__
-        logger.error("schedule not read; it is taken to be enabled", extra={"reason": str(code)})
+        logger.error("schedule not read; it is taken to be enabled", extra={"reason": error_code(error)})
         return None
 
 

@@ -25,6 +25,7 @@ def rules(settings: WatchdogSettings) -> WatchdogRules:
         overrun=timedelta(minutes=settings.overrun_minutes),
         grace=timedelta(minutes=settings.grace_minutes),
         retention_days=settings.retention_days,
+        message_retention_days=settings.message_retention_days,
         expression=settings.expression,
         ticks=parse_schedule(settings.expression),
     )

@@ -124,6 +124,9 @@ _HEADLINES: dict[Kind, Callable[[int], str]] = {
     "recovery": _recovery,
     "missed_run": lambda _: "a scheduled run did not do its work",
     "overrun": lambda _: "a run does not end",
+    "message_backlog": lambda _: "messages are not sent in time",
+    "message_recovery": lambda _: "messages are sent in time again",
+    "message_failure": lambda _: "a channel refuses every message",
     "test": lambda _: "this is a test alert, nothing is wrong",
 }
 _ADVICE: dict[Kind, str] = {
@@ -132,6 +135,9 @@ _ADVICE: dict[Kind, str] = {
     "recovery": "You have nothing to do. This run sent all late reminders.",
     "missed_run": "`reminders status` shows the schedule and the lock. `reminders run` sends the late reminders now.",
     "overrun": "Its process is probably gone. The watchdog settles it; the next run does what it left.",
+    "message_backlog": "`reminders messages` counts them, and shows the last errors. Reminders can be read in the app.",
+    "message_recovery": "Nothing is to be done.",
+    "message_failure": "Nothing is sent on this channel until it is repaired; what waits goes out then, for 24 hours.",
     "test": "If you can read this, the channel works.",
 }
 

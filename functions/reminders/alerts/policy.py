@@ -12,7 +12,17 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-Kind = Literal["failure", "repeat", "recovery", "missed_run", "overrun", "test"]
+Kind = Literal[
+    "failure",
+    "repeat",
+    "recovery",
+    "missed_run",
+    "overrun",
+    "message_backlog",
+    "message_recovery",
+    "message_failure",
+    "test",
+]
 
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)

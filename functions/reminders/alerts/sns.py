@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from reminders.alerts.channels import ChannelError
 from reminders.alerts.message import NOWHERE, Alert, Origin
+from reminders.aws_errors import error_code
 
 # Amazon SNS API Reference, "Publish": ASCII, no line breaks, fewer than 100 characters.
 SUBJECT_LIMIT = 99
@@ -83,5 +84,5 @@ def _string(value: str) -> dict[str, str]:
 
 def _refusal(error: Exception) -> ChannelError:
     """boto3's error, by its code: the text may quote the request."""
-    code = str(getattr(error, "response", {}).get("Error", {}).get("Code", "")) or type(error).__name__
+    code = error_code(error)
     return ChannelError(f"sns: {code}", permanent=code in PERMANENT)

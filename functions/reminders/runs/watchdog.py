@@ -3,6 +3,7 @@ The watchdog: notices what no run can notice about itself.
 
     a run that does not end ─▶ overrun alert          a run whose process is gone ─▶ settled as failed
     a tick without its work ─▶ missed_run alert       an alert still undelivered  ─▶ sent
+    messages that wait for an hour ─▶ message_backlog alert, once, and a recovery
     rows past their retention ─▶ pruned
 
 The work of a scheduled time (a tick) is done when its run succeeded, or any run that was opened later, because each run
@@ -20,11 +21,12 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from reminders import telemetry
+from reminders import messages, telemetry
 from reminders.alerts.message import Alert, iso
 from reminders.alerts.outbox import Outbox
 from reminders.database import Connection, Queries
 from reminders.errors import safe_message
+from reminders.messages import backlog
 from reminders.runs import JOB_NAME
 from reminders.runs.ledger import Ledger
 from reminders.runs.records import CLOCK_SLACK, RunningRun
@@ -58,6 +60,7 @@ class WatchdogRules:
     overrun: timedelta
     grace: timedelta
     retention_days: int
+    message_retention_days: int
     expression: str
     ticks: Ticks
 
@@ -84,7 +87,9 @@ class WatchdogSummary:
     overruns: int = 0
     rescued: int = 0
     missed_tick: str | None = None
+    messages_waiting: int = 0
     pruned: int = 0
+    messages_pruned: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Only JSON's own types."""
@@ -154,9 +159,13 @@ def watch(deps: WatchdogDeps) -> WatchdogSummary:
     summary.overruns = step("overrun", lambda: _alert_overruns(deps), 0)
     summary.rescued = step("rescue", lambda: _rescue(deps), 0)
     summary.missed_tick = step("missed", lambda: _alert_missed_tick(deps), None)
+    summary.messages_waiting = step("messages", lambda: _alert_backlog(deps), 0)
     step("deliver", lambda: deps.outbox.deliver(deps.connection, DELIVERY_SECONDS), None)
-    summary.pruned = step("prune", lambda: _prune(deps), 0)
+    summary.pruned = step("prune", lambda: _prune(deps, _prune_runs), 0)
+    summary.messages_pruned = step("prune messages", lambda: _prune(deps, _prune_messages), 0)
     telemetry.count(WatchdogRounds=1, RunsRescued=summary.rescued, RunsMissed=int(summary.missed_tick is not None))
+    if summary.messages_waiting:  # a metric costs by the hour, and many projects send no messages
+        telemetry.count(MessagesLate=summary.messages_waiting)
     if errors:
         raise errors[0]
     return summary
@@ -258,12 +267,33 @@ def _last_runs(deps: WatchdogDeps) -> _LastRuns:
     return queries.one(deps.connection, "last_runs", _LastRuns, job_name=JOB_NAME)
 
 
-def _prune(deps: WatchdogDeps) -> int:
+def _alert_backlog(deps: WatchdogDeps) -> int:
+    """One alert while messages wait, and one when none does any more; return how many wait."""
+    found = backlog.read(deps.connection)
+    if found.waiting and not found.is_reported:
+        count = "1 message waits" if found.waiting == 1 else f"{found.waiting:,} messages wait"
+        text = f"{count} for more than an hour; the oldest was due at {found.since:%Y-%m-%d %H:%M} UTC"
+        deps.outbox.write(deps.connection, Alert("message_backlog", messages.JOB_NAME, error_message=text))
+    elif not found.waiting and found.is_reported:
+        deps.outbox.write(deps.connection, Alert("message_recovery", messages.JOB_NAME))
+    return found.waiting
+
+
+def _prune(deps: WatchdogDeps, prune: Callable[[WatchdogDeps], int]) -> int:
     """Batch by batch, each its own transaction, while there is time."""
     pruned = 0
     while deps.seconds_left() > RESERVE_SECONDS:
-        gone = int(queries.value(deps.connection, "prune_runs", days=deps.rules.retention_days, at_most=PRUNE_BATCH))
+        gone = prune(deps)
         pruned += gone
         if gone < PRUNE_BATCH:
             break
     return pruned
+
+
+def _prune_runs(deps: WatchdogDeps) -> int:
+    days = deps.rules.retention_days
+    return int(queries.value(deps.connection, "prune_runs", days=days, at_most=PRUNE_BATCH))
+
+
+def _prune_messages(deps: WatchdogDeps) -> int:
+    return backlog.prune(deps.connection, deps.rules.message_retention_days, PRUNE_BATCH)

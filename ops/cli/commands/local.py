@@ -82,6 +82,22 @@ def down() -> int:
     return DONE
 
 
+@command.command("courier")
+def courier() -> int:
+    """
+    Send the messages that are due, as the courier does every five minutes; moto takes them.
+
+    Each mail is written as an .eml file, which a mail program opens. The day's run comes first: `reminders run`.
+    """
+    from ops.cli.local.courier import send
+
+    answer, new = send(_running_stack())
+    for channel, tally in answer["channels"].items():
+        output.out().print(f"{channel}: {tally['sent']:,} sent, {tally['failed']:,} failed, {tally['retried']:,} later")
+    output.out().print(f"{len(new):,} new mails in {local_state.mail_folder()}", soft_wrap=True)
+    return DONE
+
+
 @command.command("psql", context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def psql(arguments: tuple[str, ...]) -> int:
@@ -138,7 +154,7 @@ def _print_addresses(state: local_state.LocalState, assignments: int) -> None:
         console.print(f"For SAM CLI: {state.sam_environment}")
         console.print("`reminders local invoke cron infra/events/cron-dry-run.json` uses it.")
         console.print()
-    console.print("In another terminal: reminders status | run | logs | plan | doctor | local psql")
+    console.print("In another terminal: reminders status | run | logs | plan | doctor | local courier | local psql")
     console.print("Ctrl-C stops it. Alerts appear here:")
 
 

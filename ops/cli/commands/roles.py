@@ -15,9 +15,16 @@ from psycopg import conninfo
 from ops.cli import options, output
 from ops.cli.errors import WRONG_USE, CliError
 from ops.cli.targets.base import Target
+from ops.schema import MESSAGE_ROLES
 
 # Each role, and the function whose DATABASE_SECRET is its login.
-ROLES = {"cron_runner": "cron", "reminder_scheduler": "scheduler", "contact_admin_api": "admin"}
+ROLES = {
+    "cron_runner": "cron",
+    "reminder_scheduler": "scheduler",
+    "contact_admin_api": "admin",
+    "reminder_courier": "courier",
+    "message_feedback": "feedback",
+}
 ITERATIONS = 4096  # PostgreSQL's own
 SHORTEST = 16
 
@@ -29,17 +36,22 @@ SHORTEST = 16
 @options.with_target_if_needed
 def command(target: Callable[[], Target], role: tuple[str, ...], from_secrets: bool, from_stdin: bool) -> None:
     """
-    Print the SQL that gives the three roles LOGIN.
+    Print the SQL that gives the functions' roles LOGIN.
+
+    Without --role: the three that every deployment needs, and with --from-secrets also the two of the messages where
+    messages are sent.
 
     Run it as `postgres`, or pipe it into psql. It has no password, only the SCRAM verifier that PostgreSQL stores, so
     that no password is echoed, logged by the server, or left in the shell's history.
     """
-    chosen = list(role) or list(ROLES)
+    chosen = list(role) or [name for name in ROLES if name not in MESSAGE_ROLES]
     if from_stdin and (from_secrets or len(chosen) != 1):
         raise CliError("--stdin reads one password.", "Name one --role, and leave out --from-secrets.", WRONG_USE)
     if not (from_secrets or from_stdin) and not sys.stdin.isatty():
         raise CliError("There is no terminal to enter passwords.", "Use --from-secrets or --stdin.", WRONG_USE)
     secrets = target() if from_secrets else None
+    if secrets and not role and secrets.environment("courier"):
+        chosen += MESSAGE_ROLES
     for name in chosen:
         if secrets:
             password = _of_secret(secrets, name)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ops.cli import health, ledger, options, output, schedules
+from ops.cli import health, ledger, messages, options, output, schedules
 from ops.cli.errors import DONE, UNHEALTHY, CliError, of_aws
 from ops.cli.health import Facts
 from ops.cli.targets.base import Target
@@ -49,9 +49,10 @@ def gather(target: Target) -> Facts:
         since = overview.last_success_at or overview.now - health.LONGEST_PAUSE
         failures, failures_unasked = ask(lambda: target.failures(since))
         failed_rows = ledger.failed_since(connection, since)
+        sent = messages.overview(connection)
     schedule, unasked = ask(lambda: schedules.read(target))
     why = unasked and f"The schedule was not read. {unasked}"
-    return Facts(overview, running, holder, schedule, why, failures, failures_unasked, failed_rows)
+    return Facts(overview, running, holder, schedule, why, failures, failures_unasked, failed_rows, sent)
 
 
 def ask(question: Callable[[], Answer]) -> tuple[Answer | None, str | None]:
@@ -85,6 +86,7 @@ def _facts_as_json(facts: Facts) -> dict[str, Any]:
         "undelivered_alerts": seen.undelivered,
         "failed_invocations": facts.failures and facts.failures.count,
         "failed_invocations_recorded": facts.failed_rows,
+        "messages": asdict(facts.messages),
     }
 
 
@@ -114,6 +116,7 @@ def _lines(facts: Facts) -> list[tuple[str, str]]:
         ("running", ", ".join(f"{run.id} since {run.started_at:%H:%M:%S}" for run in facts.running) or "nothing"),
         ("lock", holder_line(held, facts) if held else "free"),
         ("undelivered alerts", str(seen.undelivered)),
+        *([("unsent messages", f"{facts.messages.unsent:,}")] if facts.messages.in_use else []),
     ]
 
 

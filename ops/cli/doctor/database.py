@@ -20,6 +20,12 @@ OURS = {
     "contact_activity_types",
     "admin_changes",
     "reminder_statuses",
+    "recipient_settings",
+    "devices",
+    "email_suppressions",
+    "messages",
+    "message_items",
+    "message_rates",
 }
 APPS = {"assignments", "org_settings", "activities", "notifications", "reminder_notifications"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from ops.cli.doctor import adoption, cloud, database, logins, rights, role_settings, shapes
+from ops.cli.doctor import adoption, cloud, database, logins, messages, rights, role_settings, shapes
 from ops.cli.doctor.examination import Check, Examination, Finding, Skipped, problem
 from ops.cli.errors import CliError, of_aws
 from ops.cli.targets.base import Target
@@ -27,6 +27,10 @@ CHECKS = (
     Check("alert channels", logins.alert_channels),
     Check("schedule", cloud.schedule),
     Check("Lambda retries", cloud.lambda_retries),
+    Check("e-mail account", messages.email_account),
+    Check("e-mail identity", messages.email_identity),
+    Check("push applications", messages.push_applications),
+    Check("recipients", messages.recipients),
     Check("run lock", database.lock),
     Check("last runs", database.last_runs),
 )

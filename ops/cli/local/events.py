@@ -11,8 +11,13 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
+
+from reminders.messages import unsubscribe
 
 PLACEHOLDER = re.compile(r"PUT-[A-Z-]+-HERE")
+# md5('mentor 0'), who has an address on the local stack.
+PERSON = "2f4a0bc6-2813-25b0-9daf-a322dab8cacd"
 ADMIN = "7d4a4d2e-aa53-4dc4-8d37-cffa4f7680c9"
 
 
@@ -34,8 +39,11 @@ def local_values(environments: Mapping[str, Mapping[str, str]], secrets: Any) ->
         return str(secrets.get_secret_value(SecretId=name)["SecretString"])
 
     key, issuer = secret("admin", "SUPABASE_JWT_SECRET"), environments["admin"]["SUPABASE_JWT_ISSUER"]
+    person = UUID(PERSON)
     return {
         **moments(datetime.now(UTC)),
+        "PUT-A-PERSONS-ID-HERE": PERSON,
+        "PUT-A-SIGNATURE-HERE": unsubscribe.sign(secret("unsubscribe", "UNSUBSCRIBE_KEY_SECRET"), person),
         "PUT-THE-SHARED-TOKEN-HERE": secret("scheduler", "SCHEDULER_TOKEN_SECRET"),
         "PUT-A-SUPABASE-ACCESS-TOKEN-HERE": _admin_token(key, issuer),
     }

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from ops.cli import local_state
 from ops.cli.local import history, sam
 from ops.cli.local_state import LocalState
+from ops.local import messages
 from ops.local.database import give_logins
 from ops.local.seed import seed
 from ops.local.stack import LocalStack, scheduler_process
@@ -38,10 +39,12 @@ def whole_stack(assignments: int, days: int) -> Iterator[tuple[LocalStack, Local
         with stack.connect() as connection:
             seed(connection, assignments=assignments, today=now.date())
             history.fill(connection, days=days, assignments=assignments, now=now)
+            messages.add_people(connection)
         make_schedule(stack)
-        admin = admin_environment(stack)
-        with scheduler_process(admin, ADMIN, log=other) as admin_url:
-            yield stack, _state(stack, admin, admin_url, now)
+        admin, courier = admin_environment(stack), messages.environments(stack)
+        endpoints = scheduler_process(admin, ADMIN, log=other), messages.unsubscribe_endpoint(courier)
+        with endpoints[0] as admin_url, endpoints[1] as unsubscribe_url:
+            yield stack, _state(stack, {"admin": admin, **courier}, (admin_url, unsubscribe_url), now)
 
 
 @contextmanager
@@ -88,29 +91,31 @@ def admin_environment(stack: LocalStack) -> dict[str, str]:
     }
 
 
-def environments(stack: LocalStack, admin: dict[str, str], schedule_name: str) -> dict[str, dict[str, str]]:
-    """By function, as Lambda would have them."""
+def environments(stack: LocalStack, others: dict[str, dict[str, str]], schedule_name: str) -> dict[str, dict[str, str]]:
+    """By function, as Lambda would have them; `others`: those of the admin function and of the messages."""
     watchdog = {"REMINDER_SCHEDULE_NAME": schedule_name, "REMINDER_CRON_EXPRESSION": EXPRESSION}
     return {
         "cron": stack.environment,
         "scheduler": stack.scheduler_environment,
         "watchdog": {**stack.environment, **watchdog},
-        "admin": admin,
+        **others,
     }
 
 
-def _state(stack: LocalStack, admin: dict[str, str], admin_url: str, now: datetime) -> LocalState:
+def _state(stack: LocalStack, others: dict[str, dict[str, str]], urls: tuple[str, str], now: datetime) -> LocalState:
     schedule_name = f"{GROUP}/{SCHEDULE}"
     return LocalState(
         pid=os.getpid(),
         started_at=now.isoformat(),
         database_url=stack.owner_dsn,
         schedule_name=schedule_name,
-        environments=environments(stack, admin, schedule_name),
+        environments=environments(stack, others, schedule_name),
         addresses={
             f"PostgreSQL {stack.server.version}": f"127.0.0.1:{stack.server.port}, database {stack.database}",
             "scheduler function": f"{stack.environment['REMINDER_FUNCTION_URL']}/runs",
-            "admin function": f"{admin_url}/openapi.json",
+            "admin function": f"{urls[0]}/openapi.json",
+            "unsubscribe function": f"{urls[1]}/unsubscribe",
+            "mails": str(local_state.mail_folder()),
             "AWS (moto)": stack.aws.url,
         },
     )

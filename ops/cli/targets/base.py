@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from reminders.database import Connection
 
 FUNCTIONS = ("cron", "scheduler", "watchdog", "admin")
+# Those of the messages; a stack without messages has none of them.
+MESSAGE_FUNCTIONS = ("courier", "feedback", "unsubscribe")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Target(ABC):
 
     @abstractmethod
     def environment(self, function: str) -> Mapping[str, str]:
-        """The environment variables of one of `FUNCTIONS`."""
+        """The environment variables of one of `FUNCTIONS` or `MESSAGE_FUNCTIONS`; empty where it is not there."""
 
     @abstractmethod
     def invoke(self, event: Mapping[str, Any], *, wait: bool = True) -> Answer:

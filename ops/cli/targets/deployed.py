@@ -11,7 +11,7 @@ from typing import Any
 
 from ops.cli.errors import UNREACHABLE, WRONG_USE, CliError
 from ops.cli.function_log import log_lines
-from ops.cli.targets.base import Answer, Failures, Target, TargetOptions
+from ops.cli.targets.base import MESSAGE_FUNCTIONS, Answer, Failures, Target, TargetOptions
 
 # Lambda's longest run, and some seconds for the answer.
 LONGEST_RUN_SECONDS = 910
@@ -103,6 +103,8 @@ class Deployed(Target):
         return log_lines(event["message"] for page in pages for event in page["events"])
 
     def environment(self, function: str) -> Mapping[str, str]:
+        if function in MESSAGE_FUNCTIONS and f"{function.title()}FunctionName" not in self.outputs:
+            return {}
         if function not in self._environments:
             name = self.function_name(function)
             found = self.client("lambda").get_function_configuration(FunctionName=name)

@@ -64,6 +64,9 @@ ARTIFACTS = {
     "SchedulerFunction": Artifact("scheduler"),
     "WatchdogFunction": Artifact("watchdog"),
     "AdminFunction": Artifact("admin"),
+    "CourierFunction": Artifact("courier"),
+    "FeedbackFunction": Artifact("feedback"),
+    "UnsubscribeFunction": Artifact("unsubscribe"),
     "PostgresLayer": Artifact("postgres-layer", code=False),
     "TokensLayer": Artifact("tokens-layer", code=False),
 }

@@ -26,6 +26,9 @@ FUNCTION_NAMES = {
     "scheduler": "SchedulerFunction",
     "watchdog": "WatchdogFunction",
     "admin": "AdminFunction",
+    "courier": "CourierFunction",
+    "feedback": "FeedbackFunction",
+    "unsubscribe": "UnsubscribeFunction",
 }
 
 
@@ -39,7 +42,7 @@ class Built:
     architecture: str
 
     def start(self, function: str, environment: Mapping[str, str]) -> Runtime:
-        """Start "cron", "scheduler", "watchdog" or "admin" in an environment of its own."""
+        """Start one of FUNCTION_NAMES in an environment of its own."""
         return self.run(f"handlers.{function}.handler", environment, self.path_of(function))
 
     def run(self, handler: str, environment: Mapping[str, str], path: list[Path]) -> Runtime:
@@ -99,6 +102,7 @@ def _key(python: Path) -> str:
     sources = [
         *FUNCTIONS.rglob("*.py"),
         *FUNCTIONS.rglob("*.sql"),
+        *FUNCTIONS.rglob("templates/**/*.*"),
         *LOCKS.glob("*.lock"),
         *Path(__file__).parent.glob("*.py"),
     ]

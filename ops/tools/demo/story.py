@@ -7,18 +7,16 @@ The days lie in the past, because only a dry run evaluates a future day: the fir
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from time import monotonic, sleep
 from typing import Any
 
 import psycopg
 
+from ops.local.messages import as_function
 from ops.local.seed import seed
 from ops.local.stack import LocalStack
-from ops.tools.demo import alerts
+from ops.tools.demo import alerts, messages
 from ops.tools.demo.play import Play
 from ops.tools.demo.stage import Stage
 from reminders.runs.lock import LOCK_KEY
@@ -51,12 +49,13 @@ def play_all(stage: Stage, assignments: int) -> None:
     """Play all acts, on a stack that is started for them."""
     first_day = datetime.now(UTC).date() - timedelta(6)
     stage.act("Setting", "PostgreSQL set up as on Supabase, AWS by moto, the scheduler behind an HTTP endpoint")
-    with LocalStack.start() as stack, stack.connect() as database, _environment(stack.environment):
+    with LocalStack.start() as stack, stack.connect() as database, as_function(stack.environment):
         seed(database, assignments=assignments, today=first_day)
         stage.say(f"PostgreSQL {stack.server.version}, {assignments:,} assignments in 6 organisations")
         play = Play(stage, stack, database, first_day)
         first_run(play)
         same_tick_again(play)
+        messages.e_mails(play)
         overlap_and_next_day(play)
         look_ahead(play)
         alerts.failing_days(play)
@@ -173,15 +172,3 @@ def _wait_for_lock(database: psycopg.Connection[Any]) -> None:
         if monotonic() > deadline:
             raise RuntimeError("the run did not take its lock within 10 s")
         sleep(0.02)
-
-
-@contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """The cron function's environment."""
-    kept = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(kept)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,12 +18,9 @@ from reminders.runs import ledger as ledger_module
 from reminders.runs.ledger import Ledger
 from reminders.runs.lock import LOCK_KEY, RunLock
 from reminders.runs.records import Outcome, RunningRun, RunStatus
-from reminders.runs.ticks import parse_schedule
 from reminders.runs.watchdog import (
     OLDEST_LIVING_RUN,
     ScheduleState,
-    WatchdogDeps,
-    WatchdogRules,
     WatchdogSummary,
     watch,
 )
@@ -31,10 +28,8 @@ from reminders.scheduling.work import Counts
 from tests.alerting import FAILURE, FakeChannel, alerts, captured_log
 from tests.factories import add_run, count, runs
 from tests.helpers.connections import AsRole
-from tests.helpers.services import MakeLedger, MakeOutbox
+from tests.helpers.services import MakeLedger, MakeOutbox, MakeWatchdog
 
-MakeWatchdog = Callable[..., WatchdogDeps]
-NEVER = "cron(0 6 * * ? 2199)"
 MINUTE = timedelta(minutes=1)
 
 
@@ -49,25 +44,6 @@ def ago(**how_long: float) -> datetime:
 def daily(tick: datetime) -> str:
     """The expression whose newest tick that is, if it is today's or yesterday's."""
     return f"cron({tick.minute} {tick.hour} * * ? *)"
-
-
-@pytest.fixture
-def make_watchdog(as_role: AsRole, outbox: Outbox, make_ledger: MakeLedger) -> MakeWatchdog:
-    """A watchdog with a schedule that has no tick yet, which is enabled, and with a minute of time."""
-
-    def make(expression: str = NEVER, grace: timedelta = 15 * MINUTE, **others: Any) -> WatchdogDeps:
-        rules = WatchdogRules(30 * MINUTE, grace, 365, expression, parse_schedule(expression))
-        deps: dict[str, Any] = {
-            "connection": as_role("cron_runner"),
-            "ledger": make_ledger(outbox),
-            "outbox": outbox,
-            "rules": rules,
-            "schedule": lambda: ScheduleState(True, ago(days=900)),
-            "seconds_left": lambda: 60.0,
-        }
-        return WatchdogDeps(**{**deps, **others})
-
-    return make
 
 
 @pytest.fixture
@@ -442,7 +418,7 @@ def test_pruning_when_time_is_short(
     monkeypatch.setattr("reminders.runs.watchdog.PRUNE_BATCH", 2)
     for days in range(400, 405):
         add_run(owner, "failed", started_at=ago(days=days))
-    left = iter([60.0, 9.0])
+    left = iter([60.0, 9.0, 9.0])  # the last one for messages
     assert 2 == watch(make_watchdog(seconds_left=lambda: next(left))).pruned
     assert 3 == watch(make_watchdog()).pruned
 
@@ -503,14 +479,20 @@ def broken(*arguments: object, **named: object) -> Any:
     raise RuntimeError("broken")
 
 
-@pytest.mark.parametrize("step", ["overrun", "rescue", "missed", "deliver", "prune"])
+@pytest.mark.parametrize("step", ["overrun", "rescue", "missed", "messages", "deliver", "prune"])
 def test_step_that_fails(
     make_watchdog: MakeWatchdog, owner: Connection, slack: FakeChannel, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The others are done all the same; then its error is raised, so that Lambda counts it."""
     add_run(owner, "skipped", started_at=ago(days=400), note="advisory_lock_held")
     running(owner, 45)
-    names = {"overrun": "_alert_overruns", "rescue": "_rescue", "missed": "_alert_missed_tick", "prune": "_prune"}
+    names = {
+        "overrun": "_alert_overruns",
+        "rescue": "_rescue",
+        "missed": "_alert_missed_tick",
+        "messages": "_alert_backlog",
+        "prune": "_prune",
+    }
     deps = make_watchdog(daily(ago(minutes=20)))
     if step == "deliver":
         monkeypatch.setattr(deps.outbox, "deliver", broken)

@@ -1,0 +1,116 @@
+"""
+What a provider reports later: a bounce, a complaint, a delivery, a dead device.
+
+    SES ─▶ EventBridge (its configuration set's event destination) ─▶ here          detail-type "Email Bounced", ...
+    SNS ─▶ the topic for endpoint events of a platform application   ─▶ here
+
+An address is only remembered as its hash. A soft bounce (a full mailbox) changes nothing: SES tries again by itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from reminders.database import Connection, Queries
+from reminders.errors import EventError
+from reminders.telemetry import logger
+
+queries = Queries(__package__, "feedback.sql")
+
+# Amazon SES Developer Guide, "Contents of event data that SES publishes".
+_OUTCOMES = {"Bounce": "bounce", "Complaint": "complaint", "Delivery": "delivery", "Reject": "rejected"}
+ACCEPTED = "accepted are SES events from EventBridge, and SNS endpoint events"
+
+
+@dataclass(frozen=True, slots=True)
+class EmailFeedback:
+    """One address's part of an SES event. `address_sha256` is None where the address may still be used."""
+
+    message: str  #: SES' message id
+    outcome: str
+    address_sha256: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadEndpoint:
+    """SNS has disabled or deleted this endpoint."""
+
+    endpoint: str
+
+
+def parse(event: object) -> list[EmailFeedback | DeadEndpoint]:
+    """Read an event; raise `EventError` for one that is not known."""
+    if not isinstance(event, Mapping):
+        raise EventError(f"the event is not a JSON object; {ACCEPTED}")
+    if event.get("source") == "aws.ses" and isinstance(event.get("detail"), Mapping):
+        return list(_from_ses(event["detail"]))
+    if isinstance(event.get("Records"), list):
+        return [found for record in event["Records"] for found in _from_sns(record)]
+    raise EventError(f"the event is not known; {ACCEPTED}")
+
+
+def record(connection: Connection, feedback: list[EmailFeedback | DeadEndpoint]) -> int:
+    """Record it; return how many messages and devices it concerned. A second delivery changes nothing."""
+    known = 0
+    for item in feedback:
+        if isinstance(item, DeadEndpoint):
+            known += bool(queries.value(connection, "disable_endpoint", endpoint=item.endpoint))
+        else:
+            known += bool(
+                queries.value(
+                    connection,
+                    "record_email_feedback",
+                    message=item.message,
+                    outcome=item.outcome,
+                    address_sha256=item.address_sha256,
+                )
+            )
+            logger.info("feedback recorded", extra={"outcome": item.outcome})
+    return known
+
+
+def _from_ses(detail: Mapping[str, Any]) -> Iterator[EmailFeedback]:
+    outcome = _OUTCOMES.get(str(detail.get("eventType")))
+    mail = detail.get("mail")
+    if outcome is None or not isinstance(mail, Mapping):
+        return  # an open, a click, a delay: nothing that we act on
+    message = str(mail.get("messageId"))
+    if outcome == "bounce" and _part(detail, "bounce").get("bounceType") != "Permanent":
+        return
+    hashes: list[bytes | None] = [hash_of(address) for address in _addresses(detail, outcome)]
+    for address_sha256 in hashes or [None]:
+        yield EmailFeedback(message, outcome, address_sha256)
+
+
+def _part(detail: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = detail.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _addresses(detail: Mapping[str, Any], outcome: str) -> list[str]:
+    lists = {"bounce": ("bounce", "bouncedRecipients"), "complaint": ("complaint", "complainedRecipients")}
+    if outcome not in lists:
+        return []
+    part, name = lists[outcome]
+    recipients = _part(detail, part).get(name) or []
+    return [str(r["emailAddress"]) for r in recipients if isinstance(r, Mapping) and "emailAddress" in r]
+
+
+def hash_of(address: str) -> bytes:
+    """As the database computes it (`reminder_private.address_hash`)."""
+    return sha256(address.strip(" ").lower().encode("utf-8", "replace")).digest()
+
+
+def _from_sns(record: object) -> Iterator[DeadEndpoint]:
+    """Amazon SNS Developer Guide, "Mobile app attributes": EventType DeliveryFailure, EndpointDeleted, ..."""
+    try:
+        body = json.loads(record["Sns"]["Message"]) if isinstance(record, Mapping) else {}
+    except (KeyError, TypeError, ValueError):
+        raise EventError(f"the SNS record is not an endpoint event; {ACCEPTED}") from None
+    endpoint = body.get("EndpointArn") if isinstance(body, Mapping) else None
+    if isinstance(endpoint, str) and body.get("EventType") in {"DeliveryFailure", "EndpointDeleted"}:
+        yield DeadEndpoint(endpoint)

@@ -1,0 +1,137 @@
+"""
+The words of a message, by language.
+
+    templates/<language>/    subject, lines (one paragraph a line), button, footer, ...: what a translator writes
+    templates/mail.*         the layouts, the same for every language
+
+How many contacts, how many days, the organisation's name, a link: nothing else about anybody stands in a message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import jinja2
+from markupsafe import Markup
+
+from reminders.messages.message import Message
+from reminders.text import printable
+
+DEFAULT = "en"
+# Norwegian without its form, and Nynorsk until it has templates of its own.
+_ALIASES = {"no": "nb", "nn": "nb"}
+LONGEST_NAME = 80  # characters of an organisation's name
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A message in one language: plain text throughout, each on one line."""
+
+    language: str
+    subject: str
+    lines: list[str]  #: paragraphs
+    button: str
+    footer: str
+    unsubscribe: str
+
+
+def words(message: Message, *, test: bool = False) -> Words:
+    """What `message` says. `test`: an operator's test message, which says so."""
+    language = language_of(message.locale)
+    values = {
+        "organisation": _name(message.organisation),
+        "reminders": message.reminders,
+        "escalations": message.escalations,
+        "reminder_gap": message.reminder_gap,
+        "escalation_gap": message.escalation_gap,
+    }
+    lines = _paragraphs(language, "test" if test else "lines", values)
+    return Words(
+        language=language,
+        subject=f"[test] {lines[0]}" if test else _capitalized(_line(language, "subject", values)),
+        lines=lines,
+        button=_line(language, "button", values),
+        footer=_line(language, "footer", values),
+        unsubscribe=_line(language, "unsubscribe", values),
+    )
+
+
+def layout(name: str, words_: Words, *, app_url: str, unsubscribe_url: str | None) -> str:
+    """The layout `name` (mail.txt, mail.html) with `words_` in it."""
+    fields = {
+        field: getattr(words_, field) for field in ("language", "subject", "lines", "button", "footer", "unsubscribe")
+    }
+    return _environment().get_template(name).render(**fields, app_url=app_url, unsubscribe_url=unsubscribe_url)
+
+
+def language_of(locale: str) -> str:
+    """The language of `locale` ("nb-NO") that there are templates for, else English."""
+    language = locale.replace("_", "-").partition("-")[0].lower()
+    language = _ALIASES.get(language, language)
+    return language if language in languages() else DEFAULT
+
+
+@cache
+def languages() -> frozenset[str]:
+    """The languages that there are templates for."""
+    names = _environment().list_templates()
+    return frozenset(name.partition("/")[0] for name in names if "/" in name)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The unsubscribe page in one of its states."""
+
+    html: str
+    style: str  #: for the Content-Security-Policy, which names its hash
+
+
+def page(locale: str, state: Literal["ask", "done", "invalid"]) -> Page:
+    """The unsubscribe page: the question with its button, or what became of it."""
+    language = language_of(locale)
+    question, explanation, button, done, invalid = _paragraphs(language, "unsubscribe_page", {})
+    words_ = {"ask": (question, explanation, button), "done": (done, None, None), "invalid": (invalid, None, None)}
+    title, text, label = words_[state]
+    environment = _environment()
+    style = environment.get_template("page.css").render()
+    # Ours, and not to be escaped: it stands in a style element.
+    html = environment.get_template("page.html").render(
+        language=language, title=title, text=text, button=label, style=Markup(style)
+    )
+    return Page(html, style)
+
+
+def _line(language: str, name: str, values: dict[str, object]) -> str:
+    return " ".join(_render(language, name, values).split())
+
+
+def _capitalized(text: str) -> str:
+    """`str.capitalize` would lower the rest."""
+    return text[:1].upper() + text[1:]
+
+
+def _paragraphs(language: str, name: str, values: dict[str, object]) -> list[str]:
+    return [" ".join(line.split()) for line in _render(language, name, values).splitlines() if line.strip()]
+
+
+def _render(language: str, name: str, values: dict[str, object]) -> str:
+    return _environment().get_template(f"{language}/{name}.txt").render(**values)
+
+
+def _name(organisation: str | None) -> str:
+    """A name is foreign text: one line, no control characters, not too long for a subject."""
+    name = " ".join(printable(organisation or "").split())
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("reminders.messages", "templates"),
+        autoescape=lambda name: bool(name) and str(name).endswith(".html"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -1,0 +1,65 @@
+"""`reminders messages`: what became of e-mails and pushes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from ops.cli import messages, options, output
+from ops.cli.messages import Count, Failure
+from ops.cli.targets.base import Target
+
+COUNT_COLUMNS = ("channel", "status", "messages")
+FAILURE_COLUMNS = ("id", "channel", "status", "attempts", "due", "error")
+
+
+@click.command("messages")
+@click.option("-n", "--number", type=click.IntRange(1, 1_000), default=10, show_default=True, help="How many errors.")
+@click.option("--days", type=click.IntRange(1, 365), default=7, show_default=True, help="How far back.")
+@click.option("--retry", is_flag=True, help="Let the courier try again what failed or expired.")
+@options.yes
+@options.with_target
+@options.as_json
+def command(target: Target, number: int, days: int, retry: bool, yes: bool, as_json: bool) -> None:
+    """
+    Count the messages by status, and show the last errors.
+
+    With --retry, messages that failed or expired get another 24 hours; first repair what the errors say. One whose
+    contact was logged meanwhile is cancelled and not sent. Addresses are not kept with a message, so none is shown.
+    """
+    with target.connect() as connection:
+        if retry:
+            output.confirm(f"Try again what failed or expired in {days} days on {target.title}?", yes)
+            _print_retried(messages.retry(connection, days), as_json)
+            return
+        counts, failures = messages.counts(connection, days), messages.failures(connection, days, number)
+    if as_json:
+        output.show_json(
+            {"counts": [asdict(count) for count in counts], "failures": [asdict(failure) for failure in failures]}
+        )
+        return
+    _show(counts, failures, days)
+
+
+def _print_retried(number: int, as_json: bool) -> None:
+    if as_json:
+        output.show_json({"retried": number})
+    else:
+        output.out().print(f"{number:,} messages are tried again within five minutes.")
+
+
+def _show(counts: list[Count], failures: list[Failure], days: int) -> None:
+    console = output.out()
+    if not counts:
+        console.print(f"No message was composed in {days} days.")
+        return
+    console.print(output.table(COUNT_COLUMNS, [(count.channel, count.status, count.messages) for count in counts]))
+    if failures:
+        console.print()
+        console.print(output.table(FAILURE_COLUMNS, [_row(failure) for failure in failures]))
+
+
+def _row(failure: Failure) -> tuple[object, ...]:
+    due = f"{failure.send_after:%Y-%m-%d %H:%M}"
+    return failure.id, failure.channel, failure.status, failure.attempts, due, failure.last_error

@@ -1,0 +1,61 @@
+"""What the operator asks the database about messages; the queries are in operator.sql."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ops.cli.ledger import queries
+from reminders.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class MessageOverview:
+    """Messages at a glance. `unreachable`: people reminded in the last two days whom no channel reaches."""
+
+    in_use: bool = False
+    unsent: int = 0
+    late: int = 0
+    unreachable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Messages of one channel and status."""
+
+    channel: str
+    status: str
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A message with an error; of whom it is, the row says."""
+
+    id: int
+    channel: str
+    status: str
+    attempts: int
+    send_after: datetime
+    last_error: str
+
+
+def overview(connection: Connection) -> MessageOverview:
+    """Also of a database whose migrations are older than messages."""
+    if not queries.value(connection, "has_messages_table"):
+        return MessageOverview()
+    return queries.one(connection, "message_overview", MessageOverview)
+
+
+def counts(connection: Connection, days: int) -> list[Count]:
+    return queries.all(connection, "message_counts", Count, days=days)
+
+
+def failures(connection: Connection, days: int, limit: int) -> list[Failure]:
+    """The newest first."""
+    return queries.all(connection, "message_failures", Failure, days=days, limit=limit)
+
+
+def retry(connection: Connection, days: int) -> int:
+    """Let the courier try again what failed or expired; return how many."""
+    return int(queries.value(connection, "retry_messages", days=days))

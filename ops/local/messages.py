@@ -1,0 +1,129 @@
+"""
+Messages on the local stack: what the functions of the messages need, people with addresses, and the mails as files.
+
+moto takes what is sent; nothing leaves this machine.
+"""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from ops.local.database import give_logins
+from ops.local.stack import LocalStack, scheduler_process
+
+COURIER = "handlers.courier:handler"
+UNSUBSCRIBE = "handlers.unsubscribe:handler"
+SENDER = "reminders@example.org"
+APP_URL = "https://app.example.org"
+# Until there is an endpoint for it on this machine.
+NOWHERE = "https://links.example.org/unsubscribe"
+PEOPLE = """
+INSERT INTO auth.users (id, email)
+SELECT person.id, left(person.id::text, 8) || '@example.org'
+FROM (
+    SELECT peer_mentor_id AS id FROM public.assignments
+    UNION
+    SELECT coordinator_id FROM public.assignments WHERE coordinator_id IS NOT NULL
+) AS person
+ON CONFLICT (id) DO NOTHING
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One mail that SES took."""
+
+    id: str
+    raw: str
+
+    @property
+    def message(self) -> EmailMessage:
+        """Parsed."""
+        return email.message_from_string(self.raw, policy=email.policy.default)
+
+
+def add_people(connection: psycopg.Connection[Any]) -> None:
+    """Give everyone who has an assignment an address, and let organisations send at any hour."""
+    connection.execute(PEOPLE)
+    connection.execute(
+        "UPDATE public.org_settings SET send_from = '00:00', send_until = '24:00', display_name = 'Example Charity'"
+    )
+
+
+def environments(stack: LocalStack, unsubscribe_url: str = NOWHERE) -> dict[str, dict[str, str]]:
+    """The environments of courier, feedback and unsubscribe, with their secrets put and the sender verified."""
+    prefix = stack.environment["DATABASE_SECRET"].rpartition("/")[0]
+    logins = give_logins(stack.server, stack.database)
+    stack.aws.put_secret(f"{prefix}/courier-database", logins["reminder_courier"])
+    stack.aws.put_secret(f"{prefix}/feedback-database", logins["message_feedback"])
+    stack.aws.put_secret(f"{prefix}/unsubscribe-key", secrets.token_urlsafe(32))
+    _verify_sender(stack)
+    feedback = {**stack.aws.environment(), "DATABASE_SECRET": f"{prefix}/feedback-database"}
+    unsubscribe = {**feedback, "UNSUBSCRIBE_KEY_SECRET": f"{prefix}/unsubscribe-key"}
+    alerts = {name: stack.environment[name] for name in ("ALERT_TOPIC_ARN", "SLACK_WEBHOOK_SECRET")}
+    courier = {
+        **unsubscribe,
+        **alerts,
+        "DATABASE_SECRET": f"{prefix}/courier-database",
+        "EMAIL_FROM": f"Reminders <{SENDER}>",
+        "APP_URL": APP_URL,
+        "UNSUBSCRIBE_URL": unsubscribe_url,
+        "MESSAGES_PER_SECOND": "100",
+    }
+    return {"courier": courier, "feedback": feedback, "unsubscribe": unsubscribe}
+
+
+@contextmanager
+def unsubscribe_endpoint(environments: dict[str, dict[str, str]]) -> Iterator[str]:
+    """The unsubscribe function behind a URL on loopback, which the courier's mails then name."""
+    with scheduler_process(environments["unsubscribe"], UNSUBSCRIBE) as url:
+        environments["courier"]["UNSUBSCRIBE_URL"] = f"{url}/unsubscribe"
+        yield url
+
+
+def mails(aws_url: str) -> list[Mail]:
+    """What SES took since the start, oldest first."""
+    import httpx
+
+    found = httpx.get(f"{aws_url}/moto-api/data.json").raise_for_status().json()["ses"]["RawMessage"]
+    return [Mail(str(mail["id"]), str(mail["raw_data"])) for mail in found]
+
+
+def save(found: list[Mail], folder: Path) -> list[Path]:
+    """Write each mail as an .eml file that is not there yet; return the new ones."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = [(mail, folder / f"{number:05}.eml") for number, mail in enumerate(found, 1)]
+    new = [(mail, path) for mail, path in new if not path.exists()]
+    for mail, path in new:
+        path.write_text(mail.raw)
+    return [path for _, path in new]
+
+
+def _verify_sender(stack: LocalStack) -> None:
+    client = stack.aws.client("sesv2")
+    known = {identity["IdentityName"] for identity in client.list_email_identities()["EmailIdentities"]}
+    if SENDER not in known:
+        client.create_email_identity(EmailIdentity=SENDER)
+
+
+@contextmanager
+def as_function(environment: dict[str, str]) -> Iterator[None]:
+    """This process' environment is the function's, until the block ends."""
+    kept = dict(os.environ)
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)

@@ -1,0 +1,197 @@
+"""One mail: its headers, its address, and what SES' answers mean."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+from email.message import EmailMessage
+from typing import Any
+from uuid import UUID
+
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+
+from reminders.messages.email import EmailChannel, EmailSettings, deliverable
+from reminders.messages.message import AccountError, Result, Status
+from reminders.messages.unsubscribe import is_signed
+from tests.nasty_names import NASTY_NAMES
+from tests.unit.messages.examples import message
+
+KEY = "k" * 32
+SETTINGS = EmailSettings(
+    "Reminders <reminders@example.org>",
+    "configuration-set",
+    "https://app.example.org",
+    "https://abcdefghijklmnopqrstuvwxyz012345.lambda-url.eu-west-2.on.aws/unsubscribe",
+    KEY,
+)
+
+
+class Ses:
+    """Takes what it is given, or raises."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self._error = error
+
+    def send_email(self, **request: Any) -> dict[str, str]:
+        self.requests.append(request)
+        if self._error:
+            raise self._error
+        return {"MessageId": "0102"}
+
+
+def refusal(code: str, text: str = "", status: int = 400) -> ClientError:
+    return ClientError(
+        {"Error": {"Code": code, "Message": text}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+        "SendEmail",
+    )
+
+
+def sent(**fields: object) -> tuple[dict[str, Any], EmailMessage]:
+    ses = Ses()
+    assert Result(Status.SENT, "0102") == EmailChannel(lambda: ses, SETTINGS).send(message(**fields))
+    (request,) = ses.requests
+    parsed = email.message_from_bytes(request["Content"]["Raw"]["Data"], policy=email.policy.SMTP)
+    assert isinstance(parsed, EmailMessage)
+    return request, parsed
+
+
+def test_headers() -> None:
+    """What mail providers ask of those who send to many: RFC 5322, RFC 8058, RFC 3834."""
+    request, mail = sent(organisation="Ørsted & Söhne")
+    assert "reminders@example.org" in str(mail["From"])
+    assert "mentor@example.org" == mail["To"]
+    assert str(mail["Subject"]).startswith("Ørsted & Söhne: ")
+    assert "List-Unsubscribe=One-Click" == mail["List-Unsubscribe-Post"]
+    assert "auto-generated" == mail["Auto-Submitted"]
+    assert str(UUID(int=0xA)) in mail["Feedback-ID"]
+    assert ["text/plain", "text/html"] == [part.get_content_type() for part in mail.iter_parts()]
+    assert "configuration-set" == request["ConfigurationSetName"]
+    assert [] == mail.defects
+
+
+def test_unsubscribe_link_is_not_encoded() -> None:
+    """A mail program looks for the link in the header as it stands on the wire."""
+    request, mail = sent()
+    (line,) = [
+        x for x in request["Content"]["Raw"]["Data"].decode().split("\r\n") if x.startswith("List-Unsubscribe: ")
+    ]
+    link = line.removeprefix("List-Unsubscribe: <").removesuffix(">")
+    assert link.startswith(f"{SETTINGS.unsubscribe_url}?p={UUID(int=0xB)}&s=")
+    assert is_signed(KEY, UUID(int=0xB), link.rpartition("&s=")[2])
+    assert link in mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+
+
+def test_seven_bit_safe_with_short_lines() -> None:
+    """Any relay can pass it on unchanged."""
+    request, _ = sent(organisation="😀 Ørsted", locale="nb", reminders=99)
+    raw: bytes = request["Content"]["Raw"]["Data"]
+    assert raw.isascii()
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+    assert raw.count(b"\n") == raw.count(b"\r\n")
+
+
+@pytest.mark.parametrize("name", NASTY_NAMES)
+def test_nasty_organisation_name(name: str) -> None:
+    """No name adds a header or an address."""
+    request, mail = sent(organisation=name)
+    assert {"ToAddresses": ["mentor@example.org"]} == request["Destination"]
+    assert mail["Bcc"] is None
+    assert [] == mail.defects
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("mentor+tag@example.org", "mentor+tag@example.org"),
+        (" mentor@example.org ", "mentor@example.org"),
+        ("mentor@bücher.example", "mentor@xn--bcher-kva.example"),
+        ("mentor@BÜCHER.example", "mentor@xn--bcher-kva.example"),
+        ("o'hara@example.org", "o'hara@example.org"),
+    ],
+)
+def test_address_that_ses_takes(text: str, address: str) -> None:
+    """Spaces around it go, an international domain becomes ASCII."""
+    assert address == deliverable(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "mentor",
+        "mentor@",
+        "@example.org",
+        "mentor@localhost",
+        "måns@example.org",
+        "a@example.org\r\nBcc: b@example.org",
+        "a@example.org, b@example.org",
+        "a b@example.org",
+        "a@exa mple.org",
+        "a@b..org",
+        "a\x00@example.org",
+        "a@" + "x" * 250 + ".org",
+        "a@[127.0.0.1]",
+    ],
+)
+def test_address_that_ses_cannot_take(text: str) -> None:
+    """It is refused before it is sent, never a crash, and used no more."""
+    ses = Ses()
+    result = EmailChannel(lambda: ses, SETTINGS).send(message(email=text))
+    assert (Status.FAILED, True, []) == (result.status, result.suppress, ses.requests)
+
+
+ANSWERS = [
+    (refusal("TooManyRequestsException", status=429), Status.RETRY, False),
+    (refusal("LimitExceededException"), Status.RETRY, False),
+    (refusal("ThrottlingException", "Maximum sending rate exceeded."), Status.RETRY, False),
+    (refusal("Throttling", "Daily message quota exceeded. 454"), Status.RETRY, False),
+    (refusal("InternalFailure", status=500), Status.RETRY, False),
+    (refusal("ServiceUnavailable", status=503), Status.RETRY, False),
+    (ReadTimeoutError(endpoint_url="https://x"), Status.RETRY, False),
+    (ConnectTimeoutError(endpoint_url="https://x"), Status.RETRY, False),
+    (EndpointConnectionError(endpoint_url="https://x"), Status.RETRY, False),
+    (refusal("MessageRejected", "Message contains a virus"), Status.FAILED, False),
+    (refusal("BadRequestException", "Domain contains control or whitespace"), Status.FAILED, True),
+]
+
+
+@pytest.mark.parametrize(("error", "status", "suppress"), ANSWERS)
+def test_answer(error: Exception, status: Status, suppress: bool) -> None:
+    """What may pass is tried again, what will not pass is given up; the text of the error is not kept."""
+    result = EmailChannel(lambda: Ses(error), SETTINGS).send(message())
+    assert (status, suppress) == (result.status, result.suppress)
+    assert result.error and result.error.startswith("ses: ") and " " not in result.error.removeprefix("ses: ")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refusal("AccountSuspendedException"),
+        refusal("SendingPausedException"),
+        refusal("MailFromDomainNotVerifiedException"),
+        refusal("AccessDeniedException", "not authorized to perform ses:SendEmail"),
+        refusal("NotFoundException", "Configuration set does not exist"),
+        refusal("MessageRejected", "Email address is not verified. The following identities failed the check"),
+        refusal("UnrecognizedClientException"),
+    ],
+)
+def test_error_of_the_account(error: Exception) -> None:
+    """It concerns every message: the channel has to stop."""
+    with pytest.raises(AccountError, match=r"^ses: "):
+        EmailChannel(lambda: Ses(error), SETTINGS).send(message())
+
+
+def test_without_unsubscribe_link() -> None:
+    """Where none is configured there is no header and no line about it."""
+    settings = EmailSettings("r@example.org", None, "https://app.example.org", None, None)
+    mail = EmailChannel(Ses, settings).mime(message(), "mentor@example.org")
+    assert mail["List-Unsubscribe"] is None
+    assert "Stop" not in mail.as_string()
+
+
+def test_test_message_says_so() -> None:
+    """An operator's test is no reminder."""
+    mail = EmailChannel(Ses, SETTINGS).mime(message(), "mentor@example.org", test=True)
+    assert str(mail["Subject"]).startswith("[test] ")

@@ -1,0 +1,161 @@
+"""Push: endpoints made on first use, payloads for both platforms, and what SNS' answers mean; SNS is moto's."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from botocore.exceptions import ClientError
+
+from ops.local.aws import Aws
+from reminders.messages.message import AccountError, Device, Status
+from reminders.messages.push import PushChannel
+from tests.unit.messages.examples import message
+
+
+@pytest.fixture
+def sns(aws: Aws) -> Any:
+    return aws.client("sns")
+
+
+@pytest.fixture
+def applications(sns: Any) -> Iterator[dict[str, str]]:
+    made = {
+        platform: sns.create_platform_application(
+            Name=f"app-{uuid4().hex[:8]}", Platform=name, Attributes={"PlatformCredential": "x"}
+        )["PlatformApplicationArn"]
+        for platform, name in (("fcm", "GCM"), ("apns", "APNS"))
+    }
+    yield made
+
+
+@pytest.fixture
+def channel(sns: Any, applications: dict[str, str]) -> PushChannel:
+    return PushChannel(lambda: sns, applications, "https://app.example.org")
+
+
+def device(platform: str = "fcm", endpoint: str | None = None, number: int = 1) -> Device:
+    return Device(number, platform, uuid4().hex, endpoint)
+
+
+def test_first_use_makes_the_endpoint(channel: PushChannel) -> None:
+    """It is remembered, so that the next message needs one call."""
+    result = channel.send(message(devices=[device()]))
+    assert (Status.SENT, 1) == (result.status, len(result.devices))
+    endpoint = result.devices[0]["endpoint_arn"]
+    again = channel.send(message(devices=[device(endpoint=endpoint)]))
+    assert (Status.SENT, []) == (again.status, again.devices)
+
+
+def test_token_that_sns_knows_with_other_attributes(channel: PushChannel, sns: Any) -> None:
+    """SNS refuses to make it a second time, and names the one that exists."""
+    phone = device()
+    endpoint = channel.send(message(devices=[phone])).devices[0]["endpoint_arn"]
+    sns.set_endpoint_attributes(EndpointArn=endpoint, Attributes={"CustomUserData": "app"})
+    assert [{"id": 1, "endpoint_arn": endpoint}] == channel.send(message(devices=[phone])).devices
+
+
+def test_disabled_endpoint(channel: PushChannel, sns: Any) -> None:
+    """The token is dead: the device is used no more."""
+    endpoint = channel.send(message(devices=[device()])).devices[0]["endpoint_arn"]
+    sns.set_endpoint_attributes(EndpointArn=endpoint, Attributes={"Enabled": "false"})
+    result = channel.send(message(devices=[device(endpoint=endpoint)]))
+    assert (Status.FAILED, [{"id": 1, "dead": True}]) == (result.status, result.devices)
+
+
+def test_deleted_endpoint(channel: PushChannel, sns: Any) -> None:
+    """An endpoint that is gone is a dead device as well."""
+    endpoint = channel.send(message(devices=[device()])).devices[0]["endpoint_arn"]
+    sns.delete_endpoint(EndpointArn=endpoint)
+    result = channel.send(message(devices=[device(endpoint=endpoint)]))
+    assert (Status.FAILED, [{"id": 1, "dead": True}]) == (result.status, result.devices)
+
+
+def test_one_of_two_devices_is_dead(channel: PushChannel, sns: Any) -> None:
+    """The message is sent when one device took it, and the other is used no more."""
+    endpoint = channel.send(message(devices=[device()])).devices[0]["endpoint_arn"]
+    sns.set_endpoint_attributes(EndpointArn=endpoint, Attributes={"Enabled": "false"})
+    result = channel.send(message(devices=[device(endpoint=endpoint), device("apns", number=2)]))
+    assert Status.SENT == result.status
+    assert {"id": 1, "dead": True} in result.devices
+
+
+def test_platform_without_an_application(channel: PushChannel, applications: dict[str, str]) -> None:
+    """Nothing can be sent to it: failed, and nothing is learned about the device."""
+    del applications["apns"]
+    result = channel.send(message(devices=[device("apns")]))
+    assert (Status.FAILED, []) == (result.status, result.devices)
+
+
+class Sns:
+    """Raises `error`, or keeps what it is given."""
+
+    def __init__(self, code: str = "") -> None:
+        self._code = code
+        self.published: list[dict[str, Any]] = []
+
+    def create_platform_endpoint(self, **request: Any) -> dict[str, str]:
+        return {"EndpointArn": "arn:endpoint"}
+
+    def publish(self, **request: Any) -> dict[str, str]:
+        self.published.append(request)
+        if self._code:
+            raise ClientError({"Error": {"Code": self._code, "Message": "token 12345"}}, "Publish")
+        return {"MessageId": "1"}
+
+
+def test_payload() -> None:
+    """Both platforms show the same words; a repeat of the day replaces its predecessor."""
+    sns = Sns()
+    phone = device(endpoint="arn:endpoint")
+    PushChannel(lambda: sns, {"fcm": "arn:app"}, "https://app.example.org").send(message(devices=[phone]))
+    (request,) = sns.published
+    texts = json.loads(request["Message"])
+    fcm = json.loads(texts["GCM"])["fcmV1Message"]["message"]
+    apns = json.loads(texts["APNS"])
+    assert fcm["notification"] == apns["aps"]["alert"]
+    assert "Friends: one contact is waiting to hear from you" == apns["aps"]["alert"]["title"]
+    tag = fcm["android"]["collapse_key"]
+    assert tag == request["MessageAttributes"]["AWS.SNS.MOBILE.APNS.COLLAPSE_ID"]["StringValue"]
+    assert tag.endswith("-20261125") and len(tag) <= 64
+    assert "https://app.example.org" == fcm["data"]["url"] == apns["url"]
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "dead"),
+    [
+        ("EndpointDisabled", Status.FAILED, True),
+        ("EndpointDisabledException", Status.FAILED, True),
+        ("InvalidParameter", Status.FAILED, True),
+        ("Throttled", Status.RETRY, False),
+        ("ThrottledException", Status.RETRY, False),
+        ("InternalError", Status.RETRY, False),
+        ("KMSThrottling", Status.RETRY, False),
+    ],
+)
+def test_answer(code: str, status: Status, dead: bool) -> None:
+    """A dead token is given up, what may pass is tried again; no token stands in the error."""
+    phone = device(endpoint="arn:endpoint")
+    sns = Sns(code)
+    result = PushChannel(lambda: sns, {"fcm": "arn:app"}, "https://app").send(message(devices=[phone]))
+    assert (status, dead) == (result.status, bool(result.devices))
+    assert f"sns: {code}" == result.error
+
+
+@pytest.mark.parametrize("code", ["AuthorizationError", "PlatformApplicationDisabled", "InvalidClientTokenId"])
+def test_error_of_the_account(code: str) -> None:
+    """It concerns every message: the channel has to stop."""
+    sns = Sns(code)
+    with pytest.raises(AccountError, match=code):
+        PushChannel(lambda: sns, {"fcm": "arn:app"}, "https://app").send(message(devices=[device(endpoint="arn:e")]))
+
+
+def test_every_field_is_plain_data() -> None:
+    """Devices may come as dictionaries, as JSON from the database gives them."""
+    made = message(devices=[{"id": 7, "platform": "fcm", "token": "t", "endpoint_arn": None}])
+    assert [Device(7, "fcm", "t", None)] == made.devices
+    assert made == dataclasses.replace(made)
