@@ -115,7 +115,7 @@ def _failed(error: ReminderError) -> Response[str]:
 
 @app.exception_handler(Exception)
 def _unexpected(error: Exception) -> Response[str]:
-    telemetry.surprise("unsubscribe failed unexpectedly", error)
+    telemetry.log_unexpected_error("unsubscribe failed unexpectedly", error)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
