@@ -72,6 +72,15 @@ CREATE OR REPLACE FUNCTION auth.role() RETURNS text LANGUAGE sql STABLE AS $$
   )
 $$;
 
+-- The columns of Supabase Auth's table that we read. `postgres` may read it, the API roles may not.
+CREATE TABLE IF NOT EXISTS auth.users (
+  id uuid PRIMARY KEY,
+  email varchar(255),
+  raw_user_meta_data jsonb,
+  created_at timestamptz DEFAULT now()
+);
+GRANT ALL ON auth.users TO postgres;
+
 GRANT USAGE ON SCHEMA auth TO postgres, anon, authenticated, service_role;
 
 -- postgres makes things in public and passes rights on it on; the API roles may only enter.
