@@ -19,11 +19,15 @@ from ops.cli.local_state import LocalState
 from ops.local.database import give_logins
 from ops.local.seed import seed
 from ops.local.stack import LocalStack, scheduler_process
+from ops.local.supabase_auth import PUBLISHABLE_KEY, SupabaseAuth, User
 
 GROUP = "reminders-local"
 SCHEDULE = "assignment-reminder-cron"
 EXPRESSION = "cron(0 6 * * ? *)"
 ADMIN = "handlers.admin:handler"
+ISSUER = "local"
+# Of the stand-in on loopback, which ends with the stack.
+ADMIN_EMAIL, ADMIN_PASSWORD = "admin@example.org", "reminders"
 
 
 @contextmanager
@@ -38,9 +42,12 @@ def whole_stack(assignments: int, days: int) -> Iterator[tuple[LocalStack, Local
             seed(connection, assignments=assignments, today=now.date())
             local_history.fill(connection, days=days, assignments=assignments, now=now)
         make_schedule(stack)
-        admin = admin_environment(stack)
-        with scheduler_process(admin, ADMIN, log=other) as admin_url:
-            yield stack, _state(stack, admin, admin_url, now)
+        secret = secrets.token_urlsafe(48)
+        with SupabaseAuth(secret, issuer=ISSUER) as auth:
+            auth.add(User(ADMIN_EMAIL, ADMIN_PASSWORD, app_metadata={"role": "admin"}))
+            admin = admin_environment(stack, secret, auth.url)
+            with scheduler_process(admin, ADMIN, log=other) as admin_url:
+                yield stack, _state(stack, admin, admin_url, now)
 
 
 @contextmanager
@@ -73,17 +80,21 @@ def make_schedule(stack: LocalStack, group: str = GROUP) -> str:
     return f"{group}/{SCHEDULE}"
 
 
-def admin_environment(stack: LocalStack) -> dict[str, str]:
+def admin_environment(stack: LocalStack, secret: str, supabase_url: str) -> dict[str, str]:
     """The admin function's environment, with its secrets put."""
     prefix = stack.environment["DATABASE_SECRET"].rpartition("/")[0]
     logins = give_logins(stack.server, stack.database)
     stack.aws.put_secret(f"{prefix}/admin-database", logins["contact_admin_api"])
-    stack.aws.put_secret(f"{prefix}/jwt", secrets.token_urlsafe(48))
+    stack.aws.put_secret(f"{prefix}/jwt", secret)
+    stack.aws.put_secret(f"{prefix}/publishable-key", PUBLISHABLE_KEY)
     return {
         **stack.aws.environment(),
         "DATABASE_SECRET": f"{prefix}/admin-database",
         "SUPABASE_JWT_SECRET": f"{prefix}/jwt",
-        "SUPABASE_JWT_ISSUER": "local",
+        "SUPABASE_JWT_ISSUER": ISSUER,
+        "SUPABASE_URL": supabase_url,
+        "SUPABASE_PUBLISHABLE_KEY_SECRET": f"{prefix}/publishable-key",
+        "REMINDER_CRON_EXPRESSION": EXPRESSION,
     }
 
 
@@ -110,6 +121,8 @@ def _state(stack: LocalStack, admin: dict[str, str], admin_url: str, now: dateti
             f"PostgreSQL {stack.server.version}": f"127.0.0.1:{stack.server.port}, database {stack.database}",
             "scheduler function": f"{stack.environment['REMINDER_FUNCTION_URL']}/runs",
             "admin function": f"{admin_url}/openapi.json",
+            "console": f"{admin_url}/console",
+            "sign in as": f"{ADMIN_EMAIL}, password {ADMIN_PASSWORD}",
             "AWS (moto)": stack.aws.url,
         },
     )

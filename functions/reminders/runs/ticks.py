@@ -37,6 +37,10 @@ class Ticks(Protocol):
         """
         ...
 
+    def following(self, after: datetime, known: datetime | None) -> datetime | None:
+        """The first tick after `after`, or None when that cannot be said; `known` as above."""
+        ...
+
 
 def parse_schedule(expression: str) -> Ticks:
     """Read `cron(...)` or `rate(...)`; raise `SettingsError` naming what is not understood."""
@@ -67,6 +71,10 @@ class _CronTicks:
             after = month
         return None
 
+    def following(self, after: datetime, known: datetime | None) -> datetime | None:
+        found: datetime | None = self.cron.occurrence(after.astimezone(UTC)).next()
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class _RateTicks:
@@ -76,6 +84,9 @@ class _RateTicks:
         if known is None or until < known + self.interval:
             return None
         return known + (until - known) // self.interval * self.interval
+
+    def following(self, after: datetime, known: datetime | None) -> datetime | None:
+        return None if known is None else known + ((after - known) // self.interval + 1) * self.interval
 
 
 def _cron(text: str) -> Ticks:
