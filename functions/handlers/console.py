@@ -5,8 +5,8 @@ The console: pages under /console, for an organisation's admins.
                  │no                  │no           │no             │no
                 403             to the sign-in     403        to its form
 
-Each error is a page as well, and names the request. Somebody who is not signed in learns nothing about which pages there
-are, or whether an id exists.
+Each error is a page as well, and names the request. Somebody who is not signed in learns nothing about which pages
+there are, or whether an id exists.
 """
 
 from __future__ import annotations
@@ -229,14 +229,14 @@ class _FactorNeeded(ReminderError):
 def _forbidden_form() -> NotAllowed:
     return NotAllowed(
         "This form cannot be used any more",
-        "It was opened before you signed in, or comes from another website. Nothing was changed. Open the page again, and "
-        "send the form from there.",
+        "It was opened before you signed in, or comes from another website. Nothing was changed. Open the page again, "
+        "and send the form from there.",
     )
 
 
 def _to_sign_in(request: Request, had_one: bool) -> Answer:
     if request.method == "GET" and request.headers.get("sec-fetch-site") == "cross-site":
-        # A browser keeps our cookies back when a link of another site is followed. Loaded once more, from here, they come.
+        # A browser holds our cookies back when a link of another site is followed. Loaded again, from here, they come.
         view = Problem("Opening the console", "One moment.", Link("Continue", _here(request)), reload=True)
         return page(request, "problem.html", view)
     cookies = session.ended() if had_one else []

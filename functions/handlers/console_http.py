@@ -1,5 +1,5 @@
 """
-Requests and answers of the console, and what holds for all of them: headers, cookies, forms, and where a form came from.
+Requests and answers of the console, and what holds for all of them: headers, cookies, forms and where they come from.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ HTML = "text/html; charset=utf-8"
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from ops.cli import local_history, local_state, sam_local
 from ops.cli.local_state import LocalState
 from ops.local.database import give_logins
-from ops.local.seed import seed
+from ops.local.seed import name_people, seed
 from ops.local.stack import LocalStack, scheduler_process
 from ops.local.supabase_auth import PUBLISHABLE_KEY, SupabaseAuth, User
 
@@ -40,6 +40,7 @@ def whole_stack(assignments: int, days: int) -> Iterator[tuple[LocalStack, Local
     with log as scheduler, admin_log as other, LocalStack.start(log=scheduler, POWERTOOLS_LOG_LEVEL="INFO") as stack:
         with stack.connect() as connection:
             seed(connection, assignments=assignments, today=now.date())
+            name_people(connection)
             local_history.fill(connection, days=days, assignments=assignments, now=now)
         make_schedule(stack)
         secret = secrets.token_urlsafe(48)

@@ -4,8 +4,8 @@ A stand-in for Supabase Auth on loopback, as far as the console uses it.
     with SupabaseAuth(secret) as auth:
         auth.add(User("ada@example.org", "a password", app_metadata={"role": "admin"}))
 
-Its answers have the documented form (Supabase docs: "Error codes", "Auth REST API"): status, `error_code`, `msg`. Access
-tokens are signed with the project's secret (HS256). A code by e-mail is in `sent`. Everything is forgotten at the end.
+Its answers have the documented form (Supabase docs: "Error codes", "Auth REST API"): status, `error_code`, `msg`.
+Access tokens are signed with the project's secret (HS256). A code by e-mail is in `sent`. At the end all is forgotten.
 """
 
 from __future__ import annotations

@@ -64,6 +64,6 @@ def site(server: Server, template: str, database: str, aws: Aws, slack: Slack) -
     stack = LocalStack(server, aws, database, slack)
     stack.configure({})
     name = local_up.make_schedule(stack, f"group-{uuid.uuid4().hex[:8]}")
-    environments = local_up.environments(stack, local_up.admin_environment(stack), name)
+    environments = local_up.environments(stack, local_up.admin_environment(stack, "s" * 48, "http://127.0.0.1:9"), name)
     copies = {function: dict(variables) for function, variables in environments.items()}
     return Site(stack, Local(LocalState(0, "", stack.owner_dsn, name, copies), Asked()))

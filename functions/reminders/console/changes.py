@@ -1,4 +1,4 @@
-"""What an admin changes on a page besides a contact date: by the database's functions, which check and write the audit."""
+"""What an admin changes on a page besides a contact date: database functions check it and write the audit row."""
 
 from __future__ import annotations
 

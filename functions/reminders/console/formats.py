@@ -22,7 +22,7 @@ _GROUPS |= {"no": "\u00a0", "sv": "\u00a0", "fi": "\u00a0", "fr": "\u202f"}
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One point in time: local with the zone's name, and in UTC (empty where that is the same); `iso` is for machines."""
+    """A point in time: local with the zone's name, and in UTC (empty where that is the same); `iso` is for machines."""
 
     local: str
     utc: str

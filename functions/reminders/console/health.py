@@ -32,7 +32,7 @@ def verdict(seen: Overview, last_due: datetime | None, formats: Formats) -> Verd
     """`last_due`: the newest time at which a run should have started, None where that is not known."""
     if seen.succeeded_at is None or seen.success_started_at is None:
         return _never(seen)
-    last = f"The last complete run was {formats.moment(seen.succeeded_at).local}"
+    last = f"The last complete run ended {formats.moment(seen.succeeded_at).local}"
     if seen.running_since and seen.now - seen.running_since > LONGEST_RUN:
         why = f"A run has been going since {formats.moment(seen.running_since).local}. {last}. {_ENGINEERS}"
         return Verdict("problem", "A run does not end.", why)
@@ -47,9 +47,9 @@ def verdict(seen: Overview, last_due: datetime | None, formats: Formats) -> Verd
     sent = formats.counted(seen.dispatched or 0, "reminder or alert", "reminders and alerts")
     if seen.failed:
         what = formats.counted(seen.failed, "assignment")
-        why = f"{last} and sent {sent}. The engineers can see which ones; the next run tries them again."
+        why = f"{last}. It sent {sent}. The engineers can see which ones; the next run tries them again."
         return Verdict("attention", f"The reminders work, but {what} could not be checked.", why)
-    return Verdict("good", "All is well.", f"{last} and sent {sent}.")
+    return Verdict("good", "All is well.", f"{last}. It sent {sent}.")
 
 
 def _never(seen: Overview) -> Verdict:

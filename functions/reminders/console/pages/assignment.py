@@ -122,12 +122,12 @@ def _contact(detail: dict[str, Any], who: str, formats: Formats) -> _Words:
     return f"{kind.capitalize()} on {_day(detail['date'], formats)}", [f"logged by {who}" if who else "", counts]
 
 
-def _notified(what: str) -> Callable[[dict[str, Any], str, Formats], _Words]:
+def _notified(what: str, role: str) -> Callable[[dict[str, Any], str, Formats], _Words]:
     def words(detail: dict[str, Any], who: str, formats: Formats) -> _Words:
         gap = f"after {formats.counted(detail['gap_days'], 'day')} without contact"
         state = "resolved" if detail["resolved_at"] else "open"
         read = "read" if detail["read_at"] else "not read yet"
-        return f"{what} {who}", [f"{gap}, in the app", f"{state}, {read}"]
+        return f"{what} {who}, the {role}", [f"{gap}, in the app", f"{state}, {read}"]
 
     return words
 
@@ -164,8 +164,8 @@ def _day(text: str, formats: Formats) -> str:
 _WORDS: dict[str, Callable[[dict[str, Any], str, Formats], _Words]] = {
     "assigned": _assigned,
     "contact": _contact,
-    "reminder": _notified("Reminded"),
-    "escalation": _notified("Alerted the coordinator,"),
+    "reminder": _notified("Reminded", "mentor"),
+    "escalation": _notified("Alerted", "coordinator"),
     "correction": _correction,
     "coordinator": _coordinator,
     "status": _status,

@@ -163,8 +163,8 @@ def _advice(found: Run) -> str:
     """For whoever is asked about it; the section is the runbook's."""
     if found.status == "failed":
         return (
-            "For the engineer on call: docs/operations/cron-reminder-runbook.md, section Troubleshooting, has this message "
-            "and what to do."
+            "For the engineer on call: docs/operations/cron-reminder-runbook.md, section Troubleshooting, has this "
+            "message and what to do."
         )
     if found.assignments_failed:
         return (

@@ -140,7 +140,7 @@ def _row(row: Waiting, names: Mapping[UUID, str], formats: Formats) -> Row:
     # The bar ends at twice the second threshold; longer gaps fill it.
     full = row.escalation_days * 2
     bar = min(row.gap_days * BAR // full, BAR)
-    never = "never, assigned" if row.last_contact_date is None else "last"
+    since = "none since it began on" if row.last_contact_date is None else "the last one was on"
     days = formats.counted(row.gap_days, "day")
     return Row(
         href=f"/console/assignments/{row.id}",
@@ -148,7 +148,7 @@ def _row(row: Waiting, names: Mapping[UUID, str], formats: Formats) -> Row:
         mentor=person("Mentor", row.mentor_id, row.mentor_name),
         coordinator=person("Coordinator", row.coordinator_id, row.coordinator_name) if row.coordinator_id else None,
         gap=days,
-        since=f"{never} {formats.day(row.since)}",
+        since=f"{since} {formats.day(row.since)}",
         is_alerted=row.gap_days >= row.escalation_days,
         bar=bar,
         mark=row.reminder_days * BAR // full,
