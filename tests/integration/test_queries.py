@@ -24,6 +24,7 @@ ROOMS = Path(str(reminders.__file__)).parent
 # Who runs the queries of a file.
 ROLES = {
     "alerts/outbox.sql": "cron_runner",
+    "console/console.sql": "authenticated",
     "contacts/correction.sql": "authenticated",
     "runs/history.sql": "authenticated",
     "runs/ledger.sql": "cron_runner",
@@ -34,6 +35,8 @@ ROLES = {
 VALUES: dict[str, Any] = {
     "abandoned": False,
     "after": TICK,
+    "after_id": UUID(int=1),
+    "after_since": TODAY,
     "alert_id": UUID(int=1),
     "as_of": TODAY,
     "assignments_evaluated": 1,
@@ -48,6 +51,9 @@ VALUES: dict[str, Any] = {
     "days": 400,
     "dedupe_key": "failure:1",
     "error": "it broke",
+    "escalation_days": 20,
+    "expected_escalation_days": 20,
+    "expected_reminder_days": 10,
     "error_message": "it broke",
     "event_id": "e-1",
     "first": UUID(int=0),
@@ -61,18 +67,23 @@ VALUES: dict[str, Any] = {
     "new_date": TODAY,
     "note": "a note",
     "old_date": TODAY,
+    "org_id": UUID(int=1),
     "org_ids": [UUID(int=1)],
     "pause": timedelta(minutes=1),
     "payload": Jsonb({}),
     "plan_limit": 10,
     "reason": "a slip of the pen",
+    "reminder_days": 10,
     "reminders_dispatched": 1,
     "run_id": UUID(int=1),
     "scheduled_for": TICK,
     "size": 10,
     "status": "failed",
+    "threshold": "reminder",
     "tick": TICK,
     "trigger_source": "schedule",
+    "until_id": UUID(int=1),
+    "until_since": TODAY,
 }
 
 
@@ -104,7 +115,7 @@ def test_all_files_of_these_rooms_are_here() -> None:
     """A new file of queries in these rooms must be added above."""
     files = {
         str(path.relative_to(ROOMS))
-        for room in ("alerts", "contacts", "runs", "scheduling")
+        for room in ("alerts", "console", "contacts", "runs", "scheduling")
         for path in (ROOMS / room).glob("*.sql")
     }
     assert set(ROLES) == files
