@@ -28,17 +28,13 @@ SELECT
     a.org_id,
     a.peer_mentor_id,
     a.coordinator_id,
-    a.last_contact_date,
-    gap.since,
-    (clock_timestamp() AT TIME ZONE 'UTC')::date - gap.since AS gap_days,
+    a.anchor AS since,
+    (clock_timestamp() AT TIME ZONE 'UTC')::date - a.anchor AS gap_days,
     coalesce(s.reminder_days, 10) AS reminder_days,
     coalesce(s.escalation_days, 20) AS escalation_days
-FROM public.assignments AS a
-CROSS JOIN LATERAL (
-    SELECT coalesce(a.last_contact_date, (a.assigned_at AT TIME ZONE 'UTC')::date) AS since
-) AS gap
+FROM reminder_private.open_assignments AS a
 LEFT JOIN public.org_settings AS s ON s.org_id = a.org_id
-WHERE a.status = 'open' AND isfinite(gap.since);
+WHERE isfinite(a.anchor);
 
 -- Assignments past a threshold, longest without contact first: pages by keyset (after_since, after_id), up to and
 -- with (until_since, until_id) where that is given. threshold: 'reminder', 'escalation', or 'no_coordinator' for those
@@ -84,10 +80,11 @@ AS $$
         LIMIT at_most
     )
     SELECT
-        p.id, p.org_id, p.peer_mentor_id, mentor.name, p.coordinator_id, coordinator.name, p.last_contact_date,
+        p.id, p.org_id, p.peer_mentor_id, mentor.name, p.coordinator_id, coordinator.name, a.last_contact_date,
         p.since, p.gap_days, p.reminder_days, p.escalation_days,
         reminder.created_at, reminder.read_at, escalation.created_at
     FROM page AS p
+    INNER JOIN public.assignments AS a ON a.id = p.id
     LEFT JOIN reminder_admin.people AS mentor ON mentor.person_id = p.peer_mentor_id
     LEFT JOIN reminder_admin.people AS coordinator ON coordinator.person_id = p.coordinator_id
     LEFT JOIN public.notifications AS reminder
@@ -142,7 +139,7 @@ CREATE FUNCTION reminder_admin.assignment_page(assignment_id public.assignments.
 RETURNS TABLE (
     id public.assignments.id%TYPE,
     org_id uuid,
-    status text,
+    is_open boolean,
     mentor_id uuid,
     mentor_name text,
     coordinator_id uuid,
@@ -159,7 +156,9 @@ LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT
-        a.id, a.org_id, a.status::text, a.peer_mentor_id, mentor.name, a.coordinator_id, coordinator.name,
+        a.id, a.org_id,
+        EXISTS (SELECT FROM public.reminder_statuses AS w WHERE w.status = a.status::text AND w.is_open),
+        a.peer_mentor_id, mentor.name, a.coordinator_id, coordinator.name,
         found.began,
         found.today,
         CASE WHEN isfinite(a.last_contact_date) THEN a.last_contact_date END,
@@ -246,6 +245,21 @@ AS $$
     LEFT JOIN public.cron_alert_deliveries AS d ON d.alert_id = l.id
     WHERE l.run_id = alerts_of_run.run_id AND (SELECT public.admin_scope()) IS NOT NULL
     ORDER BY l.created_at, d.channel
+$$;
+
+-- Where the app's own notifications are of another kind, ours have another name.
+DO $$
+DECLARE
+    target constant text := (SELECT p.notifications FROM reminder_private.project AS p);
+    reading regprocedure;
+BEGIN
+    FOR reading IN
+        SELECT p.oid::regprocedure FROM pg_catalog.pg_proc AS p
+        WHERE p.pronamespace = 'reminder_admin'::regnamespace AND p.proname IN ('waiting', 'timeline')
+    LOOP
+        EXECUTE replace(pg_get_functiondef(reading), 'public.notifications', format('public.%I', target));
+    END LOOP;
+END
 $$;
 
 REVOKE ALL ON reminder_admin.people, reminder_admin.open_gaps FROM PUBLIC, anon, authenticated, service_role;

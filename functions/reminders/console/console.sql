@@ -83,7 +83,7 @@ ORDER BY w.since, w.id
 -- name: assignment
 -- No row for what belongs to another organisation, as for what does not exist.
 SELECT
-    id, org_id, status, mentor_id, mentor_name, coordinator_id, coordinator_name, began, today, last_contact_date,
+    id, org_id, is_open, mentor_id, mentor_name, coordinator_id, coordinator_name, began, today, last_contact_date,
     version, gap_days, reminder_days, escalation_days
 FROM reminder_admin.assignment_page(%(assignment_id)s)
 

@@ -132,7 +132,7 @@ class Assignment:
 
     id: UUID
     org_id: UUID
-    status: str
+    is_open: bool
     mentor_id: UUID
     mentor_name: str | None
     coordinator_id: UUID | None

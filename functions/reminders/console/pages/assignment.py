@@ -75,7 +75,7 @@ def assignment(
         version=found.version,
         earliest=found.began.isoformat(),
         latest=found.today.isoformat(),
-        is_open=found.status == "open",
+        is_open=found.is_open,
         form=form or Form({"date": found.last_contact_date.isoformat() if found.last_contact_date else ""}),
         conflict=conflict,
         timeline=[_entry(event, formats) for event in events[:TIMELINE_ROWS]],
@@ -87,13 +87,13 @@ def assignment(
 
 
 def _level(found: Assignment) -> str:
-    if found.status != "open" or found.gap_days is None or found.gap_days < found.reminder_days:
+    if not found.is_open or found.gap_days is None or found.gap_days < found.reminder_days:
         return "good"
     return "attention" if found.gap_days < found.escalation_days else "problem"
 
 
 def _answer(found: Assignment, formats: Formats) -> str:
-    if found.status != "open":
+    if not found.is_open:
         return "This assignment is closed. Nobody is reminded."
     if found.gap_days is None:
         return "The date of the last contact is no day of the calendar. Correct it below."
