@@ -172,15 +172,15 @@ class ConsoleSettings:
     @classmethod
     def read(cls, env: Environment) -> ConsoleSettings | None:
         """None where the console is off; raise `SettingsError` when one of the two is missing or malformed."""
-        url = _optional_url(env, "SUPABASE_URL")
-        if not url and not _optional(env, "SUPABASE_PUBLISHABLE_KEY_SECRET"):
+        url, key = _optional_url(env, "SUPABASE_URL"), _optional(env, "SUPABASE_PUBLISHABLE_KEY_SECRET")
+        expression = _optional(env, "REMINDER_CRON_EXPRESSION") or "cron(0 6 * * ? *)"
+        if not url and not key:
             return None
-        if not url:
-            raise SettingsError("SUPABASE_URL is not set, but SUPABASE_PUBLISHABLE_KEY_SECRET is")
+        if not url or not key:
+            raise SettingsError("SUPABASE_URL and SUPABASE_PUBLISHABLE_KEY_SECRET must be set together")
         if urlsplit(url).scheme != "https" and urlsplit(url).hostname not in {"127.0.0.1", "localhost"}:
             raise SettingsError("SUPABASE_URL must be https: passwords are sent to it")
-        expression = _optional(env, "REMINDER_CRON_EXPRESSION") or "cron(0 6 * * ? *)"
-        return cls(url, _required(env, "SUPABASE_PUBLISHABLE_KEY_SECRET"), expression)
+        return cls(url, key, expression)
 
 
 def _signs_calls(env: Environment) -> bool:

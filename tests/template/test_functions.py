@@ -12,7 +12,14 @@ import pytest
 from reminders.runs.lifecycle import RESERVE_SECONDS
 from reminders.runs.watchdog import OLDEST_LIVING_RUN
 from reminders.scheduling.client import ANSWER_MARGIN_SECONDS, CALL_BUDGET_SECONDS
-from reminders.settings import AdminSettings, AlertSettings, CronSettings, SchedulerSettings, WatchdogSettings
+from reminders.settings import (
+    AdminSettings,
+    AlertSettings,
+    ConsoleSettings,
+    CronSettings,
+    SchedulerSettings,
+    WatchdogSettings,
+)
 from tests.artifact.conftest import SCHEDULED
 from tests.template.conftest import Json, source
 
@@ -20,7 +27,7 @@ READS: dict[str, list[Callable[[Mapping[str, str]], object]]] = {
     "CronFunction": [CronSettings.read, AlertSettings.read],
     "SchedulerFunction": [SchedulerSettings.read],
     "WatchdogFunction": [WatchdogSettings.read, AlertSettings.read],
-    "AdminFunction": [AdminSettings.read],
+    "AdminFunction": [AdminSettings.read, ConsoleSettings.read],
 }
 # What libraries read.
 LIBRARIES = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "AWS_ENDPOINT_URL"}

@@ -26,7 +26,7 @@ SECRETS = {
     "CronRole": ["CronDatabaseSecret", "SchedulerTokenSecret", "SlackWebhookSecret"],
     "SchedulerRole": ["SchedulerDatabaseSecret", "SchedulerTokenSecret"],
     "WatchdogRole": ["CronDatabaseSecret", "SlackWebhookSecret"],
-    "AdminRole": ["AdminDatabaseSecret", "SupabaseJwtSecret"],
+    "AdminRole": ["AdminDatabaseSecret", "SupabaseJwtSecret", "SupabasePublishableKeySecret"],
 }
 
 
