@@ -314,9 +314,11 @@ def test_one_run(console: Console, filled: Connection) -> None:
     filled.execute(
         """
         WITH alert AS (
-            INSERT INTO cron_alerts (kind, dedupe_key, run_id, payload) VALUES ('failure', 'failure:x', %s, '{}') RETURNING id
+            INSERT INTO cron_alerts (kind, dedupe_key, run_id, payload)
+            VALUES ('failure', 'failure:x', %s, '{}') RETURNING id
         )
-        INSERT INTO cron_alert_deliveries (alert_id, channel, attempts, delivered_at) SELECT id, 'slack', 1, now() FROM alert
+        INSERT INTO cron_alert_deliveries (alert_id, channel, attempts, delivered_at)
+        SELECT id, 'slack', 1, now() FROM alert
         """,
         [run],
     )
@@ -347,7 +349,7 @@ def test_thresholds_are_changed_and_audited(console: Console, filled: Connection
         ("-1", "20", "Enter a whole number of days"),
         ("10", "10", "enter 11 or more"),
         ("10", "99999", "Enter a whole number of days"),
-        ("١٠", "20", "Enter a whole number of days"),
+        ("\u0661\u0660", "20", "Enter a whole number of days"),
     ],
 )
 def test_thresholds_that_cannot_be(

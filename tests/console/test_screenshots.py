@@ -1,5 +1,5 @@
 """
-The README's two pictures, taken of the console as it is. `SCREENSHOTS=write` replaces them; a test alone changes no file.
+The README's two pictures, taken of the console as it is. `SCREENSHOTS=write` replaces them; else no file is changed.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def shot(page: Any, name: str) -> bytes:
 
 
 def test_pictures_of_the_readme(site: Console) -> None:
-    """Both pages can be shown, and both pictures are there and small; one on a desk in the light, one on a phone at night."""
+    """Both pages can be shown, on a desk in the light and a phone in the dark; both pictures are there, and small."""
     with chromium() as browser:
         desk = browser.new_page(viewport={"width": 1000, "height": 760}, color_scheme="light")
         sign_in(desk, site.url, EMAIL, PASSWORD)
