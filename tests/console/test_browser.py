@@ -160,7 +160,11 @@ def test_html_is_valid(site: Console, tmp_path: Path) -> None:
     package = npm_package(tmp_path, HTML_VALIDATE)
     visitor = site.visitor()
     pages = {"sign-in": visitor.get("/console/sign-in").text}
+    pages["sign-in-with-errors"] = visitor.post("/console/sign-in", by="password").text
+    pages["code"] = visitor.post("/console/sign-in", email=EMAIL, by="code").text
     visitor.sign_in(EMAIL)
+    pages["assignment-with-errors"] = visitor.post(f"/console/assignments/{ASSIGNMENT}/contact-date").text
+    pages["settings-with-errors"] = visitor.post(f"/console/settings/{ORG}").text
     for number, path in enumerate(PAGES):
         pages[f"page-{number}"] = visitor.get(path).text
     for name, text in pages.items():

@@ -33,8 +33,8 @@ PAGES = (
 TAGS = set(
     re.findall(
         r"\w+",
-        "a body br button caption code dd details div dl dt form h1 h2 head header html input label li link main meta nav "
-        "ol p rect section span strong summary svg table tbody td textarea th thead time title tr ul",
+        "a body br button caption code dd details div dl dt form h1 h2 head header html input label li link main meta "
+        "nav ol p rect section span strong summary svg table tbody td textarea th thead time title tr ul",
     )
 )
 
