@@ -211,7 +211,7 @@ def _check_access(request: Request, route: Route | None) -> None:
             "You are signed in, but this account is not an admin of an organisation. Ask the person who manages your "
             "organisation's accounts for the role “admin”, then sign out and in again.",
         )
-    if request.caller.claims.get("aal") == "aal2":
+    if request.caller.has_second_factor:
         return
     assert request.session is not None
     try:
@@ -220,6 +220,12 @@ def _check_access(request: Request, route: Route | None) -> None:
         raise NotSignedIn(had_one=True) from None
     if factor is not None:
         raise _FactorNeeded("a second factor is needed")
+    if request.admin.require_aal2:
+        raise NotAllowed(
+            "A second factor is needed",
+            "Here admins confirm with an authenticator app that it is them, and your account has none yet. Set one up in "
+            "the app of your organisation, then sign out and in again.",
+        )
 
 
 class _FactorNeeded(ReminderError):

@@ -127,6 +127,14 @@ def test_second_factor(console: Console) -> None:
     assert "runs in the history" in text_of(right) or "No run has taken place yet" in text_of(right)
 
 
+def test_second_factor_that_everybody_must_have(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ADMIN_REQUIRE_AAL2, an admin without an authenticator app is refused, and told what to do."""
+    monkeypatch.setenv("ADMIN_REQUIRE_AAL2", "true")
+    console.user(ADMIN)
+    page = console.visitor().sign_in("ada@example.org")
+    assert (403, True) == (page.status_code, "A second factor is needed" in text_of(page))
+
+
 def test_tokens_are_refreshed_before_they_end(console: Console) -> None:
     """An access token that ends within a minute is replaced, and the browser gets the new one; the form token stays."""
     console.auth.token_seconds = 30
