@@ -223,8 +223,8 @@ def _check_access(request: Request, route: Route | None) -> None:
     if request.admin.require_aal2:
         raise NotAllowed(
             "A second factor is needed",
-            "Here admins confirm with an authenticator app that it is them, and your account has none yet. Set one up in "
-            "the app of your organisation, then sign out and in again.",
+            "Here admins confirm with an authenticator app that it is them, and your account has none yet. Set one up "
+            "in the app of your organisation, then sign out and in again.",
         )
 
 
