@@ -38,9 +38,10 @@ demo: setup ## See six days of the service, start to end, on this machine
 test: setup ## Run the tests, one case for each outcome of a fault
 	@$(RUN) -m pytest -n logical --dist loadfile -m "not matrix"
 
-# The cases of the matrix mostly wait for leases and retries, so there are more workers than cores.
-test-all: test ## Run the tests, then every fault at every step
-	@$(RUN) -m pytest -n 8 -m matrix
+# The faults mostly wait for leases and retries, so there are more workers than cores.
+test-all: test ## Run the tests, then every further case, and every fault at every step
+	@$(RUN) -m pytest -n logical --dist loadfile -m matrix --ignore tests/faults
+	@$(RUN) -m pytest -n 8 -m matrix tests/faults
 
 test-sam: setup ## Build for this machine and test `sam local invoke` (needs Docker, or podman and root)
 	@$(MAKE) --no-print-directory build ARCHITECTURE=native

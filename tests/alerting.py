@@ -119,8 +119,8 @@ Behaviour = Callable[[socket.socket], None]
 @contextmanager
 def webhook(behave: Behaviour) -> Iterator[str]:
     """The URL of a server that reads a request and then does what `behave` does with the connection."""
-    with _Webhook(behave) as door:
-        yield f"http://127.0.0.1:{door.port}/services/T000/B000/secret"
+    with _Webhook(behave) as webhook:
+        yield f"http://127.0.0.1:{webhook.port}/services/T000/B000/secret"
 
 
 class _Webhook(Listening):

@@ -12,21 +12,19 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
 from ops.local.aws import Aws
-from ops.local.database import LOGIN_ROLES, create_database, drop_database, give_logins, prepared
+from ops.local.database import create_database, drop_database, give_logins, prepared
 from ops.local.server import MIGRATOR, Server, any_server
 from reminders.database import Connection
 from tests.cli.operated import ASSIGNMENTS, Operated, local_up
-
-AsRole = Callable[[str], Connection]
+from tests.helpers.connections import AsRole, connect_as
 
 
 @pytest.fixture(scope="session")
@@ -93,16 +91,6 @@ def as_role(server: Server, database: str) -> Iterator[AsRole]:
     """Makes autocommitting connections: our roles log in, the others are what the superuser becomes."""
     with ExitStack() as stack:
         yield lambda role: stack.enter_context(connect_as(server, database, role))
-
-
-@contextmanager
-def connect_as(server: Server, database: str, role: str) -> Iterator[psycopg.Connection[Any]]:
-    """As the functions connect: autocommit and, for a transaction pooler, nothing prepared."""
-    login = role if role in LOGIN_ROLES else server.superuser
-    with psycopg.connect(server.dsn(login, database), autocommit=True, prepare_threshold=None) as connection:
-        if login != role:
-            connection.execute("SELECT set_config('role', %s, false)", [role])
-        yield connection
 
 
 @pytest.fixture(scope="session")

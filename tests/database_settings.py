@@ -7,6 +7,9 @@ docs/decisions.md lists both.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from ops.local.server import Server, admin
 
 # Values that hurt, one for each setting that ALTER DATABASE may change and that we pin.
@@ -59,3 +62,13 @@ def set_for_database(server: Server, database: str, settings: dict[str, str]) ->
         for name, value in settings.items():
             if name in there or "." in name:
                 connection.execute(f"ALTER DATABASE {database} SET {name} = {value}".encode())
+
+
+@contextmanager
+def setting(server: Server, database: str, text: str, role: str | None = None) -> Iterator[None]:
+    """A database's setting, or a role's in it; it holds for sessions to come."""
+    where = f"ROLE {role} IN DATABASE {database}" if role else f"DATABASE {database}"
+    with admin(server) as connection:
+        connection.execute(f"ALTER {where} SET {text}".encode())
+        yield
+        connection.execute(f"ALTER {where} RESET {text.split(' ', maxsplit=1)[0]}".encode())

@@ -3,10 +3,10 @@ A wire between a client and PostgreSQL that counts statements and can break at a
 
     with Wire(dsn) as wire:
         psycopg.connect(wire.dsn) ... wire.statements
-        wire.cut_after("COMMIT")     # PostgreSQL does it, the client never hears of it
+        wire.cut_after("COMMIT")     # PostgreSQL does it, the client never gets the answer
 
-An answer is passed on when it is complete, so whoever is asked about it (`answered`) knows the statement to be
-done and the client not to have heard of it yet. It can take its time, and it can keep the answer to itself.
+An answer is passed on when it is complete, so `answered` means that the statement is
+done and that the client does not know yet. It can take its time, and it can keep the answer to itself.
 
 It reads no more of the protocol than that needs (PostgreSQL documentation, "Message Formats").
 """

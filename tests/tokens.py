@@ -1,4 +1,4 @@
-"""Supabase access tokens for tests: by the shared secret, by keys of a JWKS, and by whoever attacks."""
+"""Supabase access tokens for tests: by the shared secret, by keys of a JWKS, and by an attacker."""
 
 from __future__ import annotations
 

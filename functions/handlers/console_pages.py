@@ -42,7 +42,7 @@ def overview(request: Request) -> Answer:
         seen,
         days,
         ticks.last(seen.now, seen.last_scheduled_for),
-        ticks.following(seen.now, seen.last_scheduled_for),
+        ticks.next(seen.now, seen.last_scheduled_for or seen.now),
         formats,
     )
     return page(request, "overview.html", view)

@@ -1,4 +1,4 @@
-"""What goes wrong at the command line: a sentence, what to do about it, and an exit code that means something."""
+"""Errors of the command: a sentence, what to do about it, and an exit code."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ INTERRUPTED = 130
 
 MEANINGS = {
     DONE: "done; for status and doctor: healthy",
-    UNHEALTHY: "it ran and failed, or something is wrong and named",
+    UNHEALTHY: "it ran and failed, or it found problems",
     WRONG_USE: "wrong use, nothing was done",
-    UNREACHABLE: "the database or AWS cannot be reached, so nothing is known",
-    NOT_CONFIRMED: "a question was not answered with yes, nothing was done",
+    UNREACHABLE: "the database or AWS cannot be reached, so the state is unknown",
+    NOT_CONFIRMED: "not confirmed, nothing was done",
     INTERRUPTED: "interrupted by Ctrl-C",
 }
 
@@ -32,7 +32,7 @@ class CliError(Exception):
 
 
 def of_aws(error: Exception) -> CliError:
-    """boto3's errors, by name: most are about who is asking, and in which region."""
+    """boto3's errors, by name: most are about credentials and the region."""
     kind = type(error).__name__
     code = getattr(error, "response", {}).get("Error", {}).get("Code", kind)
     operation = getattr(error, "operation_name", "")

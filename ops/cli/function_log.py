@@ -11,7 +11,7 @@ LEVELS = {"WARNING", "ERROR", "CRITICAL"}
 
 
 def log_lines(text: Iterable[str]) -> list[dict[str, Any]]:
-    """The lines that are JSON and tell of a warning, an error or a failed invocation; others are passed over."""
+    """The lines that are JSON and report a warning, an error or a failed invocation."""
     return [line for line in map(_parsed, text) if line.get("level") in LEVELS or "errorType" in line]
 
 
@@ -30,7 +30,7 @@ def time_of(line: dict[str, Any]) -> datetime | None:
 
 
 def ids_of(line: dict[str, Any]) -> list[str]:
-    """The assignments that the line speaks of."""
+    """The ids of assignments in the line."""
     many = line.get("assignment_ids", [])
     one = line.get("assignment_id")
     return [str(one)] if one else [str(each) for each in many] if isinstance(many, list) else []

@@ -1,7 +1,7 @@
 """
-What `reminders status` concludes: facts in, findings out. Pure, so that each is tested without waiting for it.
+What `reminders status` concludes from facts: findings. Pure functions, so that tests need not wait for a state.
 
-A problem makes the exit code 1; a note does not. Whoever is on call should be woken by problems alone.
+A problem makes the exit code 1; a note does not.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from ops.cli import schedules
 from ops.cli.ledger import Holder, Overview, Running
 from ops.cli.output import span
 from ops.cli.schedules import Schedule
-from ops.cli.targets import Failures
+from ops.cli.targets.base import Failures
 
-# A tick is late when nothing has succeeded for it so long after: EventBridge, a retry or two, the longest run.
+# A run is late when nothing has succeeded so long after its scheduled time: EventBridge, retries, the longest run.
 LATE = timedelta(minutes=45)
-# No run lives longer: Lambda's 15 minutes, and the lock's grace.
+# No run takes longer: Lambda's 15 minutes, and the lock's grace.
 LONGEST_RUN = timedelta(minutes=16)
 LONGEST_PAUSE = timedelta(days=1)
-# The watchdog comes every 15 minutes and sends what is due.
+# The watchdog runs every 15 minutes and sends alerts that are due.
 LONGEST_WAIT = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """
-    What was found out. What could not be asked is None, and `..unasked` then says why.
+    What the commands read. What could not be read is None, and `..unasked` has the reason.
 
-    `failures` are the invocations that failed since the last success, `failed_rows` the rows that tell of them.
+    `failures` are the invocations that failed since the last success, `failed_rows` the ledger's rows of failed runs.
     """
 
     overview: Overview
@@ -71,20 +71,22 @@ def _ledger(facts: Facts) -> list[Finding]:
     if seen.consecutive_failures:
         times = "run has" if seen.consecutive_failures == 1 else "runs in a row have"
         what = f"{seen.consecutive_failures} {times} failed: {seen.last_error}"
-        fix = "See the runbook's Troubleshooting; the next success sends all that is late."
+        fix = "See the runbook's Troubleshooting; the next successful run sends all late reminders."
         found.append(Finding("problem", "failing", what, fix))
     if seen.last_success_set_aside:
         what = f"The last run could not process {counted(seen.last_success_set_aside, 'assignment')}."
-        fix = "`reminders logs --functions` shows their ids; then the runbook, 'Assignments that were not processed'."
+        fix = (
+            "`reminders logs --functions` shows their ids; then see the runbook, 'Assignments that were not processed'."
+        )
         found.append(Finding("note", "not_processed", what, fix))
     if seen.last_success_note:
-        fix = "`reminders doctor` names the statuses and the SQL; then the runbook, 'A run found nothing open'."
+        fix = "`reminders doctor` names the statuses and the SQL; then see the runbook, 'A run found nothing open'."
         found.append(Finding("problem", "nothing_open", f"The last run did nothing: {seen.last_success_note}.", fix))
     return found
 
 
 def _unrecorded(facts: Facts) -> list[Finding]:
-    """A run that could not reach the ledger left no row, so the ledger alone looks healthy."""
+    """A run that could not reach the ledger left no row: the ledger alone would look healthy."""
     if facts.failures is None:
         what = f"Invocations that left no row were not counted. {facts.failures_unasked}".strip()
         return [Finding("note", "invocations_unknown", what, "Name a stack.")]
@@ -105,15 +107,17 @@ def counted(number: int, noun: str) -> str:
 def _schedule(facts: Facts) -> list[Finding]:
     schedule, seen = facts.schedule, facts.overview
     if schedule is None:
-        return [Finding("note", "schedule_unknown", facts.unasked or "The schedule was not asked.", "Name a stack.")]
+        return [Finding("note", "schedule_unknown", facts.unasked or "The schedule was not read.", "Name a stack.")]
     if not schedule.enabled:
         long = seen.now - schedule.since > LONGEST_PAUSE
         what = f"The schedule is paused, for {span(seen.now - schedule.since)}."
         return [Finding("problem" if long else "note", "paused", what, "`reminders resume`.")]
     tick = schedules.last_tick(schedule, seen.now - LATE, seen.last_tick)
     if tick and not (seen.last_success_started_at and seen.last_success_started_at >= tick - timedelta(minutes=1)):
-        fix = "`reminders run` sends what is due; then the runbook, 'A run was missed'."
-        return [Finding("problem", "late", f"Nothing has succeeded since the tick of {tick:%Y-%m-%d %H:%M} UTC.", fix)]
+        fix = "`reminders run` sends all due reminders; then see the runbook, 'A run was missed'."
+        return [
+            Finding("problem", "late", f"No run has succeeded since the scheduled time {tick:%Y-%m-%d %H:%M} UTC.", fix)
+        ]
     return []
 
 
@@ -122,14 +126,16 @@ def _processes(facts: Facts) -> list[Finding]:
     for run in facts.running:
         age = now - run.started_at
         if facts.holder is None or age > LONGEST_RUN:
-            what = f"Run {run.id} has said 'running' for {span(age)}, and its process is gone."
+            what = f"Run {run.id} has had the status 'running' for {span(age)}, but its process has ended."
             found.append(
-                Finding("problem", "abandoned", what, "The watchdog or the next run settles it: `reminders run`.")
+                Finding(
+                    "problem", "abandoned", what, "The watchdog or the next run marks it as failed: `reminders run`."
+                )
             )
     held = facts.holder
     if held and not facts.running and held.since and now - held.since > timedelta(minutes=1):
         who = f"pid {held.pid}, role {held.role}, {held.application_name}"
-        what = f"The run lock is held for {span(now - held.since)} by {who}, and no run is going."
+        what = f"The run lock is held for {span(now - held.since)} by {who}, but no run is running."
         found.append(Finding("problem", "stuck_lock", what, "`reminders unlock`."))
     return found
 
@@ -143,4 +149,4 @@ def _alerts(facts: Facts) -> list[Finding]:
     why = f": {seen.undelivered_error}" if seen.undelivered_error else ""
     are = "is" if seen.undelivered == 1 else "are"
     what = f"{counted(seen.undelivered, 'alert')} {are} not delivered, the oldest for {span(waiting)}{why}."
-    return [Finding(level, "undelivered", what, "`reminders alert-test` shows which channel is at fault.")]
+    return [Finding(level, "undelivered", what, "`reminders alert-test` shows which channel fails.")]

@@ -1,14 +1,14 @@
-"""What the operator asks the database; the queries are in operator.sql and, for the runs, the functions' own."""
+"""The operator's queries: in operator.sql and, for the runs, the functions' own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import psycopg
 
-from ops.local.database import MIGRATIONS
+from ops.migrations import MIGRATIONS
 from reminders.database import Connection, Queries
 from reminders.runs import JOB_NAME, history
 from reminders.runs.history import Run
@@ -39,7 +39,7 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A row that says `running`."""
+    """A row with the status `running`."""
 
     id: UUID
     started_at: datetime
@@ -99,8 +99,24 @@ def days(connection: Connection, since: date) -> list[Day]:
     return queries.all(connection, "days", Day, job_name=JOB_NAME, since=since)
 
 
+def filled(found: list[Day], today: date, days: int) -> list[Day]:
+    """One for each day, oldest first, including days without a run."""
+    by_day = {day.day: day for day in found}
+    dates = [today - timedelta(back) for back in reversed(range(days))]
+    return [by_day.get(day, Day(day)) for day in dates]
+
+
+def status_of(day: Day) -> str:
+    """The day's final status: a success outweighs earlier failures."""
+    if day.succeeded:
+        return "success"
+    if day.failed:
+        return "failed"
+    return "skipped" if day.skipped or day.running else "none"
+
+
 def holder(connection: Connection) -> Holder | None:
-    """Who holds the run lock. Where the operator may not see details, they are looked up as a runner."""
+    """Who holds the run lock. Where the operator may not see details, they are read with the rights of cron_runner."""
     found = queries.first(connection, "lock_holder", Holder, key=LOCK_KEY)
     if found is None or found.since is not None:
         return found
@@ -111,10 +127,10 @@ def holder(connection: Connection) -> Holder | None:
 
 def become_runner(connection: Connection) -> None:
     """
-    Within a transaction to be rolled back: have the rights of cron_runner, to see and end its sessions.
+    Take the rights of cron_runner, to see and end its sessions; the caller rolls the transaction back.
 
-    Supabase's postgres is in pg_monitor, elsewhere it may not be; whoever made the role can do this, others go on
-    without.
+    Supabase's postgres is in pg_monitor, elsewhere it may not be. The role's creator can grant this; other logins go on
+    without it.
     """
     try:
         with connection.transaction():
@@ -124,7 +140,7 @@ def become_runner(connection: Connection) -> None:
 
 
 def pending_migrations(connection: Connection) -> list[str]:
-    """The files in migrations/ that the database has not had, in order."""
+    """The files in migrations/ that were not applied to the database, in order."""
     applied: set[str] = set()
     if queries.value(connection, "has_migrations_table"):
         applied = {row.version for row in queries.all(connection, "applied_migrations", _Version)}

@@ -1,9 +1,8 @@
 """
-How `reminders local up` tells the other commands where its stack is.
+How the other commands find the stack of `reminders local up`.
 
-A file of the user's own (mode 0600, for it holds the throw-away passwords of the stack), removed at the end. The
-running stack keeps a lock on it, which the kernel drops however that process ends: a file without a lock is
-left over, and is passed over.
+A file with mode 0600, because it has the stack's passwords; it is removed when the stack stops. The running stack
+holds a lock on it, which the kernel releases however that process ends: a file without a lock is ignored.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ def state_file() -> Path:
 
 @contextmanager
 def only_one() -> Iterator[int]:
-    """The state file, empty, locked and ours; raise `CliError` when a stack is running already."""
+    """The state file, empty and locked; raise `CliError` when a stack is running already."""
     path = state_file()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -58,7 +57,7 @@ def only_one() -> Iterator[int]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CliError("A local stack is running already.", "End it with `reminders local down`.") from None
+            raise CliError("A local stack is running already.", "Stop it with `reminders local down`.") from None
         os.ftruncate(handle, 0)
         try:
             yield handle
@@ -70,7 +69,7 @@ def only_one() -> Iterator[int]:
 
 
 def write(handle: int, state: LocalState) -> None:
-    """At one stroke: a reader sees nothing, or all of it."""
+    """In one write: a reader sees nothing, or all of it."""
     os.pwrite(handle, json.dumps(asdict(state)).encode(), 0)
 
 
@@ -97,13 +96,13 @@ def running_pid() -> int | None:
 
 
 def log_file(function: str) -> Path:
-    """Where the log of one of the local stack's functions is kept while it runs."""
+    """The log of one of the local stack's functions, while the stack runs."""
     return state_file().with_name(f"{function}.log")
 
 
 @contextmanager
 def append_log(function: str) -> Iterator[TextIO]:
-    """A function's log, to be written to; its owner's alone, for whatever stands in it."""
+    """A function's log, open for appending; mode 0600."""
     handle = os.open(log_file(function), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     with open(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
         yield file
@@ -115,5 +114,5 @@ def _read(text: str) -> LocalState:
     try:
         return LocalState(**json.loads(text))
     except (ValueError, TypeError):
-        hint = "End it with `reminders local down`, and start it again with `reminders local up`."
+        hint = "Stop it with `reminders local down`, and start it again with `reminders local up`."
         raise CliError("The local stack is of another version.", hint, UNREACHABLE) from None

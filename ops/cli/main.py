@@ -1,8 +1,8 @@
 """
-The door: `reminders COMMAND`.
+The entry point: `reminders COMMAND`.
 
-Commands are loaded when they are called, by name, so that the completion of a word does not wait for boto3.
-Whatever goes wrong ends here, as one sentence and an exit code.
+Commands are imported by name when they are called, so that completion does not wait for boto3. Every error ends
+here, as one sentence and an exit code.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from ops.cli.output import err, styled
 
 TRACEBACK = "REMINDERS_TRACEBACK"
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Learn": ("demo", "local"),
+    "Try": ("demo", "local"),
     "Look": ("status", "logs", "history", "plan", "doctor"),
     "Act": ("run", "pause", "resume", "unlock", "alert-test"),
-    "Set up": ("migrate", "roles", "completion"),
+    "Set up": ("migrate", "roles"),
 }
+# Commands that share a module: its name, and that of the command in it.
+MODULES = {"pause": ("pause", "pause"), "resume": ("pause", "resume")}
 CODES = "\n".join(f"  {code:<4} {meaning}" for code, meaning in errors.MEANINGS.items())
 STORY = f"""
 Operate the assignment reminders: the daily job that reminds mentors, and its ledger.
@@ -35,16 +37,20 @@ Operate the assignment reminders: the daily job that reminds mentors, and its le
 First steps, on this machine and without an account:
   reminders local up               a whole stack with generated data, until Ctrl-C
   reminders status                 (in a second terminal) is it healthy?
-  reminders run                    the day's run, now
-  reminders logs                   what it did
+  reminders run                    a run, now
+  reminders logs                   the newest runs of the ledger
 
 \b
-A deployed stack is named: reminders status --stack reminders-production
-What changes something there asks first. No command prints a secret.
+On a deployed stack: reminders status --stack reminders-production
+Commands that change something there ask first. No command prints a secret.
 
 \b
 Exit codes:
 {CODES}
+
+\b
+Completion of commands and options, in ~/.bashrc (zsh_source, fish_source for other shells):
+  eval "$(_REMINDERS_COMPLETE=bash_source reminders)"
 
 The runbook: docs/operations/cron-reminder-runbook.md
 """
@@ -59,8 +65,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
             return None
-        module = importlib.import_module(f"ops.cli.commands.{cmd_name.replace('-', '_')}")
-        command: click.Command = module.command
+        module, name = MODULES.get(cmd_name, (cmd_name.replace("-", "_"), "command"))
+        command: click.Command = getattr(importlib.import_module(f"ops.cli.commands.{module}"), name)
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
@@ -88,7 +94,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    # The functions' own log lines are not the command's words. Before the first import of their telemetry.
+    # The functions' log lines are not the command's output. Set before the first import of their telemetry.
     os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "CRITICAL")
     os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
     try:
@@ -98,16 +104,16 @@ def main(arguments: list[str] | None = None) -> int:
         click.echo(error.format_message())
         return errors.DONE
     except click.UsageError as error:
-        return _say(CliError(error.format_message(), _help_of(error), errors.WRONG_USE))
+        return _print_error(CliError(error.format_message(), _help_hint(error), errors.WRONG_USE))
     except click.ClickException as error:
-        return _say(CliError(error.format_message(), code=errors.WRONG_USE))
+        return _print_error(CliError(error.format_message(), code=errors.WRONG_USE))
     except (click.Abort, KeyboardInterrupt):
         err().print("Interrupted.")
         return errors.INTERRUPTED
     except CliError as error:
-        return _say(error)
+        return _print_error(error)
     except Exception as error:
-        return _say(_known(error) or _unexpected(error))
+        return _print_error(_expected_error(error) or _unexpected_error(error))
 
 
 def run() -> None:
@@ -115,43 +121,44 @@ def run() -> None:
     sys.exit(main())
 
 
-def _say(error: CliError) -> int:
+def _print_error(error: CliError) -> int:
     err().print(styled(str(error), "red"), soft_wrap=True)
     if error.hint:
         err().print(error.hint, soft_wrap=True)
     return error.code
 
 
-def _help_of(error: click.UsageError) -> str:
+def _help_hint(error: click.UsageError) -> str:
     return f"See `{error.ctx.command_path} --help`." if error.ctx else ""
 
 
-def _known(error: Exception) -> CliError | None:
-    """Errors that are sentences already: ours, and those of boto3 and psycopg, by class and code."""
+def _expected_error(error: Exception) -> CliError | None:
+    """An error with a text for users: one of this project, or of boto3 or psycopg by class and code; else None."""
     from botocore.exceptions import BotoCoreError, ClientError
     from psycopg import Error as PostgresError
 
-    from ops.local.binaries import PostgresError as ServerError
-    from ops.local.database import MigrationError
+    from ops.migrations import MigrationError
     from reminders import database
     from reminders.errors import DatabaseError, DatabaseUnavailable, ReminderError
 
     if isinstance(error, PostgresError):
         error = database.translated(error)
     if isinstance(error, DatabaseUnavailable):
-        hint = error.hint or "`reminders doctor` looks closer."
+        hint = error.hint or "`reminders doctor` finds causes."
         return CliError(f"{str(error)[:1].upper()}{str(error)[1:]}.", hint, errors.UNREACHABLE)
     if isinstance(error, DatabaseError) and error.sqlstate in errors.SCHEMA_DIFFERS:
         return CliError(
-            str(error), "`reminders migrate --check` shows what is pending; `reminders doctor` looks closer."
+            str(error), "`reminders migrate --check` shows what is pending; `reminders doctor` finds causes."
         )
-    if isinstance(error, ReminderError | MigrationError | ServerError):
+    if isinstance(error, ReminderError | MigrationError):
         return CliError(str(error))
     return errors.of_aws(error) if isinstance(error, BotoCoreError | ClientError) else None
 
 
-def _unexpected(error: Exception) -> CliError:
-    """A defect of this command: nobody should have to read a traceback at 03:00, and whoever mends it can have one."""
+def _unexpected_error(error: Exception) -> CliError:
+    """A defect of this command; the traceback is printed on request only."""
     if os.environ.get(TRACEBACK):
         traceback.print_exception(error)
-    return CliError(f"Unexpected {type(error).__name__}.", f"This is a defect. {TRACEBACK}=1 shows where it arose.")
+    return CliError(
+        f"Unexpected {type(error).__name__}.", f"This is a defect of the command. {TRACEBACK}=1 shows the traceback."
+    )

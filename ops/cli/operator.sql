@@ -1,5 +1,5 @@
 -- name: overview
--- One look at the ledger and the outbox, each part by its own small index.
+-- The ledger and the outbox in one query, each part by its own small index.
 SELECT
     clock_timestamp() AS now,
     success.started_at AS last_success_started_at,
@@ -48,8 +48,8 @@ SELECT count(*) FROM public.cron_execution_logs
 WHERE job_name = %(job_name)s AND status IN ('failed', 'running') AND started_at >= %(since)s
 
 -- name: lock_holder
--- The key as two halves, as pg_locks shows it; objsubid 1 says that it is one bigint.
--- A lock of a session, not of a transaction, is no run of ours; then its connection's begin is shown.
+-- pg_locks shows the key in two halves; objsubid 1 means that it is one bigint.
+-- Our runs hold the lock in a transaction; for a lock of a session, the connection's start is shown.
 -- since and client are hidden from a role that may not see the holder's statistics.
 SELECT
     l.pid,
@@ -67,7 +67,7 @@ WHERE
     AND (l.classid::bigint << 32 | l.objid::bigint) = %(key)s
 
 -- name: days
--- A run stands for its tick, so it counts on the tick's day (UTC).
+-- A run counts on the day of its scheduled time (UTC).
 SELECT
     (scheduled_for AT TIME ZONE 'UTC')::date AS day,
     count(*) FILTER (WHERE status = 'success') AS succeeded,

@@ -10,7 +10,8 @@ from typing import Any, ParamSpec, TypeVar
 import click
 
 from ops.cli.output import err, styled
-from ops.cli.targets import Asked, Target, choose
+from ops.cli.targets.base import Target, TargetOptions
+from ops.cli.targets.choose import choose
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,7 +21,7 @@ yes = click.option("--yes", is_flag=True, help="Do not ask; for scripts.")
 
 
 def with_target(command: Callable[..., R]) -> Callable[..., R]:
-    """Adds the options that choose a target; the command gets `target` instead of them, and its name is printed."""
+    """Adds the options that choose a target; the command gets `target` instead of them, and prints its name."""
 
     @functools.wraps(command)
     def chosen(*, target: Callable[[], Target], **rest: Any) -> R:
@@ -30,28 +31,33 @@ def with_target(command: Callable[..., R]) -> Callable[..., R]:
 
 
 def with_target_if_needed(command: Callable[..., R]) -> Callable[..., R]:
-    """The same for a command that can do without: its `target` is chosen and printed when it is called."""
+    """The same for a command that may need no target: it calls `target`, which chooses and prints one."""
 
     @click.option("--stack", metavar="NAME", help="A deployed stack [env REMINDERS_STACK].")
     @click.option("--local", is_flag=True, help="The stack of `reminders local up`.")
     @click.option(
-        "--database", "--database-url", metavar="URI", help="The database, as the operator [env DATABASE_URL]."
+        "--database",
+        "--database-url",
+        metavar="URI",
+        help="The database, with the operator's login [env DATABASE_URL].",
     )
     @click.option(
         "--database-secret",
         metavar="NAME",
-        help="The same from Secrets Manager [env REMINDERS_DATABASE_SECRET].",
+        help="A secret that holds that URI [env REMINDERS_DATABASE_SECRET].",
     )
     @functools.wraps(command)
-    def asking(*, stack: str | None, local: bool, database: str | None, database_secret: str | None, **rest: Any) -> R:
+    def with_options(
+        *, stack: str | None, local: bool, database: str | None, database_secret: str | None, **rest: Any
+    ) -> R:
         def target() -> Target:
-            found = choose(Asked(stack, database, database_secret, local))
+            found = choose(TargetOptions(stack, database, database_secret, local))
             err().print(styled(f"Target: {found.title} ({found.chosen_by}).", "dim"), soft_wrap=True)
             return found
 
         return command(target=target, **rest)
 
-    return asking
+    return with_options
 
 
 class Day(click.ParamType[date]):
@@ -65,4 +71,4 @@ class Day(click.ParamType[date]):
         try:
             return date.fromisoformat(str(value))
         except ValueError:
-            self.fail(f"{value!r} is no date; write it as in 2026-11-21.", param, ctx)
+            self.fail(f"{value!r} is not a date; write it as in 2026-11-21.", param, ctx)

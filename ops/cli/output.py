@@ -1,8 +1,8 @@
 """
-How the command speaks: tables and colour for people, JSON for scripts, progress and questions on standard error.
+How the command prints: tables and colour for people, JSON for scripts, progress and questions on standard error.
 
-Standard output holds the answer and nothing else, so that it can be piped. Without a terminal there is no
-colour, no spinner, and no question: what would be asked is refused, with the option that answers it.
+Standard output has the result and nothing else, so that it can be piped. Without a terminal there is no colour, no
+spinner, and no question: the command refuses, and names the option that confirms.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class SafeConsole(Console):
 
 
 def out() -> Console:
-    """Standard output, as it is now: a test may have replaced it."""
+    """Standard output at the time of the call: a test may have replaced it."""
     width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
     return SafeConsole(file=sys.stdout, width=width, highlight=False)
 
@@ -60,7 +60,7 @@ def show_json(value: object) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """Numbers stand right; a value may be `styled`."""
+    """Numbers are aligned right; a value may be `styled`."""
     lines = [list(row) for row in rows]
     made = Table(box=None, header_style="bold", pad_edge=False)
     for index, column in enumerate(columns):
@@ -100,7 +100,7 @@ def ago(moment: datetime | None, now: datetime) -> str:
 
 
 def span(length: timedelta) -> str:
-    """A length of time in its largest sensible unit."""
+    """A duration in its largest suitable unit."""
     seconds = int(length.total_seconds())
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= 2 * size:
@@ -110,7 +110,7 @@ def span(length: timedelta) -> str:
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Say that something takes its time: a spinner, or one line where there is no terminal."""
+    """Show that something is going on: a spinner, or one line where there is no terminal."""
     console = err()
     if not console.is_terminal:
         console.print(f"{what} ...")
@@ -121,11 +121,11 @@ def working(what: str) -> Iterator[None]:
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Go on only after a yes; raise `CliError` (exit code 4) otherwise, and where nobody can be asked."""
+    """Return after a yes; raise `CliError` (exit code 4) otherwise, and without a terminal."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise CliError(f"Not done, for nobody can be asked here: {question}", "Say --yes.", NOT_CONFIRMED)
+        raise CliError(f"Not done: there is no terminal to confirm. {question}", "Confirm with --yes.", NOT_CONFIRMED)
     if not click.confirm(printable(question), default=False, err=True):
         raise CliError("Nothing was done.", code=NOT_CONFIRMED)
 

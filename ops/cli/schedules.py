@@ -1,8 +1,8 @@
 """
-EventBridge Scheduler, as the operator sees it: what the daily schedule says, pausing it, and the next tick.
+The daily schedule in EventBridge Scheduler: read it, pause and resume it, compute its next and last scheduled time.
 
-UpdateSchedule replaces the whole schedule, so everything that GetSchedule tells is sent back with it. Why it was
-paused stands in a tag of the schedule's group, because a schedule has no tags and its description is the
+UpdateSchedule replaces the whole schedule, so everything that GetSchedule returns is sent back with it. The reason
+for a pause is a tag of the schedule's group, because a schedule has no tags and its description is the
 template's.
 """
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 
 READ_ONLY = {"Arn", "CreationDate", "LastModificationDate", "ResponseMetadata"}
 REASON_TAG = "reminders-paused-because"
@@ -50,7 +50,7 @@ def read(target: Target) -> Schedule:
 
 
 def set_state(target: Target, *, enabled: bool, reason: str | None) -> bool:
-    """Enable or disable, leaving all else as it is; return whether anything changed."""
+    """Enable or disable it, and change nothing else; return whether it changed."""
     found = _get(target)
     state = "ENABLED" if enabled else "DISABLED"
     if found["State"] != state:
@@ -61,24 +61,16 @@ def set_state(target: Target, *, enabled: bool, reason: str | None) -> bool:
 
 
 def next_tick(schedule: Schedule, now: datetime, last: datetime | None) -> datetime | None:
-    """When it fires next, or None while it is paused or when that cannot be said."""
-    from aws_croniter import AwsCroniter
-
+    """When it fires next, or None while it is paused or when that is not known."""
     from reminders.errors import SettingsError
     from reminders.runs.ticks import parse_schedule
 
     if not schedule.enabled:
         return None
     try:
-        ticks = parse_schedule(schedule.expression)
+        return parse_schedule(schedule.expression).next(now, last or schedule.since)
     except SettingsError:
         return None
-    if rate := re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", schedule.expression):
-        before = ticks.last(now, last or schedule.since) or last or schedule.since
-        return before + timedelta(**{f"{rate[2]}s": int(rate[1])})
-    fields = schedule.expression.strip().removeprefix("cron(").removesuffix(")")
-    found: datetime | None = AwsCroniter(" ".join(fields.split())).occurrence(now).next()
-    return found
 
 
 def last_tick(schedule: Schedule, until: datetime, known: datetime | None) -> datetime | None:
@@ -109,7 +101,7 @@ def _group_arn(target: Target) -> str:
 
 
 def _reason(target: Target) -> str | None:
-    """Told if it can be had; a missing permission must not hide that the schedule is paused."""
+    """The reason, or None; a missing permission must not hide that the schedule is paused."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -122,7 +114,7 @@ def _reason(target: Target) -> str | None:
 def _tag(target: Target, reason: str | None) -> None:
     from botocore.exceptions import BotoCoreError, ClientError
 
-    # What AWS takes in a tag's value.
+    # The characters that AWS allows in a tag's value.
     value = re.sub(r"[^\w .:/=+\-@]", "", reason or "", flags=re.ASCII).strip()[:256]
     client = target.client("scheduler")
     try:
@@ -131,4 +123,4 @@ def _tag(target: Target, reason: str | None) -> None:
         else:
             client.untag_resource(ResourceArn=_group_arn(target), TagKeys=[REASON_TAG])
     except (BotoCoreError, ClientError):
-        return  # the reason is a courtesy, the state is what counts
+        return  # the schedule's state has been changed; the reason is only shown

@@ -1,10 +1,10 @@
 """
-The local stack: everything production has, on loopback, gone when its starter is gone.
+The local stack: what production has, on loopback; it ends with the process that started it.
 
-    postgres       a PostgreSQL server of our own (keeper: its end, binaries, cluster: its files)
-    server         one of our own or an existing one, as databases see it
+    postgres       a PostgreSQL server (keeper: stops it, binaries: its programs, cluster: its settings)
+    server         that server, or an existing one
     database       databases on it that look like Supabase's (supabase.sql), migrated
     aws            Secrets Manager, SNS and Scheduler, by moto
-    function_url   Lambda's door over HTTP (url_payload: the two translations)
-    invoke         Lambda's door by event
+    function_url   a Lambda Function URL (url_payload: HTTP to event, answer to HTTP)
+    invoke         a Lambda invocation by event
 """

@@ -50,7 +50,7 @@ class Aws:
 
     @classmethod
     def start(cls) -> Aws:
-        # Imported here: whoever only imports this module does not pay for it.
+        # Imported here, because it takes 1.5 s.
         from moto.core.base_backend import BackendDict
         from moto.server import ThreadedMotoServer
 
@@ -61,10 +61,10 @@ class Aws:
         return cls(server)
 
     def environment(self) -> dict[str, str]:
-        """Variables that send every AWS client here and no farther: put them over the real ones."""
+        """Variables that send every AWS client to this server; they replace the real ones."""
         isolated = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
         if os.environ.get("AWS_PROFILE"):
-            isolated = {}  # boto3 refuses to start when the profile it is told of has no file
+            isolated = {}  # boto3 refuses to start when AWS_PROFILE is set and has no file
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_REGION": REGION,
@@ -76,7 +76,7 @@ class Aws:
         }
 
     def put_secret(self, name: str, value: str) -> None:
-        """Make the secret or give it a new current value."""
+        """Create the secret, or give it a new current value."""
         client: SecretsManagerClient = self.client("secretsmanager")
         try:
             client.create_secret(Name=name, SecretString=value)
@@ -84,11 +84,11 @@ class Aws:
             client.put_secret_value(SecretId=name, SecretString=value)
 
     def topic_arn(self, name: str) -> str:
-        """The ARN that `create_topic` gives, before it does."""
+        """The ARN that `create_topic` will return."""
         return f"arn:aws:sns:{REGION}:{ACCOUNT}:{name}"
 
     def create_topic(self, name: str) -> str:
-        """Make the topic, or find it; returns its ARN."""
+        """Create or find the topic; return its ARN."""
         client: SNSClient = self.client("sns")
         return client.create_topic(Name=name)["TopicArn"]
 
@@ -103,7 +103,7 @@ class Aws:
         ]
 
     def client(self, service: str) -> Any:
-        """A real boto3 client of this server, whatever the environment says; one a service, for each takes 0.2 s."""
+        """A boto3 client of this server, whatever the environment; cached, because each takes 0.2 s."""
         if service not in self._clients:
             self._clients[service] = self._new_client(service)
         return self._clients[service]

@@ -1,10 +1,9 @@
 """
-The files and commands of one local server: what its keeper is ordered to run.
+The files and commands of one local server: what its keeper runs.
 
-    room/  postgresql.conf · pg_hba.conf · password · log · data/
+    directory/  password (until the server is up) · log · data/ (initdb's)
 
-Our configuration stands beside initdb's directory instead of being edited into it, so that
-nothing of it depends on the PostgreSQL version.
+Settings are command line options of the server, so that no file of initdb's is edited.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ SETTINGS: Mapping[str, str] = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "max_connections": "200",
-    # Nothing here outlives its test: let no disk slow it down.
+    # The data is thrown away: do not wait for the disk.
     "fsync": "off",
     "full_page_writes": "off",
     "max_wal_size": "4GB",
@@ -43,61 +42,47 @@ SETTINGS: Mapping[str, str] = {
 
 
 def free_port() -> int:
-    """A port that is free now; another process may still be quicker to take it."""
+    """A port that is free now; another process may take it before the server does."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def write_files(room: Path, user: struct_passwd | None, settings: Mapping[str, str], password: str) -> None:
-    lines = [f"{name} = {_quoted(value)}\n" for name, value in {**SETTINGS, **settings}.items()]
-    write_private(room / "postgresql.conf", "".join(lines), user)
-    write_private(room / "pg_hba.conf", "host all all 127.0.0.1/32 scram-sha-256\n", user)
-    write_private(room / "password", password, user)
-
-
-def order(programs: Path, room: Path, user: struct_passwd | None) -> Order:
+def order(programs: Path, directory: Path, user: struct_passwd | None, settings: Mapping[str, str]) -> Order:
     return Order(
-        directory=str(room),
-        log=str(room / "log"),
+        directory=str(directory),
+        log=str(directory / "log"),
         uid=user.pw_uid if user else None,
         gid=user.pw_gid if user else None,
-        initdb=_initdb(programs, room),
-        server=_server(programs, room),
+        initdb=_initdb(programs, directory),
+        server=_server(programs, directory, {**SETTINGS, **settings}),
     )
 
 
-def ready(room: Path) -> bool:
-    """Whether it takes connections: the eighth line of postmaster.pid tells."""
+def ready(directory: Path) -> int:
+    """The server's process id once it takes connections, else 0: the first and eighth line of postmaster.pid."""
     try:
-        lines = (room / "data" / "postmaster.pid").read_text().splitlines()
+        lines = (directory / "data" / "postmaster.pid").read_text().splitlines()
     except FileNotFoundError:
-        return False
-    return len(lines) > 7 and lines[7].strip() == "ready"
+        return 0
+    return int(lines[0]) if len(lines) > 7 and lines[7].strip() == "ready" else 0
 
 
-def _initdb(programs: Path, room: Path) -> list[str]:
+def _initdb(programs: Path, directory: Path) -> list[str]:
     return [
-        *(str(programs / "initdb"), "--pgdata", str(room / "data"), "--username", SUPERUSER),
-        *("--auth", "scram-sha-256", "--pwfile", str(room / "password")),
+        *(str(programs / "initdb"), "--pgdata", str(directory / "data"), "--username", SUPERUSER),
+        *("--auth", "scram-sha-256", "--pwfile", str(directory / "password")),
         *("--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions"),
     ]
 
 
-def _server(programs: Path, room: Path) -> list[str]:
-    return [
-        *(str(programs / "postgres"), "-D", str(room / "data")),
-        *("-c", f"config_file={room / 'postgresql.conf'}"),
-        *("-c", f"hba_file={room / 'pg_hba.conf'}"),
-    ]
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+def _server(programs: Path, directory: Path, settings: Mapping[str, str]) -> list[str]:
+    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    return [str(programs / "postgres"), "-D", str(directory / "data"), *options]
 
 
 def write_private(path: Path, text: str, user: struct_passwd | None) -> None:
-    """For the server's user alone to read, whatever our umask is."""
+    """Readable by the server's user alone, whatever the umask."""
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         os.fchmod(file.fileno(), 0o600)
         file.write(text)

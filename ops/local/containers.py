@@ -1,5 +1,5 @@
 """
-The local stack as containers see it: where this machine's loopback is for them, and what to tell them.
+The local stack for containers: the address by which they reach this machine, and their environment variables.
 
     Docker Desktop, or an engine in another virtual machine    host.docker.internal, which leads to loopback
     an engine of this Linux machine                            the gateway of its bridge, forwarded to loopback
@@ -33,7 +33,7 @@ class EngineError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What the engine says of itself, and of the bridge that functions are put on."""
+    """The engine, and the bridge network of the functions' containers."""
 
     system: str
     rootless: bool
@@ -63,8 +63,8 @@ def find_engine(python: Path) -> Engine:
     script = Path(__file__).with_name("engine.py")
     done = subprocess.run([python, script], capture_output=True, text=True, check=False)
     if done.returncode:
-        said = done.stderr.strip().splitlines()
-        raise EngineError(said[-1] if said else "SAM CLI finds no container engine.")
+        lines = done.stderr.strip().splitlines()
+        raise EngineError(lines[-1] if lines else "SAM CLI finds no container engine.")
     return Engine(**json.loads(done.stdout))
 
 

@@ -1,52 +1,27 @@
 """
-Databases that look like Supabase's: made, shimmed, migrated, and copied for each test.
+Databases that look like Supabase's: created, prepared, migrated, and copied for each test.
 
     template (shim, migrations: once) ──CREATE DATABASE ... TEMPLATE──▶ a fresh one in some 50 ms
 
-Migrations run as `postgres`, who is no superuser, through dbmate: the same files that
-`supabase db push` applies in production.
+Migrations run as `postgres`, which is not a superuser.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from psycopg import sql
 from psycopg.errors import DuplicateDatabase
 
-from ops.local.server import MIGRATOR, ExistingServer, Server, admin, any_server, one_at_a_time
-
-__all__ = [
-    "LOGIN_ROLES",
-    "ExistingServer",
-    "MigrationError",
-    "Server",
-    "any_server",
-    "apply_shim",
-    "create_database",
-    "drop_database",
-    "give_logins",
-    "migrate",
-    "prepared",
-]
+from ops.local.server import MIGRATOR, ExistingServer, Server, admin, one_at_a_time
+from ops.migrations import MIGRATIONS, migrate
 
 SHIM = Path(__file__).with_name("supabase.sql")
-MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
-MIGRATIONS_TABLE = "supabase_migrations.schema_migrations"
 LOGIN_ROLES = ("cron_runner", "reminder_scheduler", "contact_admin_api")
-
-
-class MigrationError(RuntimeError):
-    """A migration failed; the message is dbmate's, without the password."""
 
 
 def create_database(server: Server, name: str, template: str | None = None) -> str:
@@ -79,25 +54,8 @@ def apply_shim(server: Server, database: str) -> None:
             connection.execute(_login(server, MIGRATOR))
 
 
-def migrate(dsn: str, migrations: Path = MIGRATIONS) -> str:
-    """
-    Apply what is missing, in order, and return what dbmate said.
-
-    Raises MigrationError with dbmate's output; the connection's password is in neither.
-    """
-    command = [_dbmate(), "--no-dump-schema", "--migrations-table", MIGRATIONS_TABLE]
-    where = ["--migrations-dir", str(migrations)]
-    # By environment: arguments can be read by every local user.
-    environment = {**os.environ, "DATABASE_URL": dsn}
-    done = subprocess.run([*command, *where, "migrate"], env=environment, capture_output=True, text=True, check=False)
-    said = _without_password(done.stdout + done.stderr, dsn)
-    if done.returncode:
-        raise MigrationError(f"dbmate could not migrate: {said.strip()}")
-    return said
-
-
 def give_logins(server: Server, database: str) -> dict[str, str]:
-    """Do the operator's part: let our roles log in. Returns each role's DSN for this database."""
+    """Let our roles log in, as an operator does. Returns each role's DSN for this database."""
     with one_at_a_time(server), admin(server, database) as connection:
         for role in LOGIN_ROLES:
             connection.execute(_login(server, role))
@@ -106,10 +64,10 @@ def give_logins(server: Server, database: str) -> dict[str, str]:
 
 def prepared(server: Server, migrations: Path = MIGRATIONS) -> str:
     """
-    The name of a shimmed and migrated template, made when it is first asked for.
+    The name of a prepared and migrated template, created on the first call.
 
-    It gets its name last, so a half-migrated one is never mistaken for it. Keyed by the migrations'
-    content: an edited migration makes another one.
+    It gets its name last, so that a half-migrated one is never used. The name has a hash of the migrations: an edited
+    migration makes another template.
     """
     name = server.database_name(f"template_{_content_key(migrations)}")
     if not _exists(server, name):
@@ -127,20 +85,6 @@ def prepared(server: Server, migrations: Path = MIGRATIONS) -> str:
 def _login(server: Server, role: str) -> sql.Composed:
     statement = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}")
     return statement.format(sql.Identifier(role), sql.Literal(server.password(role)))
-
-
-def _dbmate() -> str:
-    """Beside this Python, whose environment need not be active; else wherever it is."""
-    beside = Path(sys.executable).with_name("dbmate")
-    found = str(beside) if beside.exists() else shutil.which("dbmate")
-    if not found:
-        raise MigrationError("dbmate is not installed: `make setup` brings it")
-    return found
-
-
-def _without_password(text: str, dsn: str) -> str:
-    password = urlsplit(dsn).password
-    return text.replace(password, "***") if password else text
 
 
 def _content_key(migrations: Path) -> str:
@@ -161,7 +105,7 @@ def _exists(server: Server, name: str) -> bool:
 
 
 def _rename(server: Server, old: str, new: str) -> None:
-    """Unless another process made the same template meanwhile."""
+    """Unless another process created the same template meanwhile."""
     rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
     with admin(server) as connection, suppress(DuplicateDatabase):
         connection.execute(rename.format(sql.Identifier(old), sql.Identifier(new)))

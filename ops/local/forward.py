@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any
 
-# linux/in.h. The address of a container network comes and goes with its containers; a port may wait for it.
+# linux/in.h. The address of a container network exists only while it has containers; a port may wait for it.
 IP_FREEBIND = 15
 
 
@@ -63,7 +63,7 @@ class _Connection(BaseRequestHandler):
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:
-    """Until `source` has no more; then `target` is told so."""
+    """Until `source` ends; then end `target`'s input."""
     with suppress(OSError):
         while data := source.recv(65_536):
             target.sendall(data)

@@ -1,16 +1,16 @@
 """
-A Lambda Function URL on loopback: HTTP in, event to the handler, its return back as HTTP.
+A Lambda Function URL on loopback: passes an HTTP request as an event to the handler, and returns its answer.
 
-    with FunctionUrl(handler) as door:
-        httpx.post(f"{door.url}/runs")
+    with FunctionUrl(handler) as function:
+        httpx.post(f"{function.url}/runs")
 
 As a process: `python -m ops.local.function_url MODULE:FUNCTION [--port N]` prints its URL on the
-first line and stops when its standard input ends or its parent is gone. The handler's log, which
+first line and stops when its standard input ends or its parent ends. The handler's log, which
 Lambda takes from standard output, goes to standard error.
 
-A Lambda environment answers one event at a time, and handlers keep state in module globals because of
-that. So does this: requests wait for each other. `--environments N` answers N at a time, each in a process of
-its own, as Lambda would; whichever is free takes the next request.
+A Lambda environment answers one event at a time, and handlers may therefore keep state in module globals. This server
+does the same: requests wait for each other. `--environments N` answers N at a time, each in a process of its own, as
+Lambda would; the next free one takes the next request.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class FunctionUrl:
-    """A handler's door. `start` it, or use it in a `with`; `port` 0 takes a free one."""
+    """The endpoint of a handler. `start` it, or use it in a `with`; `port` 0 takes a free one."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class FunctionUrl:
         self._handler = handler
         self._timeout = timeout
         self._environment = threading.Lock()
-        self._server = _Server(("127.0.0.1", port), _Door)
+        self._server = _Server(("127.0.0.1", port), _RequestHandler)
         self._server.function = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -64,21 +64,21 @@ class FunctionUrl:
         return self
 
     def stop(self) -> None:
-        """Take no more requests; one that is being answered goes on in its thread."""
+        """Accept no more requests; a request in progress goes on in its thread."""
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
 
     def serve_one_by_one(self) -> None:
-        """Accept a connection when the last one is answered, for ever; other processes take those in between."""
-        alone = _OneByOne(self._server.server_address, _Door, bind_and_activate=False)
+        """Accept one connection at a time, for ever; other processes take those in between."""
+        alone = _OneByOne(self._server.server_address, _RequestHandler, bind_and_activate=False)
         alone.socket, alone.function = self._server.socket, self
         alone.server_port = self._server.server_port
         alone.serve_forever()
 
     def answer(self, request: Request) -> Response:
-        """Call the handler as Lambda would; what it raises is logged and hidden from the caller."""
+        """Call the handler as Lambda would; an exception is logged and hidden from the caller."""
         name = getattr(self._handler, "__module__", "local").rpartition(".")[2]
         with self._environment:
             try:
@@ -110,7 +110,7 @@ class _OneByOne(HTTPServer):
     function: FunctionUrl
 
 
-class _Door(BaseHTTPRequestHandler):
+class _RequestHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server | _OneByOne
     # A small answer in two packets would wait for the client's delayed acknowledgement (40 ms).
@@ -146,19 +146,19 @@ class _Door(BaseHTTPRequestHandler):
             self.wfile.write(response.body)
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """The handler logs; the door does not."""
+        """The handler logs; the server does not."""
 
 
 for _method in METHODS:
-    setattr(_Door, f"do_{_method}", _Door._answer)
+    setattr(_RequestHandler, f"do_{_method}", _RequestHandler._answer)
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     parent = os.getppid()
-    door = FunctionUrl(load_handler(options.handler), port=options.port, timeout=options.timeout)
-    with door if options.environments == 1 else _forked(door, options.environments):
-        print(door.url, flush=True)
+    function = FunctionUrl(load_handler(options.handler), port=options.port, timeout=options.timeout)
+    with function if options.environments == 1 else _forked(function, options.environments):
+        print(function.url, flush=True)
         _log_to_standard_error()
         with contextlib.suppress(KeyboardInterrupt):
             _wait_for_end(parent)
@@ -166,9 +166,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
-def _forked(door: FunctionUrl, environments: int) -> Iterator[None]:
-    """That many processes behind one door. They end with this one, even where it is killed."""
-    children = [_fork(door) for _ in range(environments)]
+def _forked(function: FunctionUrl, environments: int) -> Iterator[None]:
+    """As many processes behind one URL. They end with this one, even when it is killed."""
+    children = [_fork(function) for _ in range(environments)]
     try:
         yield
     finally:
@@ -177,24 +177,24 @@ def _forked(door: FunctionUrl, environments: int) -> Iterator[None]:
             os.waitpid(child, 0)
 
 
-def _fork(door: FunctionUrl) -> int:
+def _fork(function: FunctionUrl) -> int:
     parent = os.getpid()
     if child := os.fork():
         return child
     _log_to_standard_error()
-    threading.Thread(target=door.serve_one_by_one, daemon=True).start()
+    threading.Thread(target=function.serve_one_by_one, daemon=True).start()
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(0)
 
 
 def _log_to_standard_error() -> None:
-    """After the URL nobody reads standard output any more, and a pipe that is full would stop the handler for good."""
+    """After the URL, standard output is no longer read, and a full pipe would block the handler."""
     os.dup2(2, 1)
 
 
 def _wait_for_end(parent: int) -> None:
-    """Until standard input ends, or the parent is gone (another may hold the input open)."""
+    """Return when standard input or the parent ends (another process may hold the input open)."""
     while os.getppid() == parent:
         readable, _, _ = select.select([0], [], [], 0.5)
         if readable and not os.read(0, 4096):

@@ -1,10 +1,10 @@
 """
-Invoke a Lambda handler by event, here: `python -m ops.local.invoke MODULE:FUNCTION EVENT`.
+Invoke a Lambda handler by event, locally: `python -m ops.local.invoke MODULE:FUNCTION EVENT`.
 
 EVENT is a file, `-` for standard input, or the JSON itself. What the handler returns is printed
-as JSON on standard output, alone; whatever else it prints goes to standard error, as its log. It
-fails as Lambda does: an exception is told as {"errorType", "errorMessage"} and exit status 1, and
-past its time the process ends where it stands.
+as JSON on standard output; what it prints itself goes to standard error, as its log. It fails as
+Lambda does: an exception gives {"errorType", "errorMessage"} and exit status 1, and at its time
+limit the process ends at once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DEFAULT_TIMEOUT = 900.0  # seconds, the longest that Lambda grants
 
 @dataclass(frozen=True, slots=True)
 class LocalContext:
-    """What the Python runtime passes beside the event (AWS: "Lambda context object in Python")."""
+    """What the Python runtime passes with the event (AWS: "Lambda context object in Python")."""
 
     function_name: str = "local"
     timeout: float = DEFAULT_TIMEOUT  # seconds
@@ -79,7 +79,7 @@ def read_event(argument: str) -> Any:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit status 0: answered; 1: the handler failed; 2: there is no such event."""
+    """Exit status 0: the handler returned; 1: it failed; 2: the event cannot be read."""
     options = _parser().parse_args(arguments)
     try:
         event = read_event(options.event)
@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _invoke(handler: str, event: Any, context: LocalContext) -> str:
-    """Load and call it; its time runs, and its printing goes to standard error, from here on."""
+    """Load and call it, with its time limit, and with its output on standard error."""
     clock = threading.Timer(context.timeout, _time_is_up, [context])
     clock.daemon = True
     clock.start()

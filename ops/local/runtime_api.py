@@ -33,7 +33,7 @@ ARN = "arn:aws:lambda:eu-west-2:123456789012:function:local"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of an invocation. `exit`: the process ended without a word; the payload is its status."""
+    """The result of an invocation. `exit`: the process ended without an answer; the payload is its status."""
 
     kind: Literal["response", "error", "init_error", "exit"]
     payload: Any
@@ -51,7 +51,7 @@ class Runtime:
     """
     One execution environment: `command` run with `environment` and AWS_LAMBDA_RUNTIME_API, in `folder`.
 
-    `log` has what it wrote. `start_seconds` is the time from the process' start to its first request for work.
+    `log` has its output. `start_seconds` is the time from the process' start to its first request for work.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: str | os.PathLike[str]) -> None:
@@ -76,14 +76,14 @@ class Runtime:
 
     def invoke(self, event: object, seconds: float = 60.0) -> Answer:
         """
-        Hand over `event` with a deadline in `seconds`, and wait for the answer, or for the process' end.
+        Pass `event` with a deadline in `seconds`, and wait for the answer or the end of the process.
 
-        TimeoutError when neither comes within 5 s after the deadline: Lambda would have ended it.
+        TimeoutError when there is neither 5 s after the deadline: Lambda would have ended it.
         """
         invocation = _Invocation(event, int((time.time() + seconds) * 1000))
         self._waiting.put(invocation)
-        patience = time.monotonic() + seconds + 5
-        while time.monotonic() < patience:
+        give_up_at = time.monotonic() + seconds + 5
+        while time.monotonic() < give_up_at:
             if self._init_error.done():
                 return self._init_error.result()
             try:
@@ -95,7 +95,7 @@ class Runtime:
         raise TimeoutError("the function did not answer")
 
     def freeze(self) -> None:
-        """As Lambda does between invocations: the process stands still, its connections grow old."""
+        """As Lambda does between invocations: the process is paused, its connections stay open."""
         self.process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -108,11 +108,11 @@ class Runtime:
 
     @property
     def log(self) -> str:
-        """Standard output and standard error so far."""
+        """The standard output and standard error until now."""
         return os.pread(self._output.fileno(), 10_000_000, 0).decode(errors="replace")
 
     def next(self) -> _Invocation | None:
-        """The next invocation; blocks. None when this is over."""
+        """The next invocation; blocks. None when the runtime stops."""
         if self.start_seconds is None:
             self.start_seconds = time.monotonic() - self._began
         invocation = self._waiting.get()
@@ -121,7 +121,7 @@ class Runtime:
         return invocation
 
     def settle(self, request: str, kind: Literal["response", "error", "init_error"], payload: Any) -> None:
-        """Take the answer of invocation `request`, or the init error of none."""
+        """Store the answer of invocation `request`, or the init error, which has no invocation."""
         answer = Answer(kind, payload)
         if kind == "init_error":
             self._init_error.set_result(answer)
@@ -145,7 +145,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A function that was killed leaves its connection broken: that is no error of ours."""
+        """Silent: a function that was killed breaks its connection."""
 
 
 def _api_of(runtime: Runtime) -> type[BaseHTTPRequestHandler]:

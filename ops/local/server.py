@@ -1,10 +1,10 @@
 """
-Servers as the local stack sees them: one of our own, or one that exists already.
+The servers of the local stack: one that it starts, or an existing one.
 
 `DATABASE_URL`, a superuser's URI, names an existing server (CI's service container, say).
-Databases are made there under names of their own and dropped at the end; a killed run leaves its
+Databases are created there with unique names and dropped at the end; a killed run leaves its
 databases behind, all named `..._reminders_...`. Its role `postgres` is never changed: to migrate,
-the superuser connects and becomes it.
+the superuser connects and switches to it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MIGRATOR = "postgres"
 
 
 class Server(Protocol):
-    """What databases are made on. Passwords are derived, the same for each asker."""
+    """A server to create databases on. A role's password is always the same."""
 
     @property
     def superuser(self) -> str: ...
@@ -42,7 +42,7 @@ class Server(Protocol):
 
 
 class ExistingServer:
-    """A server that somebody else runs, by its superuser's URI."""
+    """An existing server, by its superuser's URI."""
 
     def __init__(self, uri: str) -> None:
         parts = urlsplit(uri)
@@ -55,7 +55,7 @@ class ExistingServer:
             self.version = connection.info.parameter_status("server_version") or ""
 
     def dsn(self, user: str, database: str = "postgres") -> str:
-        """A libpq URI. For `postgres` it is the superuser's, who becomes that on connecting."""
+        """A libpq URI. For `postgres` it is the superuser's, who switches to that role on connecting."""
         if user == self.superuser:
             return self._uri(self._parts.netloc, database, self._parts.query)
         if user == MIGRATOR:
@@ -91,9 +91,9 @@ class ExistingServer:
 @contextmanager
 def any_server(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
     """
-    The one that DATABASE_URL names, else one of our own; cleaned up, or stopped, at the end.
+    The server that DATABASE_URL names, else a new one; cleaned up, or stopped, at the end.
 
-    `settings` are PostgreSQL's own parameters, for a server of our own; one that exists is as it is.
+    `settings` are PostgreSQL's parameters, for a new server only.
     """
     uri = os.environ.get("DATABASE_URL")
     server: Server = ExistingServer(uri) if uri else Postgres.start(settings=settings)
@@ -112,8 +112,8 @@ def admin(server: Server, database: str = "postgres") -> Iterator[psycopg.Connec
 
 @contextmanager
 def one_at_a_time(server: Server) -> Iterator[None]:
-    """Roles belong to the whole cluster: two that change them at once fail on each other's rows."""
-    # Advisory locks belong to one database, so everybody takes it in the same one.
-    with admin(server) as gate:
-        gate.execute("SELECT pg_advisory_lock(hashtext('reminders: roles'))")
+    """Roles belong to the whole server: two processes that change them at once fail on each other's rows."""
+    # An advisory lock belongs to one database, so all processes take it in the same one.
+    with admin(server) as connection:
+        connection.execute("SELECT pg_advisory_lock(hashtext('reminders: roles'))")
         yield

@@ -1,5 +1,5 @@
 """
-The whole system on this machine: PostgreSQL as Supabase has it, AWS by moto, the scheduler behind a URL.
+The whole system on this machine: PostgreSQL set up as on Supabase, AWS by moto, the scheduler behind a URL.
 
     with LocalStack.start() as stack:
         os.environ.update(stack.environment)      # what the cron function would find in Lambda

@@ -1,5 +1,5 @@
 """
-A Function URL's two translations: an HTTP request into the event, the handler's return into HTTP.
+What a Function URL translates: an HTTP request to an event, the handler's return value to an HTTP response.
 
 The shapes are AWS's (Lambda developer guide, "Invoking Lambda function URLs": payload format
 2.0). A key that AWS leaves out, such as `cookies` of a request without any, is left out here.
@@ -23,7 +23,7 @@ DOMAIN = "local.lambda-url.eu-west-2.on.aws"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What came in over HTTP. `target`: the path with its query, as sent."""
+    """An HTTP request. `target` is the path with its query, as sent."""
 
     method: str
     target: str
@@ -35,7 +35,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What goes out over HTTP; a name may stand in `headers` more than once."""
+    """An HTTP response; a name may be in `headers` more than once."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -43,7 +43,7 @@ class Response:
 
 
 class BadReturn(ValueError):
-    """The handler returned what a Function URL cannot turn into HTTP: the caller gets a 502."""
+    """The handler's return value cannot be translated to HTTP: the caller gets a 502."""
 
 
 def event_from(request: Request) -> dict[str, Any]:
@@ -70,10 +70,10 @@ def event_from(request: Request) -> dict[str, Any]:
 
 def response_from(returned: Any) -> Response:
     """
-    HTTP from a handler's return.
+    The response for a handler's return value.
 
-    With a `statusCode` it is taken as it says; anything else is the body of a 200, as JSON. Raises
-    BadReturn on a return that is neither.
+    A value with `statusCode` sets status, headers and body; any other value is the JSON body of a 200. Raises BadReturn
+    on a value that is neither.
     """
     if not (isinstance(returned, dict) and "statusCode" in returned):
         return Response(200, [("content-type", "application/json")], _json(returned))
@@ -85,16 +85,16 @@ def response_from(returned: Any) -> Response:
 
 
 def internal_server_error() -> Response:
-    """What a caller sees of a handler that raised: no more than this."""
+    """The response when a handler raised: no details."""
     return Response(502, [("content-type", "application/json")], b"Internal Server Error")
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """One value a name: those that come more than once are joined by commas, in order."""
+    """One value for each name: several values are joined by commas, in order."""
     found: dict[str, list[str]] = {}
     for name, value in pairs:
         found.setdefault(name, []).append(value)
-    # Cookies are parted by semicolons, wherever they come from.
+    # Cookies are separated by semicolons.
     return {name: (";" if name == "cookie" else ",").join(each) for name, each in found.items()}
 
 
@@ -122,7 +122,7 @@ def _context(request: Request, path: str, headers: dict[str, str]) -> dict[str, 
 
 
 def _body(body: bytes, content_type: str) -> dict[str, Any]:
-    """Text as it is, everything else in Base64; AWS counts forms among everything else."""
+    """Text unchanged, everything else in Base64, as AWS does with forms too."""
     kind = content_type.partition(";")[0].strip().lower()
     if not kind or kind.startswith("text/") or kind in TEXT_TYPES:
         try:
@@ -154,4 +154,4 @@ def _json(value: Any) -> bytes:
     try:
         return json.dumps(value).encode()
     except (TypeError, ValueError) as error:
-        raise BadReturn(f"the return is no JSON: {error}") from error
+        raise BadReturn(f"the return value is not JSON: {error}") from error

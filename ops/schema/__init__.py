@@ -1,4 +1,9 @@
-"""The matrix of rights as data (matrix.toml), read by the tests, which try each line, and by `reminders doctor`."""
+"""
+The schema as data: who may do what (matrix.toml), and the shape of what the migrations create (shapes.json).
+
+A package of its own, because it belongs to the migrations: their tests try each line of it, and `reminders doctor`
+compares a database with it.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 The shapes of what the migrations make: indexes, triggers, policies, functions.
 
     shapes.sql    asks a database for them
-    shapes.json   what it answers on a freshly migrated one; `python -m ops.schema` writes it, and a test compares
+    shapes.json   what it answers on a freshly migrated one; `python -m ops.tools.shapes` writes it, and a test compares
 
 `reminders doctor` compares a database with the file: an index that is invalid, a trigger that is disabled or a function
 that was replaced keeps its name. PostgreSQL 15 and 18 give the same answers.

@@ -5,8 +5,8 @@ Known vulnerabilities in the locked versions: `make audit`.
     1   advisories name at least one of them
     3   could not look: the advisory service did not answer for each of them
 
-pip-audit alone does not tell these apart: it exits with 1 for a finding and for a network that is away, and with 0 when
-a service knows none of the packages. So its JSON is read, and each pin must have been answered for.
+pip-audit alone does not distinguish these: it exits with 1 for a finding and without a network, and with 0 when the
+service knows none of the packages. So its JSON is read, and must have an entry for each pin.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PIN = re.compile(r"^([\w.-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
 class CouldNotLook(Exception):
-    """A sentence that says why nothing can be said about the versions."""
+    """Why the versions could not be checked, as a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def _asked(group: Sequence[str]) -> list[dict[str, Any]]:
     try:
         dependencies: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError):
-        last = (done.stderr.strip().splitlines() or ["pip-audit said nothing"])[-1]
+        last = (done.stderr.strip().splitlines() or ["pip-audit printed nothing"])[-1]
         raise CouldNotLook(last[:300]) from None
     return dependencies
 

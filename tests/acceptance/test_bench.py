@@ -14,6 +14,7 @@ from ops.tools.bench.watch import Watch
 from reminders.database import Connection
 
 
+@pytest.mark.matrix
 def test_small_benchmark(
     stack: LocalStack, server: Server, database: str, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -44,7 +45,7 @@ SENT = "SELECT assignment_id, recipient_id, kind, contact_anchor, gap_days FROM 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_contenders_do_the_same_work(stack: LocalStack, owner: Connection, way: str) -> None:
-    """Whoever is compared leaves the rows that the job leaves."""
+    """Each candidate leaves the rows that the job leaves."""
     data.fill(owner, 100, run.DAY)
     stack.invoke({"action": "run", "as_of": run.DAY.isoformat()})
     expected = owner.execute(SENT).fetchall()

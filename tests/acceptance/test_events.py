@@ -12,8 +12,9 @@ import pytest
 from ops.local.stack import LocalStack
 from reminders.database import Connection
 from reminders.errors import EventError
-from tests.acceptance.conftest import DAY, EVENTS, InvokeProcess, recorded
 from tests.factories import COORDINATOR, MENTOR, TICK, add_assignment, add_assignments, count, runs
+from tests.helpers.events import DAY, EVENTS, recorded
+from tests.helpers.stacks import InvokeProcess
 
 KEYS = {
     "run_id",
@@ -72,7 +73,7 @@ def test_event_of_a_schedule(stack: LocalStack, owner: Connection, name: str) ->
 
 
 def test_same_tick_delivered_again(stack: LocalStack, owner: Connection) -> None:
-    """EventBridge delivers at least once: the second delivery is a skipped row, and nobody is notified again."""
+    """EventBridge delivers at least once: the second delivery is a skipped row, and no one is notified again."""
     add_assignment(owner, 10, today=DAY)
     first, second = (stack.invoke(recorded("cron-scheduler")) for _ in range(2))
     assert ("success", None) == (first["status"], first["note"])
@@ -160,10 +161,10 @@ def test_process_of_its_own(invoke_process: InvokeProcess, owner: Connection) ->
     assert "success" == json.loads(out)["status"]
 
 
-@pytest.mark.parametrize("path", sorted(EVENTS.glob("*.json")), ids=lambda path: path.stem)
-def test_recorded_event_is_safe_to_share(path: Any) -> None:
+def test_recorded_events_are_safe_to_share() -> None:
     """Sample events hold AWS' example account, documentation addresses and no token."""
-    text = path.read_text()
-    json.loads(text)
-    assert re.findall("Bearer (?!PUT-[A-Z-]+-HERE)", text) == []
-    assert "123456789012" in text or "arn:" not in text
+    for path in EVENTS.glob("*.json"):
+        text = path.read_text()
+        json.loads(text)
+        assert [] == re.findall("Bearer (?!PUT-[A-Z-]+-HERE)", text), path
+        assert "123456789012" in text or "arn:" not in text, path

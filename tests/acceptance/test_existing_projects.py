@@ -14,22 +14,23 @@ from typing import Any
 import pytest
 
 from handlers import admin
-from ops.cli.bare_database import BareDatabase
 from ops.cli.doctor import adoption, rights, shapes
 from ops.cli.doctor.examination import Examination
-from ops.cli.targets import Asked
+from ops.cli.targets.base import TargetOptions
+from ops.cli.targets.database import BareDatabase
 from ops.local.aws import Aws
-from ops.local.database import MigrationError, migrate
 from ops.local.function_url import FunctionUrl
 from ops.local.postgres import Postgres
 from ops.local.server import Server
 from ops.local.slack import Slack
 from ops.local.stack import LocalStack
+from ops.migrations import MigrationError, migrate
 from reminders.database import Connection
-from tests.acceptance.admin.conftest import Door
-from tests.acceptance.conftest import stack_on
 from tests.existing import Project, named, project_on
 from tests.factories import add_assignment, runs
+from tests.helpers.admin_endpoint import AdminEndpoint
+from tests.helpers.cases import first
+from tests.helpers.stacks import stack_on
 from tests.migrations.catalog import snapshot
 from tests.ops.helpers import installed
 from tests.tokens import SECRET
@@ -38,7 +39,7 @@ ISSUER = "https://project.example/auth/v1"
 TODAY = datetime.now(UTC).date()
 
 
-@pytest.fixture(scope="module", params=installed(), ids=lambda path: str(path or "wheel"))
+@pytest.fixture(scope="module", params=first(1, installed()), ids=lambda path: str(path or "wheel"))
 def a_server(request: pytest.FixtureRequest) -> Iterator[Server]:
     with Postgres.start(pg_bin=request.param) as started:
         yield started
@@ -64,27 +65,32 @@ def test_project_that_is_refused(project: Project) -> None:
     assert before == snapshot(project.connection)
 
 
-@pytest.mark.parametrize("project", named("^-- works"), indirect=True)
-def test_project_that_works(project: Project, aws: Aws, slack: Slack, door: str) -> None:
+@pytest.mark.parametrize("project", first(4, named("^-- works")), indirect=True)
+def test_project_that_works(project: Project, aws: Aws, slack: Slack, scheduler_url: str) -> None:
     """The doctor has no objection; then a run, contact, a correction, and a second run."""
     assert [] == [finding for finding in adoption.report(project.connection) if finding.level == "problem"]
     migrate(project.dsn)
-    check_whole_story(project, aws, slack, door)
+    check_whole_story(project, aws, slack, scheduler_url)
 
 
-@pytest.mark.parametrize("project", named("^-- then works"), indirect=True)
-def test_project_that_works_with_the_sql_that_helps(project: Project, aws: Aws, slack: Slack, door: str) -> None:
+@pytest.mark.parametrize("project", first(2, named("^-- then works")), indirect=True)
+def test_project_that_works_with_the_sql_that_helps(
+    project: Project, aws: Aws, slack: Slack, scheduler_url: str
+) -> None:
     """What stands beside each reason is SQL that can be pasted, and after it the project fits."""
     for finding in adoption.report(project.connection):
         if finding.level == "problem":
             project.connection.execute(finding.fix.encode())
     migrate(project.dsn)
-    check_whole_story(project, aws, slack, door)
+    check_whole_story(project, aws, slack, scheduler_url)
 
 
-def check_whole_story(project: Project, aws: Aws, slack: Slack, door: str) -> None:
+def check_whole_story(project: Project, aws: Aws, slack: Slack, scheduler_url: str) -> None:
     evaluated, dispatched = project.expected
-    with stack_on(project.server, project.database, aws, slack, door) as stack, pytest.MonkeyPatch.context() as patched:
+    with (
+        stack_on(project.server, project.database, aws, slack, scheduler_url) as stack,
+        pytest.MonkeyPatch.context() as patched,
+    ):
         patched.setenv("SCHEDULER_SHARDS", "3")
         first = stack.invoke({"action": "run"})
         assert ("success", evaluated, dispatched, 0) == counts(first)
@@ -95,7 +101,7 @@ def check_whole_story(project: Project, aws: Aws, slack: Slack, door: str) -> No
             check_correction(project, aws)
             plan = stack.invoke({"action": "run", "dry_run": True, "as_of": f"{TODAY + timedelta(days=90)}"})
             assert evaluated == plan["assignments_evaluated"] and plan["would_notify"]
-    it = Examination(BareDatabase(Asked(database=project.dsn)), project.connection)
+    it = Examination(BareDatabase(TargetOptions(database=project.dsn)), project.connection)
     found = [*adoption.app_tables(it), *rights.grants(it), *shapes.compare(it)]
     assert [] == [finding for finding in found if finding.level == "problem"]
 
@@ -154,9 +160,9 @@ def check_correction(project: Project, aws: Aws) -> None:
         patched.setenv("DATABASE_SECRET", f"{prefix}/admin")
         patched.setenv("SUPABASE_JWT_SECRET", f"{prefix}/jwt")
         patched.setenv("SUPABASE_JWT_ISSUER", ISSUER)
-        door = Door(served.url, ISSUER)
-        made = door.correct(assignment, day)
+        endpoint = AdminEndpoint(served.url, ISSUER)
+        made = endpoint.correct(assignment, day)
         assert (200, str(day)) == (made.status_code, made.json()["new_date"]), made.text
         other = 12 if isinstance(assignment, uuid.UUID) else uuid.UUID(int=7)
-        assert 404 == door.correct(other, day).status_code
+        assert 404 == endpoint.correct(other, day).status_code
     assert day == project.one("SELECT last_contact_date FROM assignments WHERE id = %s", assignment)

@@ -28,9 +28,9 @@ from reminders.runs.lifecycle import RunDeps, RunSummary
 from reminders.runs.lock import RunLock
 from reminders.scheduling.fanout import Fanout
 from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult
-from tests.conftest import connect_as
 from tests.factories import TICK
-from tests.integration.conftest import make_ledger
+from tests.helpers.connections import connect_as
+from tests.helpers.services import make_ledger
 
 FIRST = TICK
 ticks = st.integers(0, 3).map(lambda day: FIRST + timedelta(days=day))
@@ -167,7 +167,7 @@ class Nights(RuleBasedStateMachine):
 
     @rule(request=requests)
     def overlap(self, request: RunRequest) -> None:
-        """Somebody else holds the lock: skipped, and nobody's row is touched."""
+        """Another session holds the lock: the run is skipped, and no row is changed."""
         with RunLock(self.world.other_lock).lease(60):
             summary = self.world.run(request)
         assert ("skipped", "advisory_lock_held") == (summary.status, summary.note)
@@ -180,8 +180,8 @@ class Nights(RuleBasedStateMachine):
 
         def begin_second() -> None:
             ledger = make_ledger(self.world.connection, lambda: self.world.connection)
-            nobody = Fanout(lambda *_: pytest.fail("the scheduler was called"), 1)
-            summary = lifecycle.run(second, RunDeps(RunLock(self.world.other_lock), ledger, nobody, lambda: 60.0))
+            no_scheduler = Fanout(lambda *_: pytest.fail("the scheduler was called"), 1)
+            summary = lifecycle.run(second, RunDeps(RunLock(self.world.other_lock), ledger, no_scheduler, lambda: 60.0))
             notes.append(summary.note)
 
         self.world.act = begin_second

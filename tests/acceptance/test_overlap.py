@@ -13,10 +13,11 @@ import pytest
 from ops.local.stack import LocalStack
 from reminders.database import Connection
 from reminders.runs.lock import LOCK_KEY
-from tests.acceptance.conftest import DAY, Gate, InvokeProcess, recorded
 from tests.factories import add_assignment, count, runs
-from tests.integration.test_lock import HELD
-from tests.ops.helpers import eventually
+from tests.helpers.events import DAY, recorded
+from tests.helpers.locks import HELD
+from tests.helpers.stacks import Gate, InvokeProcess
+from tests.helpers.waiting import eventually
 
 
 def lock_is_held(owner: Connection) -> bool:
@@ -34,7 +35,7 @@ def test_second_run_while_the_first_goes(invoke_process: InvokeProcess, owner: C
     """Two real processes: one success, one skipped at once with its note; the reminder goes out once."""
     gate.close()
     first = invoke_process(recorded("cron-scheduler"))
-    gate.wait_for_somebody()
+    gate.wait_for_a_session()
     assert lock_is_held(owner)
     assert ["running"] == [run["status"] for run in runs(owner)]
 
@@ -53,7 +54,7 @@ def test_second_run_while_the_first_goes(invoke_process: InvokeProcess, owner: C
 
 @pytest.mark.usefixtures("due")
 def test_two_runs_in_the_same_moment(invoke_process: InvokeProcess, owner: Connection) -> None:
-    """Whoever wins, nobody is notified twice, and each invocation has its row."""
+    """One of them runs; no one is notified twice, and each invocation has its row."""
     both = [invoke_process(recorded("cron-scheduler")) for _ in range(2)]
     assert [0, 0] == [(process.communicate(timeout=9), process.returncode)[1] for process in both]
     assert 2 == count(owner, "cron_execution_logs")
@@ -61,12 +62,13 @@ def test_two_runs_in_the_same_moment(invoke_process: InvokeProcess, owner: Conne
     assert not lock_is_held(owner)
 
 
+@pytest.mark.matrix
 @pytest.mark.usefixtures("due")
 def test_run_that_is_killed(stack: LocalStack, invoke_process: InvokeProcess, owner: Connection, gate: Gate) -> None:
     """The lock is free at once, the row is left behind, and the next run settles it as a failure that counts."""
     gate.close()
     victim = invoke_process(recorded("cron-scheduler"))
-    gate.wait_for_somebody()
+    gate.wait_for_a_session()
     victim.kill()
     assert eventually(lambda: not lock_is_held(owner))
     assert ["running"] == [run["status"] for run in runs(owner)]
@@ -100,12 +102,13 @@ def frozen(stack: LocalStack, gate: Gate) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", SHORT_LEASE, json.dumps(recorded("cron-scheduler"))]
     gate.close()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        gate.wait_for_somebody()
+        gate.wait_for_a_session()
         process.send_signal(signal.SIGSTOP)
         yield process
         process.kill()
 
 
+@pytest.mark.matrix
 @pytest.mark.usefixtures("due")
 def test_run_that_is_frozen_past_its_lease(
     stack: LocalStack, owner: Connection, gate: Gate, frozen: subprocess.Popen[str]

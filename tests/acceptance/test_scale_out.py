@@ -19,9 +19,9 @@ from reminders.database import Connection
 from reminders.errors import DeadlineExceeded, SchedulerError
 from reminders.runs import lifecycle
 from reminders.scheduling import client
-from tests.acceptance.conftest import DAY
 from tests.factories import add_assignments, count, runs
-from tests.ops.helpers import eventually
+from tests.helpers.events import DAY
+from tests.helpers.waiting import eventually
 
 SHARDS = 4
 EVENT = {"scheduled_time": f"{DAY}T06:00:00Z", "execution_id": "x", "attempt_number": "1"}
@@ -64,7 +64,7 @@ def large_batches(server: Server, database: str, aws: Aws, slack: Slack) -> Iter
 
 
 def scheduler_processes() -> list[psutil.Process]:
-    """Those that answer: the door's own children."""
+    """Those that answer: the endpoint's own children."""
     found = []
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
@@ -121,6 +121,7 @@ def million(owner: Connection) -> None:
     owner.execute("ANALYZE assignments")
 
 
+@pytest.mark.matrix
 @pytest.mark.usefixtures("million")
 def test_million_assignments(server: Server, database: str, owner: Connection, large_batches: LocalStack) -> None:
     """Four processes work side by side, every assignment is evaluated once, and every due one is reminded once."""

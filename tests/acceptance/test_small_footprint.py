@@ -12,8 +12,8 @@ from handlers.wiring import common
 from ops.local.server import Server, admin
 from ops.local.stack import LocalStack
 from reminders.database import Connection
-from tests.acceptance.conftest import DAY, recorded
 from tests.factories import add_assignment, count, runs
+from tests.helpers.events import DAY, recorded
 from tests.proxy import Wire
 
 

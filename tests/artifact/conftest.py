@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -19,17 +19,9 @@ from ops.tools.build.local import Built, built
 from ops.tools.build.pythons import BuildError
 from reminders.database import Connection
 from tests.factories import TODAY
+from tests.helpers.stacks import Start
 
 FOLDER = Path(__file__).resolve().parent
-Start = Callable[..., Runtime]
-TICK = f"{TODAY}T06:00:00Z"
-# What template.yaml lets EventBridge Scheduler send.
-SCHEDULED = {
-    "scheduled_time": TICK,
-    "execution_id": "d32c5kddcf5bb8c3",
-    "attempt_number": "1",
-    "schedule_arn": "arn:aws:scheduler:eu-west-2:123456789012:schedule/reminders/assignment-reminder-cron",
-}
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -72,7 +64,7 @@ def assignments(owner: Connection) -> int:
 
 
 @pytest.fixture
-def door(stack: LocalStack, start: Start) -> Iterator[str]:
+def scheduler_url(stack: LocalStack, start: Start) -> Iterator[str]:
     """The scheduler artifact's Function URL."""
     scheduler = start("scheduler", stack.scheduler_environment)
 
@@ -87,6 +79,6 @@ def door(stack: LocalStack, start: Start) -> Iterator[str]:
 
 
 @pytest.fixture
-def cron(stack: LocalStack, start: Start, door: str) -> Runtime:
+def cron(stack: LocalStack, start: Start, scheduler_url: str) -> Runtime:
     """The cron artifact, which calls the scheduler artifact."""
-    return start("cron", stack.environment, REMINDER_FUNCTION_URL=door)
+    return start("cron", stack.environment, REMINDER_FUNCTION_URL=scheduler_url)

@@ -13,6 +13,8 @@ from ops.tools.build.__main__ import zipped_size
 from ops.tools.build.artifact import ARTIFACTS, build
 from ops.tools.build.local import FUNCTION_NAMES, Built
 
+pytestmark = pytest.mark.matrix
+
 LARGEST_ZIP = 7_000_000
 
 
@@ -69,10 +71,10 @@ def test_handler_imports_from_its_own_artifact(function: str, artifacts: Built) 
 
     Importing needs no environment outside of Lambda, and takes nothing that the invocation does not use.
     """
-    told = json.loads(_python(artifacts, function, f"import handlers.{function}"))
+    found = json.loads(_python(artifacts, function, f"import handlers.{function}"))
 
-    assert "binary" == told["implementation"]
-    assert [] == [name for name in UNUSED[function] if name in told["modules"]]
+    assert "binary" == found["implementation"]
+    assert [] == [name for name in UNUSED[function] if name in found["modules"]]
 
 
 # What a function has no use for before it has something to say, or at all.
@@ -86,10 +88,10 @@ UNUSED = {
 
 def test_psycopg_runs_on_its_own_libpq(artifacts: Built) -> None:
     """A wheel for another Python would silently fall back to a pure implementation, which needs a libpq to be there."""
-    told = json.loads(_python(artifacts, "cron", "import psycopg"))
+    found = json.loads(_python(artifacts, "cron", "import psycopg"))
 
-    assert str(artifacts.directory / "PostgresLayer") in told["pq"]
-    assert told["libpq"] >= 150000
+    assert str(artifacts.directory / "PostgresLayer") in found["pq"]
+    assert found["libpq"] >= 150000
 
 
 def _python(artifacts: Built, function: str, code: str) -> str:

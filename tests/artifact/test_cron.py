@@ -11,8 +11,11 @@ from ops.local.runtime_api import Runtime
 from ops.local.server import admin
 from ops.local.stack import LocalStack
 from reminders.database import Connection
-from tests.artifact.conftest import SCHEDULED, Start
-from tests.ops.helpers import eventually
+from tests.helpers.events import SCHEDULED
+from tests.helpers.stacks import Start
+from tests.helpers.waiting import eventually
+
+pytestmark = pytest.mark.matrix
 
 
 def test_schedule_event(cron: Runtime, assignments: int, owner: Connection) -> None:
@@ -38,7 +41,7 @@ def test_console_event(cron: Runtime, assignments: int, owner: Connection) -> No
 
 
 def test_failing_run_posts_type_and_message(cron: Runtime, stack: LocalStack, owner: Connection) -> None:
-    """A run that fails is an error to Lambda, told without a secret: not in the answer, not in the log."""
+    """A run that fails is an error to Lambda, and it holds no secret: not in the answer, not in the log."""
     owner.execute("ALTER TABLE assignments RENAME TO elsewhere")
 
     answer = cron.invoke(SCHEDULED)
@@ -50,7 +53,7 @@ def test_failing_run_posts_type_and_message(cron: Runtime, stack: LocalStack, ow
 
 
 @pytest.mark.parametrize(
-    ("function", "wrong", "told"),
+    ("function", "wrong", "message"),
     [
         ("cron", {"BATCH_SIZE": "lots"}, "BATCH_SIZE must be a whole number"),
         ("cron", {"ALERT_TOPIC_ARN": "alerts"}, "ALERT_TOPIC_ARN must be the ARN"),
@@ -59,14 +62,14 @@ def test_failing_run_posts_type_and_message(cron: Runtime, stack: LocalStack, ow
         ("admin", {"SUPABASE_JWT_SECRET": ""}, "neither SUPABASE_JWT_SECRET nor SUPABASE_JWKS_URL"),
     ],
 )
-def test_wrong_setting_is_an_init_error(start: Start, function: str, wrong: dict[str, str], told: str) -> None:
+def test_wrong_setting_is_an_init_error(start: Start, function: str, wrong: dict[str, str], message: str) -> None:
     """A wrong setting stops the function before its first event, and is named."""
     right = {"DATABASE_SECRET": "database", "SCHEDULER_TOKEN_SECRET": "token"}
 
     answer = start(function, right, **wrong).invoke({})
 
     assert ("init_error", "SettingsError") == (answer.kind, answer.payload["errorType"])
-    assert answer.payload["errorMessage"].startswith(told)
+    assert answer.payload["errorMessage"].startswith(message)
 
 
 def test_deadline_is_near(cron: Runtime, assignments: int, owner: Connection) -> None:
@@ -102,7 +105,9 @@ def test_frozen_process_holds_no_connection(cron: Runtime, assignments: int, own
     assert eventually(lambda: owner.execute(left).fetchone() == (0,))
 
 
-def test_killed_in_the_middle(cron: Runtime, start: Start, stack: LocalStack, door: str, owner: Connection) -> None:
+def test_killed_in_the_middle(
+    cron: Runtime, start: Start, stack: LocalStack, scheduler_url: str, owner: Connection
+) -> None:
     """The next run settles what a killed process left behind, and does the work."""
     owner.execute(
         "INSERT INTO assignments (org_id, peer_mentor_id, status, assigned_at) "
@@ -119,7 +124,7 @@ def test_killed_in_the_middle(cron: Runtime, start: Start, stack: LocalStack, do
         owner.execute("ROLLBACK")
 
     # Until PostgreSQL has noticed the death, the lock is held, and runs are skipped.
-    again = start("cron", stack.environment, REMINDER_FUNCTION_URL=door)
+    again = start("cron", stack.environment, REMINDER_FUNCTION_URL=scheduler_url)
     assert eventually(lambda: again.invoke({}).payload["status"] == "success", 8)
 
     abandoned = owner.execute("SELECT count(*) FROM cron_execution_logs WHERE error_message LIKE 'abandoned:%'")

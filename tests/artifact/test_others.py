@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import jwt
+import pytest
 
-from ops.cli import sample_events
+from ops.cli.local import events
 from ops.local.database import give_logins
 from ops.local.stack import LocalStack
 from reminders.database import Connection
-from tests.artifact.conftest import Start
+from tests.helpers.stacks import Start
+
+pytestmark = pytest.mark.matrix
 
 EVENTS = Path(__file__).resolve().parents[2] / "infra" / "events"
 
@@ -27,7 +30,7 @@ def test_scheduler_refuses_a_wrong_token(start: Start, stack: LocalStack) -> Non
 
 
 def test_scheduler_answers_an_unreachable_database_with_503(start: Start, stack: LocalStack) -> None:
-    """A database that is away is worth a retry, and its name is nobody's business."""
+    """A database that is away is worth a retry, and its name is no one's business."""
     token = stack.scheduler_environment["SCHEDULER_TOKEN_SECRET"]
     stack.aws.put_secret("reminders/nowhere", "postgresql://somebody:hidden@127.0.0.1:1/nothing")
     event = url_event("scheduler-function-url")
@@ -106,7 +109,7 @@ def token() -> str:
 def url_event(name: str) -> Any:
     """A sample event of today; its token is still a placeholder."""
     text = (EVENTS / f"{name}.json").read_text()
-    return json.loads(sample_events.fill(text, sample_events.moments(datetime.now(UTC))))
+    return json.loads(events.fill(text, events.moments(datetime.now(UTC))))
 
 
 def get(path: str, **headers: str) -> Any:

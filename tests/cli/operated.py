@@ -106,7 +106,7 @@ def local_up(state: Path, *arguments: str, prefix: Sequence[str] = (), **more: s
     assert process.stdout
     try:
         for line in process.stdout:
-            if "Ctrl-C ends it" in line:
+            if "Ctrl-C stops it" in line:
                 break
         assert process.poll() is None, "the local stack did not start"
         yield Operated(state, process)

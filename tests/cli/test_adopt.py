@@ -35,10 +35,10 @@ def test_command(server: Server, name: str, code: int) -> None:
     with project_on(server, name) as project:
         before = snapshot(project.connection)
         returned, text = doctor(project)
-        told = json.loads(text)["findings"]
+        printed = json.loads(text)["findings"]
         assert code == returned
-        assert project.reasons == [finding["what"] for finding in told if finding["level"] == "problem"]
-        assert {"database", "server version", "app's tables"} == {finding["check"] for finding in told}
+        assert project.reasons == [finding["what"] for finding in printed if finding["level"] == "problem"]
+        assert {"database", "server version", "app's tables"} == {finding["check"] for finding in printed}
         assert before == snapshot(project.connection)
 
 

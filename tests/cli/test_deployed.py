@@ -14,10 +14,10 @@ from typing import Any
 import boto3
 import pytest
 
-from ops.cli.deployed import Deployed
 from ops.cli.main import main
-from ops.cli.targets import Asked
-from tests.cli.conftest import Site
+from ops.cli.targets.base import TargetOptions
+from ops.cli.targets.deployed import Deployed
+from tests.cli.site import Site
 
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
          "Action": "sts:AssumeRole"}]}  # fmt: skip
@@ -96,11 +96,11 @@ def test_pausing_keeps_everything_but_the_state(deployment: Deployment, capsys: 
 def test_what_changes_production_asks_first(
     deployment: Deployment, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nobody can answer here: exit code 4, nothing done, and --yes named."""
+    """No one can answer here: exit code 4, nothing done, and --yes named."""
     before = schedule_of(deployment.site)
     assert 4 == main([command, "--stack", deployment.name])
-    told = capsys.readouterr().err
-    assert deployment.name in told and "--yes" in told
+    printed = capsys.readouterr().err
+    assert deployment.name in printed and "--yes" in printed
     assert before == schedule_of(deployment.site)
 
 
@@ -182,7 +182,7 @@ def test_region_by_either_name(variable: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv(variable, "eu-north-1")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
-    assert "eu-north-1" == Deployed("x", Asked()).client("lambda").meta.region_name
+    assert "eu-north-1" == Deployed("x", TargetOptions()).client("lambda").meta.region_name
 
 
 def test_credentials_that_are_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -209,9 +209,9 @@ def test_invocations_that_left_no_row(deployment: Deployment, capsys: pytest.Cap
     }
     deployment.site.stack.aws.client("cloudwatch").put_metric_data(Namespace="AWS/Lambda", MetricData=[metric])
     assert 1 == main(["status", "--stack", deployment.name, "--json"])
-    told = said(capsys)
-    assert {"never_succeeded", "unrecorded"} == {finding["name"] for finding in told["findings"]}
-    assert (3, 0) == (told["failed_invocations"], told["failed_invocations_recorded"])
+    printed = said(capsys)
+    assert {"never_succeeded", "unrecorded"} == {finding["name"] for finding in printed["findings"]}
+    assert (3, 0) == (printed["failed_invocations"], printed["failed_invocations_recorded"])
 
 
 def test_the_functions_log_of_a_deployed_stack(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
@@ -229,5 +229,5 @@ def test_the_functions_log_of_a_deployed_stack(deployment: Deployment, capsys: p
         events = [{"timestamp": int(now.timestamp() * 1000), "message": json.dumps(line)} for line in lines]
         client.put_log_events(logGroupName=group, logStreamName="x", logEvents=events)
     assert 0 == main(["logs", "--functions", "--stack", deployment.name, "--json"])
-    told = [json.loads(line)["message"] for line in capsys.readouterr().out.splitlines()]
-    assert ["cron ERROR", "scheduler ERROR", "watchdog ERROR"] == sorted(told)
+    printed = [json.loads(line)["message"] for line in capsys.readouterr().out.splitlines()]
+    assert ["cron ERROR", "scheduler ERROR", "watchdog ERROR"] == sorted(printed)

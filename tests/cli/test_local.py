@@ -1,4 +1,4 @@
-"""`reminders local`: one stack a user, a file that is nobody else's, and nothing left at the end."""
+"""`reminders local`: one stack a user, a file that is no one else's, and nothing left at the end."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from ops.cli.health import Finding
 from ops.cli.main import main
 from reminders.runs import JOB_NAME
 from reminders.runs.lock import RunLock
-from tests.cli.conftest import Site
-from tests.conftest import AsRole
+from tests.cli.site import Site
+from tests.helpers.connections import AsRole
 
 SUCCESS = """
 INSERT INTO cron_execution_logs (job_name, trigger_source, scheduled_for, started_at, completed_at, duration_ms, status)
@@ -90,7 +90,7 @@ def test_a_fault_is_named(site: Site, fault: str) -> None:
 
 
 def test_a_new_stack_has_never_succeeded(site: Site) -> None:
-    """That is a problem: nobody has been reminded yet."""
+    """That is a problem: no one has been reminded yet."""
     assert [("problem", "never_succeeded")] == named(site)
 
 
@@ -105,15 +105,15 @@ def test_a_lock_without_a_run(site: Site, as_role: AsRole) -> None:
     assert ["stuck_lock"] == [finding.name for finding in health.findings(old)]
 
 
-def test_a_tick_that_nobody_ran(site: Site) -> None:
+def test_a_scheduled_run_that_did_not_happen(site: Site) -> None:
     """Two days without a success, and the schedule enabled all the time."""
     succeeded(site, "2 days")
     facts = _at(gather(site.target), gather(site.target).overview.now + timedelta(days=2))
     assert ["late"] == [finding.name for finding in health.findings(facts)]
 
 
-def test_a_pause_that_somebody_forgot(site: Site) -> None:
-    """After a day a pause is a problem: nobody is reminded."""
+def test_a_forgotten_pause(site: Site) -> None:
+    """After a day a pause is a problem: no one is reminded."""
     succeeded(site, "1 hour")
     pause(site)
     facts = gather(site.target)
@@ -157,12 +157,12 @@ def test_a_run_that_left_no_row(logged: Site, capsys: pytest.CaptureFixture[str]
 
 
 def test_a_failed_run_with_a_row_is_counted_once(logged: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is in the ledger, and so no second problem; `run` says that `reminders logs` shows it."""
+    """It is in the ledger, and so no second problem; `run` says that `reminders logs` shows the run."""
     succeeded(logged, "1 hour")
     logged.put("cron", "SCHEDULER_TOKEN_SECRET", "another-token-another-token-another")
     logged.target.state.environments["cron"]["REMINDER_FUNCTION_URL"] = "http://127.0.0.1:1"
     assert 1 == main(["run"])
-    assert "`reminders logs` shows it" in capsys.readouterr().err
+    assert "`reminders logs` shows the run" in capsys.readouterr().err
     assert [("problem", "failing")] == named(logged)
 
 
@@ -188,7 +188,7 @@ def test_assignments_that_were_not_processed(logged: Site, capsys: pytest.Captur
 
 
 def test_every_finding_has_a_fix(site: Site) -> None:
-    """Nobody is left alone with a problem."""
+    """No one is left alone with a problem."""
     for statement in (FAILURE, RUNNING, ALERT):
         execute(site, statement)
     pause(site)

@@ -10,7 +10,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from reminders.database import Connection
-from tests.client.conftest import ADMIN_APP, ASSIGNMENT, ORG, UNCOORDINATED
+from tests.client.people import ADMIN_APP, ASSIGNMENT, ORG, UNCOORDINATED
 from tests.contacts import as_user, one
 from tests.tokens import ADMIN
 

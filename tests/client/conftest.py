@@ -6,9 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -16,24 +14,10 @@ import pytest
 
 from ops.local.server import Server
 from reminders.database import Connection
+from tests.client.people import ASSIGNMENT, COORDINATOR, FOREIGN, MENTOR, ORG, OTHER_ORG, UNCOORDINATED, Api
 from tests.client.postgrest import serving
-from tests.client.statements import Request
-from tests.tokens import ADMIN, claims, signed
 
-KEY = "sb_publishable_for_tests"
 SUPABASE_JS = "@supabase/supabase-js@2.109.0"
-ORG, OTHER_ORG = UUID(int=0xA), UUID(int=0xB)
-ASSIGNMENT, UNCOORDINATED, FOREIGN = UUID(int=0xA1), UUID(int=0xA4), UUID(int=0xB1)
-MENTOR, COORDINATOR = UUID(int=0xA2), UUID(int=0xA3)
-ADMIN_APP = {"role": "admin", "org_ids": [str(ORG)]}
-PEOPLE: dict[str, dict[str, Any]] = {
-    "mentor": claims(MENTOR, app={}),
-    "coordinator": claims(COORDINATOR, app={}),
-    "stranger": claims(UUID(int=0xC), app={}),
-    "admin": claims(ADMIN, app=ADMIN_APP),
-    "admin of all": claims(ADMIN),
-    "admin of another": claims(ADMIN, app={"role": "admin", "org_ids": [str(OTHER_ORG)]}),
-}
 FILLED = """
 INSERT INTO assignments (id, org_id, peer_mentor_id, coordinator_id, assigned_at, last_contact_date) VALUES
     (%(assignment)s, %(org)s, %(mentor)s, %(coordinator)s, '2026-01-01', '2026-11-01'),
@@ -45,19 +29,6 @@ INSERT INTO notifications (assignment_id, recipient_id, kind, contact_anchor, ga
     (%(uncoordinated)s, %(mentor)s, 'reminder', '2026-11-09', 12, '2026-11-21 06:00:02Z'),
     (%(foreign)s, %(other_person)s, 'reminder', '2026-11-01', 10, '2026-11-11 06:00:02Z');
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Api:
-    """Supabase's API as a client sees it, and what came in."""
-
-    url: str
-    requests: list[Request]
-
-    def headers(self, persona: str | None) -> dict[str, str]:
-        """`persona`: one of PEOPLE; None: no access token."""
-        token = signed(PEOPLE[persona]) if persona else KEY
-        return {"apikey": KEY, "Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from psycopg.rows import dict_row
 from ops.schema import MATRIX
 from reminders.database import Connection
 from tests.client.calls import ALL, ANOTHER, CALLS, REASON, call, changes, refusal
-from tests.client.conftest import ADMIN_APP, ASSIGNMENT, COORDINATOR, MENTOR, ORG, UNCOORDINATED
-from tests.conftest import AsRole
+from tests.client.people import ADMIN_APP, ASSIGNMENT, COORDINATOR, MENTOR, ORG, UNCOORDINATED
 from tests.contacts import as_user, one, run
+from tests.helpers.connections import AsRole
 from tests.tokens import ADMIN
 
 TODAY = date(2026, 11, 25)

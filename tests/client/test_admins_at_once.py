@@ -13,7 +13,7 @@ import pytest
 from ops.local.server import MIGRATOR, Server
 from reminders.database import Connection
 from tests.client.calls import CALLS, call, changes
-from tests.client.conftest import MENTOR, ORG
+from tests.client.people import MENTOR, ORG
 from tests.contacts import one
 
 

@@ -10,10 +10,11 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from ops.local.database import apply_shim, create_database, drop_database, migrate
+from ops.local.database import apply_shim, create_database, drop_database
 from ops.local.server import MIGRATOR, Server
+from ops.migrations import migrate
 from reminders.database import Connection
-from tests.client.conftest import COORDINATOR, MENTOR
+from tests.client.people import COORDINATOR, MENTOR
 from tests.contacts import as_user, one
 
 READ = "UPDATE notifications SET read_at = %s WHERE id = 1 RETURNING read_at"

@@ -11,8 +11,8 @@ import pytest
 from ops.local.database import create_database, drop_database, prepared
 from ops.local.server import MIGRATOR, Server, any_server
 from reminders.database import Connection
-from tests.client.conftest import ADMIN_APP, ASSIGNMENT, COORDINATOR, MENTOR, ORG
 from tests.client.examples import blocks
+from tests.client.people import ADMIN_APP, ASSIGNMENT, COORDINATOR, MENTOR, ORG
 from tests.client.pgoutput import DELETE, INSERT, UPDATE, Change, changes
 from tests.contacts import as_user, one
 from tests.tokens import ADMIN

@@ -13,7 +13,7 @@ import pytest
 
 from reminders.database import Connection
 from tests.console.browser import AXE, HTML_VALIDATE, chromium, npm_package, sign_in, violations
-from tests.console.conftest import ASSIGNMENT, ORG, PASSWORD, Console
+from tests.console.visitors import ASSIGNMENT, ORG, PASSWORD, Console
 from tests.factories import add_run
 
 PAGES = (

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from reminders.database import Connection
-from tests.console.conftest import ASSIGNMENT, MENTOR, ORG, Console
+from tests.console.visitors import ASSIGNMENT, MENTOR, ORG, Console
 from tests.factories import add_run
 from tests.nasty import NASTY, acting
 

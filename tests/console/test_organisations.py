@@ -7,7 +7,7 @@ import pytest
 from handlers.console import ROUTES
 from handlers.console_http import Route
 from reminders.database import Connection
-from tests.console.conftest import ASSIGNMENT, FOREIGN, ORG, OTHER, Console, Visitor, text_of
+from tests.console.visitors import ASSIGNMENT, FOREIGN, ORG, OTHER, Console, Visitor, text_of
 
 # The routes whose ids belong to an organisation, with the id of the other one.
 FOREIGN_IDS = {"assignment_id": str(FOREIGN), "org_id": str(OTHER)}

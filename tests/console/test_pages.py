@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from reminders.database import Connection
-from tests.console.conftest import ASSIGNMENT, COORDINATOR, MENTOR, ORG, Console, Visitor, text_of
+from tests.console.visitors import ASSIGNMENT, MENTOR, ORG, Console, Visitor, many, rows, text_of
 from tests.factories import add_run
 
 NEEDS = "/console/needs-contact"
@@ -18,17 +16,6 @@ PAGE = f"/console/assignments/{ASSIGNMENT}"
 CORRECT = f"{PAGE}/contact-date"
 SETTINGS = f"/console/settings/{ORG}"
 TODAY = datetime.now(UTC).date()
-
-
-def many(owner: Connection, count: int, gap: int = 15) -> None:
-    """Assignments of the first organisation that all wait for the same time, so that only ids part them."""
-    owner.execute(
-        """
-        INSERT INTO assignments (org_id, peer_mentor_id, coordinator_id, assigned_at, last_contact_date)
-        SELECT %s, %s, %s, '2026-01-01', (now() AT TIME ZONE 'UTC')::date - %s::int FROM generate_series(1, %s)
-        """,
-        [ORG, MENTOR, COORDINATOR, gap, count],
-    )
 
 
 def version(visitor: Visitor) -> str:
@@ -159,10 +146,6 @@ def test_filter_that_does_not_exist(console: Console, filled: Connection, query:
 
 
 # CSV ------------------------------------------------------------------------------------------------------------
-
-
-def rows(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
 
 
 def test_csv(console: Console, filled: Connection) -> None:

@@ -13,8 +13,7 @@ import pytest
 
 from reminders.database import Connection
 from tests.console.browser import chromium, sign_in
-from tests.console.conftest import ASSIGNMENT, ORG, PASSWORD, Console
-from tests.console.test_pages import many
+from tests.console.visitors import ASSIGNMENT, ORG, PASSWORD, Console, many
 from tests.factories import add_run
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"

@@ -11,7 +11,7 @@ from handlers.console import ROUTES
 from handlers.console_http import Route, safe_next
 from reminders.console.session import FORM_COOKIE
 from reminders.database import Connection
-from tests.console.conftest import ASSIGNMENT, ORG, Console, text_of
+from tests.console.visitors import ASSIGNMENT, ORG, Console, text_of
 
 IDS = {"assignment_id": str(ASSIGNMENT), "run_id": "00000000-0000-0000-0000-0000000000c1", "org_id": str(ORG)}
 CLOSED = [route for route in ROUTES if not route.is_public]

@@ -8,7 +8,7 @@ import pytest
 
 from handlers.wiring import console as wiring
 from ops.local.supabase_auth import totp
-from tests.console.conftest import PASSWORD, Console, text_of
+from tests.console.visitors import PASSWORD, Console, text_of
 
 ADMIN = {"role": "admin"}
 FACTOR = "/console/sign-in/second-factor"

@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 
 from reminders.database import Connection
-from tests.console.conftest import ORG, Console
-from tests.console.test_pages import many, rows
+from tests.console.visitors import ORG, Console, many, rows
 
 NEEDS = "/console/needs-contact"
 # What Lambda answers with at most (AWS: "Lambda quotas").

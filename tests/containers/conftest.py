@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from ops.cli import sam_local
 from ops.cli.errors import CliError
+from ops.cli.local import sam as sam_local
 from ops.tools.build.artifact import ROOT
 from tests.cli.operated import COMMAND, Operated, local_up, shell_environment
 from tests.containers.engine import TestEngine, any_engine

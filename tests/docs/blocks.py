@@ -52,7 +52,7 @@ def blocks_of(name: str, text: str) -> list[Block]:
             if language := lines[start][3:].strip():
                 marker = MARKER.fullmatch(lines[start - 1])
                 above = tuple(lines[max(0, start - 6) : start])
-                told = f"{marker[1]}: {marker[2]}" if marker else None
-                found.append(Block(name, start + 1, language, told, above, "\n".join(lines[start + 1 : number])))
+                documented = f"{marker[1]}: {marker[2]}" if marker else None
+                found.append(Block(name, start + 1, language, documented, above, "\n".join(lines[start + 1 : number])))
             start = None
     return found

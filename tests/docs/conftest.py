@@ -7,39 +7,25 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from ops.cli.local.up import GROUP
 from ops.cli.local_state import LocalState
-from ops.cli.local_target import Local
-from ops.cli.local_up import GROUP
-from ops.cli.targets import Asked
+from ops.cli.targets.base import TargetOptions
+from ops.cli.targets.local import Local
 from reminders.database import Connection
 from tests.cli.operated import COMMAND, Operated
 from tests.docs.blocks import ROOT
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """An operator's shell: its environment, and the database."""
-
-    environment: dict[str, str]
-    state: LocalState
-    webhook: str
-
-    def login(self, function: str) -> str:
-        """A function's libpq URI."""
-        target = Local(self.state, Asked())
-        return target.secret(self.state.environments[function]["DATABASE_SECRET"])
+from tests.docs.desk import Desk
 
 
 @pytest.fixture(scope="session")
 def desk(operated: Operated, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     state = LocalState(**json.loads((operated.state / "local.json").read_text()))
-    target = Local(state, Asked())
+    target = Local(state, TargetOptions())
     deploy(target)
     programs = tmp_path_factory.mktemp("bin")
     python, reminders = shlex.quote(sys.executable), shlex.quote(str(COMMAND))

@@ -1,4 +1,4 @@
-"""docs/architecture.md says the same as the code: its paths exist, its arrows are the linter's, no room is left out."""
+"""docs/architecture.md says the same as the code: its paths exist, its arrows are the linter's, no package missing."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import tomllib
 from tests.docs.blocks import ROOT
 
 TEXT = (ROOT / "docs" / "architecture.md").read_text()
-ROOMS = ROOT / "functions" / "reminders"
+PACKAGES = ROOT / "functions" / "reminders"
 
 
 def test_every_path_in_it_exists() -> None:
-    """Whoever is sent to a room finds it."""
+    """Each path that the document names exists."""
     paths = re.findall(r"`((?:functions|ops|migrations|docs|infra|tests)/[\w./-]*)`", TEXT)
     assert paths
     assert [] == [path for path in paths if not (ROOT / path).exists()]
 
 
 def test_every_room_is_in_it() -> None:
-    """A room that nobody is sent to is not known."""
-    rooms = [path.parent.name for path in ROOMS.glob("*/__init__.py")]
-    assert [] == [room for room in rooms if f"functions/reminders/{room}/" not in TEXT]
+    """Each package is described."""
+    packages = [path.parent.name for path in PACKAGES.glob("*/__init__.py")]
+    assert [] == [package for package in packages if f"functions/reminders/{package}/" not in TEXT]
 
 
 def test_its_arrows_are_those_that_the_linter_checks() -> None:

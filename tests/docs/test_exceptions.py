@@ -29,7 +29,7 @@ from reminders.runs.records import Outcome
 from reminders.scheduling.work import RunTotals
 from tests.docs.blocks import ROOT
 
-# Every module whose classes of ReminderError count must be imported: the handlers import all rooms.
+# Every module whose classes of ReminderError count must be imported: the handlers import all packages.
 assert handlers.admin and handlers.scheduler
 HEADER = "| exception class | before the run's row is written | during a run | in the watchdog |"
 NOTHING = "not reported: the caller reads it, the watchdog reports the scheduled time"
@@ -115,14 +115,14 @@ def outcomes(kind: type[BaseException], reported: list[str], patched: pytest.Mon
         patched.setattr(module, build, lambda context: Raising(error))
         with pytest.raises(kind):
             module.handler({}, CONTEXT)
-        told = outcome(error, reported[0] if reported else None)
-        answers.append(told if told == NOTHING else f"straight to the channels: {told}")
+        documented = outcome(error, reported[0] if reported else None)
+        answers.append(documented if documented == NOTHING else f"straight to the channels: {documented}")
     recorded = outcome(error, Outcome.of_error(error, RunTotals()).error_message)
     return answers[0], f"ledger and outbox: {recorded}", answers[1]
 
 
 def test_what_is_reported_for_every_class(reported: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever class ends a run or a watchdog round, the operators hear of it; the document says how."""
+    """Whatever class ends a run or a watchdog round, it is reported as the document says."""
     monkeypatch.setattr(unrecorded, "_told", set())
     lines = [HEADER, "| --- | --- | --- | --- |"]
     for name, kinds in FAMILIES.items():
@@ -152,7 +152,7 @@ def test_run_whose_failure_is_in_the_ledger(reported: list[str], monkeypatch: py
 
 @pytest.mark.parametrize("broken", ["ALERT_TOPIC_ARN", "SLACK_WEBHOOK_SECRET"])
 def test_channel_that_cannot_be_built(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
-    """The other one is told all the same."""
+    """The other one gets the alert all the same."""
     monkeypatch.setenv("ALERT_TOPIC_ARN", "arn:aws:sns:eu-west-1:123456789012:alerts")
     monkeypatch.setenv("SLACK_WEBHOOK_SECRET", "slack")
     monkeypatch.setenv(broken, "not\na name")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 import pytest
@@ -19,8 +19,7 @@ from tests.faults.environment import FaultEnvironment, fault_environment
 from tests.faults.outcome import Outcome
 from tests.faults.pgbouncer import PgBouncer, installed
 from tests.faults.processes import Processes
-
-Kill = Callable[[LocalStack, str, object], int]
+from tests.helpers.stacks import Kill
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import psycopg
 from ops.local import cluster
 from ops.local.postgres import Postgres
 from tests.faults.supervisor import start_supervised, stop_supervised
-from tests.ops.helpers import eventually
+from tests.helpers.waiting import eventually
 
 
 class CrashingPostgres(Postgres):
@@ -33,7 +33,7 @@ class CrashingPostgres(Postgres):
         _crash(data / "postmaster.pid")
         self._release()
         self._again = start_supervised(command)
-        assert eventually(lambda: cluster.ready(data.parent))
+        assert eventually(lambda: cluster.ready(data.parent) > 0)
 
     def stop(self) -> None:
         self._release()

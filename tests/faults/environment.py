@@ -30,8 +30,8 @@ from tests.faults.crashing_postgres import CrashingPostgres
 from tests.faults.pgbouncer import PgBouncer
 from tests.faults.processes import PATIENCE, Deployment, Process, Processes
 from tests.faults.statement_barrier import StatementBarrier
-from tests.integration.test_lock import HELD
-from tests.ops.helpers import eventually
+from tests.helpers.locks import HELD
+from tests.helpers.waiting import eventually
 from tests.proxy import Wire
 
 GAPS = {UUID(int=1 << 120): 25, UUID(int=2 << 120): 3, UUID(int=3 << 120): 12}  # days, by assignment

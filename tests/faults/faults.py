@@ -18,7 +18,7 @@ from tests.faults.environment import AGAIN, TOMORROW, FaultEnvironment
 from tests.faults.outcome import Outcome, observe, result_of
 from tests.faults.processes import Process
 from tests.faults.steps import until
-from tests.ops.helpers import eventually
+from tests.helpers.waiting import eventually
 
 LOCK_FREE_WITHIN = 3.0  # seconds after a run's end
 PATIENCE = 9.0

@@ -19,7 +19,7 @@ from ops.local import cluster
 from ops.local.database import LOGIN_ROLES
 from ops.local.server import Server
 from tests.faults.supervisor import PATIENCE, start_supervised, stop_supervised
-from tests.ops.helpers import eventually
+from tests.helpers.waiting import eventually
 
 
 def installed() -> str | None:

@@ -24,7 +24,7 @@ from typing import Any
 
 import psutil
 
-from tests.ops.helpers import eventually
+from tests.helpers.waiting import eventually
 
 PATIENCE = 30.0  # seconds; the functions' first import may take a few on a busy machine
 

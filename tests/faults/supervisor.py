@@ -21,7 +21,7 @@ def start_supervised(command: list[str], files: Mapping[str, str] | None = None)
     {room} in the command and in the files stands for the directory.
     """
     user = binaries.unprivileged_user()
-    room = binaries.make_room(user)
+    room = binaries.private_directory(user)
     for name, text in (files or {}).items():
         cluster.write_private(room / name, text.replace("{room}", str(room)), user)
     order = keeper.Order(

@@ -18,8 +18,8 @@ from reminders.database import Connection
 from reminders.errors import SchedulerError
 from tests.alerting import alerts, deliveries
 from tests.factories import TICK, add_run, runs
-from tests.faults.conftest import Kill
 from tests.faults.kill_points import POINTS
+from tests.helpers.stacks import Kill
 
 YESTERDAY, TODAY, TOMORROW = (TICK + timedelta(days=day) for day in (-1, 0, 1))
 COPIES = {

@@ -1,4 +1,4 @@
-"""Assignments that somebody else has locked, or moves, in the very moment of their batch."""
+"""Assignments that another session has locked, or changes, while their batch runs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from ops.local.server import MIGRATOR, Server
 from reminders.database import Connection
 from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Shard
 from tests.factories import TODAY, add_assignments, add_run, count, notified
-from tests.integration.conftest import MakeService
-from tests.integration.test_fence import After
+from tests.helpers.services import After, MakeService
 
 ALL = Shard(0, 1)
 
 
 @pytest.fixture
-def somebody(server: Server, database: str) -> Iterator[Connection]:
+def other_session(server: Server, database: str) -> Iterator[Connection]:
     """Another session; it must end before the database is dropped."""
     with psycopg.connect(server.dsn(MIGRATOR, database)) as connection:
         yield connection
@@ -28,18 +27,18 @@ def somebody(server: Server, database: str) -> Iterator[Connection]:
 
 
 @contextmanager
-def locked(somebody: Connection, assignment_id: UUID) -> Iterator[None]:
-    somebody.execute("SELECT FROM assignments WHERE id = %s FOR UPDATE", [assignment_id])
+def locked(other_session: Connection, assignment_id: UUID) -> Iterator[None]:
+    other_session.execute("SELECT FROM assignments WHERE id = %s FOR UPDATE", [assignment_id])
     yield
-    somebody.rollback()
+    other_session.rollback()
 
 
 def test_locked_through_the_whole_run(
-    owner: Connection, make_service: MakeService, run_id: UUID, somebody: Connection
+    owner: Connection, make_service: MakeService, run_id: UUID, other_session: Connection
 ) -> None:
     """The batch does not wait: it counts the assignment as failed, and the next run reminds."""
     ids = add_assignments(owner, 5)
-    with locked(somebody, ids[2]):
+    with locked(other_session, ids[2]):
         progress = make_service(2).work(DispatchRequest(run_id, TODAY, ALL), budget=5)
     assert DispatchResult(Counts(5, 4, 1)) == progress
     assert (ids[2], "reminder") not in notified(owner)
@@ -47,53 +46,61 @@ def test_locked_through_the_whole_run(
     assert DispatchResult(Counts(5, 1, 0)) == next_run
 
 
-def test_locked_for_a_moment(owner: Connection, make_service: MakeService, run_id: UUID, somebody: Connection) -> None:
+def test_locked_for_a_moment(
+    owner: Connection, make_service: MakeService, run_id: UUID, other_session: Connection
+) -> None:
     """What was free again by the end of the call is reminded by a second look."""
     ids = add_assignments(owner, 5)
-    somebody.execute("SELECT FROM assignments WHERE id = %s FOR UPDATE", [ids[0]])
+    other_session.execute("SELECT FROM assignments WHERE id = %s FOR UPDATE", [ids[0]])
     # Looks: the deadline, then two for each batch but one for the first. The lock goes before the third.
-    service = make_service(2, After(5, somebody.rollback))
+    service = make_service(2, After(5, other_session.rollback))
     assert DispatchResult(Counts(5, 5, 0)) == service.work(DispatchRequest(run_id, TODAY, ALL), budget=5)
     assert {(i, "reminder") for i in ids} == notified(owner)
 
 
 def test_contact_logged_while_the_batch_looks(
-    owner: Connection, make_service: MakeService, run_id: UUID, somebody: Connection
+    owner: Connection, make_service: MakeService, run_id: UUID, other_session: Connection
 ) -> None:
-    """Somebody has logged contact, but not committed yet: nobody is reminded of a contact just made."""
+    """A contact is logged and not committed yet: no reminder is sent about a contact just made."""
     ids = add_assignments(owner, 5)
-    somebody.execute("UPDATE assignments SET last_contact_date = %s WHERE id = %s", [TODAY, ids[1]])
-    service = make_service(5, After(3, somebody.commit))
+    other_session.execute("UPDATE assignments SET last_contact_date = %s WHERE id = %s", [TODAY, ids[1]])
+    service = make_service(5, After(3, other_session.commit))
     assert DispatchResult(Counts(5, 4, 0)) == service.work(DispatchRequest(run_id, TODAY, ALL), budget=5)
     assert (ids[1], "reminder") not in notified(owner)
 
 
 def test_locked_with_nothing_due(
-    owner: Connection, make_service: MakeService, run_id: UUID, somebody: Connection
+    owner: Connection, make_service: MakeService, run_id: UUID, other_session: Connection
 ) -> None:
-    """A locked assignment that is not due is nobody's concern."""
+    """A locked assignment that is not due is no one's concern."""
     ids = add_assignments(owner, 3, gap=2)
-    with locked(somebody, ids[0]):
+    with locked(other_session, ids[0]):
         assert DispatchResult(Counts(3, 0, 0)) == make_service().work(DispatchRequest(run_id, TODAY, ALL), budget=5)
 
 
-def test_day_without_news_locks_nothing(owner: Connection, make_service: MakeService, somebody: Connection) -> None:
+def test_day_without_news_locks_nothing(
+    owner: Connection, make_service: MakeService, other_session: Connection
+) -> None:
     """When all is dispatched already, a run neither waits for anybody nor counts a failure."""
     ids = add_assignments(owner, 3)
     make_service().work(DispatchRequest(add_run(owner, as_of=TODAY), TODAY, ALL), budget=5)
-    with locked(somebody, ids[0]):
+    with locked(other_session, ids[0]):
         second = make_service().work(DispatchRequest(add_run(owner, as_of=TODAY), TODAY, ALL), budget=5)
         assert DispatchResult(Counts(3, 0, 0)) == second
 
 
 def test_table_locked_by_a_migration(
-    owner: Connection, make_service: MakeService, run_id: UUID, somebody: Connection, monkeypatch: pytest.MonkeyPatch
+    owner: Connection,
+    make_service: MakeService,
+    run_id: UUID,
+    other_session: Connection,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A lock timeout is tried again; then the assignment counts as failed and is left to the next run."""
     service = make_service(1)
     monkeypatch.setattr(type(service), "_limits", lambda *_: {"lock_timeout": "50", "statement_timeout": "2000"})
     add_assignments(owner, 1)
-    somebody.execute("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE")
+    other_session.execute("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE")
     assert DispatchResult(Counts(1, 0, 1)) == service.work(DispatchRequest(run_id, TODAY, ALL), budget=5)
-    somebody.rollback()
+    other_session.rollback()
     assert 0 == count(owner, "notifications")

@@ -11,8 +11,8 @@ from ops.local.server import ExistingServer, Server, admin
 from reminders import database as database_module
 from reminders.database import Connection, Queries, connect, errors_translated, transaction
 from reminders.errors import DatabaseError, DatabaseUnavailable
-from tests.conftest import AsRole
 from tests.factories import add_assignment
+from tests.helpers.connections import AsRole
 
 
 def test_connection_as_a_function_makes_it(server: Server, database: str) -> None:
@@ -26,7 +26,7 @@ def test_connection_as_a_function_makes_it(server: Server, database: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("dsn", "told"),
+    ("dsn", "message"),
     [
         ("postgresql://nobody:x@127.0.0.1:1/x", "database unreachable: connection refused"),
         ("postgresql://nobody:x@host.invalid/x", "database unreachable: its host name cannot be resolved"),
@@ -34,25 +34,25 @@ def test_connection_as_a_function_makes_it(server: Server, database: str) -> Non
         ("", "database unreachable: "),
     ],
 )
-def test_no_connection(dsn: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_connection(dsn: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reason in words of our own, without the DSN, its host or its user."""
     monkeypatch.setenv("PGHOST", "127.0.0.1")
     monkeypatch.setenv("PGPORT", "1")
     with pytest.raises(DatabaseUnavailable) as caught:
         connect(dsn, name="x")
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
     assert not any(secret in str(caught.value) for secret in ("127.0.0.1", "nobody", "invalid", "hunter2"))
 
 
 def test_wrong_password(server: Server, database: str) -> None:
-    """Told as what it is."""
+    """Reported as what it is."""
     dsn = server.dsn("cron_runner", database).replace(server.password("cron_runner"), "hunter2")
     with pytest.raises(DatabaseUnavailable, match=r"^database unreachable: it rejected the password$"):
         connect(dsn, name="x")
 
 
 def test_unknown_database(server: Server, template: str) -> None:
-    """Told as what it is; its name is not."""
+    """Reported as what it is; its name is not."""
     with pytest.raises(DatabaseUnavailable, match=r"^database unreachable: it does not know the database$"):
         connect(server.dsn("cron_runner", "anna_smith"), name="x")
 
@@ -91,18 +91,18 @@ def test_errors_hold_no_row_values(owner: Connection, as_role: AsRole) -> None:
 
 
 @pytest.mark.parametrize(
-    ("statement", "told"),
+    ("statement", "message"),
     [
         ("SELECT 'Anna Smith'::int", "InvalidTextRepresentation 22P02"),
         ("DO $$ BEGIN RAISE 'Anna Smith moved'; END $$", "RaiseException P0001"),
         ("SELECT * FROM no_such_table", "UndefinedTable 42P01: relation"),
     ],
 )
-def test_errors_whose_message_quotes_values(owner: Connection, statement: str, told: str) -> None:
-    """Bad data and RAISE quote what was given: of those only class and SQLSTATE are told."""
+def test_errors_whose_message_quotes_values(owner: Connection, statement: str, message: str) -> None:
+    """Bad data and RAISE quote what was given: only class and SQLSTATE are reported of those."""
     with pytest.raises(DatabaseError) as caught, errors_translated():
         owner.execute(statement.encode())
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
     assert "Anna" not in str(caught.value)
 
 

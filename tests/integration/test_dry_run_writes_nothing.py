@@ -8,9 +8,9 @@ from reminders.database import Connection
 from reminders.errors import DatabaseError
 from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import DispatchRequest, Shard
-from tests.conftest import AsRole
 from tests.factories import TODAY, add_assignments
-from tests.integration.conftest import MakeService
+from tests.helpers.connections import AsRole
+from tests.helpers.services import MakeService
 
 WORK = DispatchRequest(None, TODAY, Shard(0, 1), dry_run=True)
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"

@@ -20,9 +20,9 @@ from ops.local.server import MIGRATOR, Server
 from reminders.database import Connection
 from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Shard
-from tests.conftest import connect_as
 from tests.factories import COORDINATOR, MENTOR, TODAY, add_assignment, add_org, add_run
-from tests.integration.conftest import MakeService
+from tests.helpers.connections import connect_as
+from tests.helpers.services import MakeService
 
 ALL = Shard(0, 1)
 ORGS = [UUID(int=n) for n in range(1, 5)]
@@ -46,7 +46,7 @@ Due = tuple[UUID, UUID, str, date, int]
 
 
 def oracle(rows: list[Row], thresholds: dict[UUID, tuple[int, int]], as_of: date) -> tuple[set[Due], int]:
-    """What must be in `notifications`, and how many assignments have nobody to notify."""
+    """What must be in `notifications`, and how many assignments have no recipient."""
     due: set[Due] = set()
     missing = 0
     for row in rows:
@@ -185,7 +185,7 @@ def test_contact_in_the_future(owner: Connection, make_service: MakeService, run
 
 
 def test_no_coordinator_until_there_is_one(owner: Connection, make_service: MakeService) -> None:
-    """The reminder goes out once, the escalation is counted each day, and goes out when somebody is there."""
+    """The reminder goes out once, the escalation is counted each day, and goes out when there is a coordinator."""
     lonely = add_assignment(owner, 20, coordinator_id=None)
 
     def day(n: int) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
@@ -13,25 +12,12 @@ from reminders.errors import RunSettledElsewhere
 from reminders.runs.ledger import Ledger
 from reminders.runs.records import Outcome, RunStatus
 from reminders.scheduling.work import Counts, DispatchRequest, Shard
-from tests.conftest import AsRole
 from tests.factories import TODAY, add_assignments, add_run, count, runs
-from tests.integration.conftest import MakeService
-from tests.ops.helpers import eventually
+from tests.helpers.connections import AsRole
+from tests.helpers.services import After, MakeService
+from tests.helpers.waiting import eventually
 
 ALL = Shard(0, 1)
-
-
-class After:
-    """A clock that does something at its nth look."""
-
-    def __init__(self, looks: int, act: Callable[[], object]) -> None:
-        self._left, self._act = looks, act
-
-    def __call__(self) -> float:
-        self._left -= 1
-        if self._left == 0:
-            self._act()
-        return 0.0
 
 
 @pytest.mark.parametrize("status", ["success", "failed", "skipped", None])

@@ -21,9 +21,9 @@ from reminders.runs.events import RunRequest
 from reminders.runs.ledger import Ledger
 from reminders.runs.records import Outcome, RunStatus, Tick
 from reminders.scheduling.work import Counts, RunTotals
-from tests.conftest import AsRole
 from tests.factories import TICK, add_run, count, runs
-from tests.integration.conftest import make_ledger
+from tests.helpers.connections import AsRole
+from tests.helpers.services import make_ledger
 from tests.proxy import Wire
 
 SCHEDULED = RunRequest("schedule", "e-1", TICK)
@@ -84,7 +84,7 @@ def test_failure(owner: Connection, ledger: Ledger) -> None:
 
 @pytest.mark.parametrize(("first", "second"), [(SUCCESS, FAILURE), (FAILURE, SUCCESS), (SUCCESS, SUCCESS)])
 def test_run_settled_twice(owner: Connection, ledger: Ledger, first: Outcome, second: Outcome) -> None:
-    """The first result stands, and the second settler hears of it."""
+    """The first result stands, and the second caller gets it."""
     run_id = ledger.open(SCHEDULED, NOW).id
     ledger.settle(run_id, first)
     before = runs(owner)
@@ -93,7 +93,7 @@ def test_run_settled_twice(owner: Connection, ledger: Ledger, first: Outcome, se
     assert before == runs(owner)
 
 
-def test_run_settled_twice_by_somebody_whom_no_policy_stops(owner: Connection) -> None:
+def test_run_settled_twice_by_a_role_that_no_policy_stops(owner: Connection) -> None:
     """The query says 'once' by itself: it does not lean on row level security."""
     ledger = make_ledger(owner, lambda: owner)
     run_id = ledger.open(SCHEDULED, NOW).id
@@ -127,7 +127,7 @@ def test_connection_lost_before_settling(owner: Connection, as_role: AsRole, cut
 def test_answer_lost_after_settling(
     owner: Connection, server: Server, database: str, as_role: AsRole, outcome: Outcome
 ) -> None:
-    """PostgreSQL committed and we never heard: the row is recognised as our own, and counted once."""
+    """The answer to the COMMIT was lost: the row is recognised as our own, and counted once."""
     with (
         Wire(server.dsn("cron_runner", database)) as wire,
         psycopg.connect(wire.dsn, autocommit=True, prepare_threshold=None) as connection,
@@ -156,7 +156,7 @@ def test_answer_lost_and_settled_by_another(
 
 
 def test_abandoned_runs(owner: Connection, ledger: Ledger) -> None:
-    """Each becomes a failure that counts, in the order they began; nobody knows how long they took."""
+    """Each becomes a failure that counts, in the order they began; how long they took is unknown."""
     begun = [TICK - timedelta(days=n) for n in (2, 1)]
     for moment in begun:
         add_run(owner, scheduled_for=moment, started_at=moment)
@@ -301,7 +301,7 @@ def test_failures_by_hand(ledger: Ledger) -> None:
 
 
 def test_success_in_between(ledger: Ledger) -> None:
-    """Success starts the count anew; an older tick that fails again after it is a failure of its own."""
+    """Success starts the count again; an older tick that fails again after it is a failure of its own."""
     assert [1, 2] == [fail(ledger, at(0)), fail(ledger, at(1))]
     ledger.settle(ledger.open(RunRequest("manual"), NOW).id, SUCCESS)
     assert [1, 1] == [fail(ledger, at(1)), fail(ledger, at(1))]
@@ -337,7 +337,7 @@ def test_row_that_contradicts_itself(owner: Connection, constraint: str, row: di
 
 
 def test_run_that_took_longer_than_an_integer_can_say(owner: Connection, ledger: Ledger) -> None:
-    """A row that somebody left for a month is settled all the same."""
+    """A row that was left for a month is settled all the same."""
     run_id = add_run(owner, started_at=datetime(2020, 1, 1, tzinfo=UTC))
     ledger.settle(run_id, SUCCESS)
     assert [2**31 - 1] == [run["duration_ms"] for run in runs(owner)]

@@ -13,8 +13,8 @@ from psycopg.types.json import Jsonb
 from reminders.database import Connection
 from reminders.runs.lock import LOCK_KEY
 from tests.alerting import FAILURE, alerts
-from tests.conftest import AsRole
 from tests.factories import add_run, runs
+from tests.helpers.connections import AsRole
 
 ROW = {"job_name": "assignment-reminder-cron", "trigger_source": "schedule", "status": "running"}
 
@@ -96,7 +96,7 @@ def test_overrun_of_a_run_that_has_ended(runner: Connection, owner: Connection) 
 
 
 def test_missed_tick_to_come(runner: Connection, owner: Connection) -> None:
-    """Nobody can take the key of a scheduled time that has not passed."""
+    """The key of a scheduled time that has not passed cannot be taken."""
     for tick in (datetime.now(UTC) + timedelta(minutes=1), None):
         with pytest.raises(errors.InvalidParameterValue):
             write(runner, "missed_run", tick=tick)

@@ -22,9 +22,9 @@ from reminders.runs.lock import RunLock
 from reminders.scheduling.fanout import Fanout
 from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult
 from reminders.telemetry import logger
-from tests.conftest import AsRole
 from tests.factories import TICK, count, runs
-from tests.integration.conftest import make_ledger
+from tests.helpers.connections import AsRole
+from tests.helpers.services import make_ledger
 
 SCHEDULED = RunRequest("schedule", "e-1", TICK - timedelta(days=1))
 MANUAL = RunRequest("manual")
@@ -196,7 +196,7 @@ def test_ledger_connection_lost_during_the_run(
     end: Callable[[Connection], None],
     error: SchedulerError | None,
 ) -> None:
-    """It is made anew to settle."""
+    """It is made again to settle."""
 
     def act() -> None:
         end(ledger_connection)
@@ -237,7 +237,7 @@ def test_fenced_off_during_the_run(owner: Connection, deps: RunDeps, scheduler: 
 
 
 def test_lock_is_held_by_another(owner: Connection, deps: RunDeps, scheduler: FakeScheduler, as_role: AsRole) -> None:
-    """Skipped; nothing is rescued, for somebody lives, and the scheduler is not called."""
+    """Skipped; nothing is rescued, for someone lives, and the scheduler is not called."""
     with RunLock(as_role("cron_runner")).lease(30):
         summary = lifecycle.run(SCHEDULED, deps)
     assert ("skipped", "advisory_lock_held", None) == (summary.status, summary.note, summary.duration_ms)
@@ -258,8 +258,8 @@ def test_assignments_that_failed_by_an_error(
     with pytest.raises(AssignmentsFailed) if outcome == "failed" else nullcontext():
         lifecycle.run(MANUAL, broken)
     (run,) = runs(owner)
-    told = f"{failed} of 300 that were due failed: {reason}" if outcome == "failed" else None
-    assert (outcome, told, failed, 300) == tuple(
+    expected_message = f"{failed} of 300 that were due failed: {reason}" if outcome == "failed" else None
+    assert (outcome, expected_message, failed, 300) == tuple(
         run[name] for name in ("status", "error_message", "assignments_failed", "assignments_without_recipient")
     )
 
@@ -274,7 +274,7 @@ def test_day_that_has_not_begun(owner: Connection, deps: RunDeps, scheduler: Fak
 
 
 def test_dry_run(owner: Connection, deps: RunDeps, scheduler: FakeScheduler) -> None:
-    """No row, no run id, and the scheduler is told."""
+    """No row, no run id, and the scheduler receives it."""
     summary = lifecycle.run(RunRequest("manual", as_of=TICK.date(), dry_run=True), deps)
     assert (None, "dry_run", 20) == (summary.run_id, summary.note, summary.counts.evaluated)
     assert {(None, True)} == {(work.run_id, work.dry_run) for work in scheduler.calls}

@@ -9,15 +9,9 @@ import pytest
 from reminders.database import Connection
 from reminders.errors import DatabaseError
 from reminders.runs.lock import GRACE_SECONDS, LOCK_KEY, RunLock
-from tests.conftest import AsRole
-from tests.ops.helpers import eventually
-
-# PostgreSQL documentation, "pg_locks": a bigint key is in classid (high half) and objid (low half), objsubid 1.
-HELD = """
-    SELECT ((classid::bigint << 32) | objid::bigint) FROM pg_locks
-    WHERE locktype = 'advisory' AND objsubid = 1 AND granted
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
+from tests.helpers.connections import AsRole
+from tests.helpers.locks import HELD
+from tests.helpers.waiting import eventually
 
 
 def held(owner: Connection) -> list[int]:
@@ -37,7 +31,7 @@ def test_held_during_the_lease(owner: Connection, lock: RunLock) -> None:
 
 
 def test_second_asker(as_role: AsRole, lock: RunLock) -> None:
-    """It hears no at once, and is served when the first is done."""
+    """It gets `False` at once, and the lock when the first is done."""
     second = RunLock(as_role("cron_runner"))
     with lock.lease(5):
         began = time.monotonic()

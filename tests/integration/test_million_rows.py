@@ -17,9 +17,9 @@ from reminders.alerts import outbox
 from reminders.database import Connection
 from reminders.runs import watchdog
 from reminders.runs.ledger import queries
-from tests.conftest import connect_as
 from tests.factories import TICK
-from tests.integration.test_queries import VALUES
+from tests.helpers.connections import connect_as
+from tests.integration.query_values import VALUES
 
 ROWS = 1_000_000
 INDEXES = (

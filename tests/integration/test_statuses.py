@@ -9,9 +9,9 @@ from psycopg import errors
 
 from reminders.database import Connection
 from reminders.scheduling.work import DispatchRequest, Shard
-from tests.conftest import AsRole
 from tests.factories import TODAY, add_assignment, notified
-from tests.integration.conftest import MakeService
+from tests.helpers.connections import AsRole
+from tests.helpers.services import MakeService
 
 ALL = Shard(0, 1)
 
@@ -73,7 +73,7 @@ def test_batches_walk_the_index_of_the_words(owner: Connection) -> None:
 
 
 def test_last_open_word_cannot_go(owner: Connection) -> None:
-    """Nobody would ever be reminded."""
+    """No reminder would ever be sent."""
     with pytest.raises(errors.CheckViolation, match="nobody would ever be reminded"):
         owner.execute("UPDATE reminder_statuses SET is_open = false")
 
@@ -89,7 +89,7 @@ def test_words_are_not_for_the_api(as_role: AsRole, role: str) -> None:
 def test_nothing_open(
     owner: Connection, make_service: MakeService, run_id: UUID, statuses: list[str], unknown: int
 ) -> None:
-    """Assignments of words that nobody has listed are counted; closed ones are as they should be."""
+    """Assignments of words that no one has listed are counted; closed ones are as they should be."""
     for status in statuses:
         add_assignment(owner, 10, status=status)
     progress = make_service().work(DispatchRequest(run_id, TODAY, ALL), budget=60)

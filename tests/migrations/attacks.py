@@ -1,5 +1,5 @@
 """
-What somebody with a login tries, found in the catalog: every function with several arguments, every right on every
+What someone with a login tries, found in the catalog: every function with several arguments, every right on every
 table, and traps in pg_temp for every name that our functions use.
 
 A trap is an object that says, by a WARNING, as whom it was run. A warning is sent at once, whatever is rolled back.
@@ -19,7 +19,7 @@ from reminders.database import Connection
 
 # Who has, or may become through a login, a session of PostgreSQL's.
 ACTORS = ("cron_runner", "reminder_scheduler", "contact_admin_api", "authenticated", "anon", "service_role")
-# Functions p that are ours: in the tests' databases nobody else makes any in these schemas.
+# Functions p that are ours: in the tests' databases no one else makes any in these schemas.
 OURS: LiteralString = "p.pronamespace::regnamespace::text ~ '^(public|reminder_.*)$'"
 TRAP = "trap ran as"
 BODY = "AS $$ BEGIN RETURN pg_temp.trap(); END $$"

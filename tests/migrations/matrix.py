@@ -22,7 +22,7 @@ __all__ = ["MATRIX", "ROLES", "Rights", "actual", "as_toml", "expected", "object
 
 
 def objects(connection: Connection) -> list[str]:
-    """Everything that somebody could have a right on, named as in the matrix: outside of public with its schema."""
+    """Everything that someone could have a right on, named as in the matrix: outside of public with its schema."""
     rows = connection.execute(
         """
         SELECT relkind::text, relname FROM pg_class
@@ -52,8 +52,8 @@ def as_toml(name: str, rights: Rights) -> str:
     """How `rights` stand in matrix.toml, to be copied from a failing test and thought about."""
     lines = [f"[{name}]"]
     for role, verbs in rights.items():
-        told = ", ".join(f"{verb} = {_toml(value)}" for verb, value in verbs.items())
-        lines.append(f"{role} = {{ {told} }}")
+        listed = ", ".join(f"{verb} = {_toml(value)}" for verb, value in verbs.items())
+        lines.append(f"{role} = {{ {listed} }}")
     return "\n".join(lines)
 
 

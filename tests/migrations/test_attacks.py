@@ -1,5 +1,5 @@
 """
-The attack matrix: what somebody who has the password of one of our roles can change, and what not.
+The attack matrix: what someone who has the password of one of our roles can change, and what not.
 
 Everything is found in the catalog: each table, each column, each function and each other role is tried. What changed
 must be what ops/schema/matrix.toml lets that role change.
@@ -17,12 +17,10 @@ from ops.local.server import Server
 from ops.schema import OUR_ROLES, expected
 from reminders.database import Connection
 from reminders.runs.lock import LOCK_KEY
-from tests.conftest import AsRole, connect_as
+from tests.helpers.connections import AsRole, connect_as
 from tests.migrations import attacks
 from tests.migrations.matrix import objects
-from tests.migrations.test_rows import filled
 
-__all__ = ["filled"]
 # What a function does to which table, that a role may call.
 BY_FUNCTION = {"prune_runs": {"cron_execution_logs": {"DELETE"}}}
 # Roles that a login of ours may become.

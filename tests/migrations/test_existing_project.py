@@ -10,8 +10,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from ops.local.database import apply_shim, create_database, drop_database, migrate
+from ops.local.database import apply_shim, create_database, drop_database
 from ops.local.server import MIGRATOR, Server
+from ops.migrations import migrate
 from reminders.database import Connection
 
 # As such a project might be: more columns, an enum, a uuid key, everything granted by Supabase's defaults,
@@ -108,7 +109,7 @@ def test_their_users_see_no_more_than_before(project: Connection) -> None:
 
 
 def test_table_without_row_level_security_stays_closed(project: Connection) -> None:
-    """Where nothing protects the rows, a grant of ours would show them to everybody."""
+    """Where nothing protects the rows, a grant of ours would show them to everyone."""
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         as_user(project, "SELECT id FROM notifications")
 

@@ -1,7 +1,7 @@
 """
 Functions that run with their owner's rights: nothing that the caller made may run in them.
 
-PostgreSQL looks into pg_temp first for types and tables, unless search_path names it later, and everybody may make
+PostgreSQL looks into pg_temp first for types and tables, unless search_path names it later, and everyone may make
 temporary objects.
 """
 
@@ -17,11 +17,10 @@ from psycopg import sql
 
 from ops.local.server import MIGRATOR, Server
 from reminders.database import Connection
-from tests.conftest import connect_as
+from tests.helpers.connections import connect_as
 from tests.migrations import attacks
-from tests.migrations.test_rows import ASSIGNMENT, MENTOR, claims, filled
+from tests.migrations.personas import ASSIGNMENT, MENTOR, claims
 
-__all__ = ["filled"]
 # What fires the triggers, as those who may: (claims, statement).
 FIRES = (
     (claims(role="admin"), "INSERT INTO public.contact_date_corrections (assignment_id, old_date, new_date, reason) "
@@ -86,7 +85,7 @@ def test_no_body_needs_a_setting_for_its_strings(superuser: Connection) -> None:
     assert [] == [name for name, body in rows if re.search(r"'[^']*\\", body)]
 
 
-def test_nobody_but_the_matrix_calls_definer_functions(superuser: Connection) -> None:
+def test_only_the_roles_of_the_matrix_call_definer_functions(superuser: Connection) -> None:
     """PUBLIC has no EXECUTE on any function of ours: PostgreSQL would grant it by default."""
     rows = superuser.execute(
         sql.SQL(

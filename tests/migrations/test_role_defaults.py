@@ -10,9 +10,9 @@ import pytest
 from ops.local.server import Server
 from ops.schema import OUR_ROLES
 from reminders.database import Connection
-from tests.conftest import AsRole
 from tests.database_settings import HOSTILE
-from tests.migrations.test_index_shapes import migrate_again
+from tests.helpers.connections import AsRole
+from tests.migrations.again import migrate_again
 
 LARGEST_SHARDS = 64
 LONGEST_LEASE = "15 minutes 10 seconds"

@@ -7,5 +7,5 @@ from reminders.database import Connection
 
 
 def test_the_file_is_what_the_migrations_make(owner: Connection) -> None:
-    """After a new migration: `.venv/bin/python -m ops.schema`, and look at what changed."""
+    """After a new migration: `.venv/bin/python -m ops.tools.shapes`, and look at what changed."""
     assert shapes.expected() == sorted(shapes.of(owner))

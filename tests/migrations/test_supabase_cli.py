@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.local.database import MIGRATIONS, migrate
 from ops.local.server import Server
+from ops.migrations import MIGRATIONS, migrate
 from tests.existing import Project, project_on
 from tests.migrations.catalog import snapshot
 

@@ -9,6 +9,7 @@ import pytest
 
 from ops.local import database
 from ops.local.postgres import Postgres
+from tests.helpers.cases import first
 from tests.ops.helpers import installed
 
 FIRST_MIGRATION = """\
@@ -22,7 +23,7 @@ CREATE TABLE public.notes (id int PRIMARY KEY, owner uuid DEFAULT auth.uid());
 """
 
 
-@pytest.fixture(scope="session", params=installed(), ids=lambda path: str(path or "wheel"))
+@pytest.fixture(scope="session", params=first(1, installed()), ids=lambda path: str(path or "wheel"))
 def server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
     with Postgres.start(pg_bin=request.param) as started:
         yield started

@@ -26,6 +26,7 @@ def aws() -> Iterator[Aws]:
         yield started
 
 
+@pytest.mark.matrix
 def test_process_with_the_environment_reads_secrets_and_publishes(aws: Aws) -> None:
     """Another process finds secrets and topics by `environment`; we read what it published."""
     aws.put_secret("token", "first")
@@ -48,5 +49,5 @@ def test_topic_is_found_again(aws: Aws) -> None:
 
 
 def test_server_listens_on_loopback(aws: Aws) -> None:
-    """Nobody else's machine reaches it."""
+    """Other machines do not reach it."""
     assert aws.url.startswith("http://127.0.0.1:")

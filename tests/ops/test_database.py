@@ -10,8 +10,9 @@ import psycopg
 import pytest
 
 from ops.local import database
-from ops.local.database import ExistingServer, MigrationError
 from ops.local.postgres import SUPERUSER, Postgres
+from ops.local.server import ExistingServer, any_server
+from ops.migrations import MigrationError, migrate
 
 CLAIMS = '{"sub": "00000000-0000-0000-0000-000000000001", "role": "authenticated"}'
 
@@ -86,7 +87,7 @@ def test_copies_are_apart_and_can_be_migrated_further(server: Postgres, migratio
     (tmp_path / "20260102000000_next.sql").write_text(
         "-- migrate:up\nCREATE SCHEMA later;\nCREATE TABLE later.t (i int);\n-- migrate:down\n"
     )
-    database.migrate(server.dsn("postgres", first), tmp_path)
+    migrate(server.dsn("postgres", first), tmp_path)
     question = "SELECT to_regclass('later.t') IS NULL"
     assert [(False,)] == rows(server.dsn(SUPERUSER, first), question)
     assert [(True,)] == rows(server.dsn(SUPERUSER, second), question)
@@ -106,14 +107,14 @@ def test_failed_migration_tells_why_without_the_password(server: Postgres, fresh
     """dbmate's words are in the error, the DSN's password is not."""
     (tmp_path / "20260102000000_bad.sql").write_text("-- migrate:up\nSELECT no_such_thing;\n-- migrate:down\n")
     with pytest.raises(MigrationError, match='column "no_such_thing" does not exist') as caught:
-        database.migrate(server.dsn("postgres", fresh_database), tmp_path)
+        migrate(server.dsn("postgres", fresh_database), tmp_path)
     assert server.password("postgres") not in str(caught.value)
 
 
-def test_unreachable_server_is_told_without_the_password(tmp_path: Path) -> None:
+def test_unreachable_server_is_reported_without_the_password(tmp_path: Path) -> None:
     """A refused connection does not print the DSN."""
     with pytest.raises(MigrationError) as caught:
-        database.migrate("postgresql://me:hush@127.0.0.1:1/x?sslmode=disable", tmp_path)
+        migrate("postgresql://me:hush@127.0.0.1:1/x?sslmode=disable", tmp_path)
     assert "hush" not in str(caught.value)
 
 
@@ -133,7 +134,7 @@ def existing(server: Postgres) -> Iterator[ExistingServer]:
 
 
 def test_existing_server_keeps_only_what_it_had(server: Postgres, existing: ExistingServer, migrations: Path) -> None:
-    """Databases made on a server of somebody else have names of their own and are gone after."""
+    """Databases made on a server that is not ours have names of their own and are gone after."""
     question = "SELECT array_agg(datname ORDER BY datname) FROM pg_database"
     database.prepared(server, migrations)
     before = rows(server.dsn(SUPERUSER), question)
@@ -154,5 +155,5 @@ def test_existing_server_migrates_as_postgres_without_its_password(existing: Exi
 def test_any_server_takes_the_one_that_is_named(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     """With DATABASE_URL no server is started."""
     monkeypatch.setenv("DATABASE_URL", server.dsn(SUPERUSER))
-    with database.any_server() as found:
+    with any_server() as found:
         assert server.port == found.port

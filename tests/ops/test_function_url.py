@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from ops.local.function_url import FunctionUrl
-from tests.ops.helpers import eventually
+from tests.helpers.waiting import eventually
 
 HANDLER = """
 def handler(event, context):
@@ -32,23 +32,23 @@ SLOW = "import os, time\ndef handler(event, context):\n    time.sleep(0.3)\n    
 
 
 def echo(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    told = {"event": event, "left": context.get_remaining_time_in_millis()}
-    return {"statusCode": 202, "cookies": ["a=1", "b=2"], "body": json.dumps(told)}
+    received = {"event": event, "left": context.get_remaining_time_in_millis()}
+    return {"statusCode": 202, "cookies": ["a=1", "b=2"], "body": json.dumps(received)}
 
 
 def test_request_reaches_the_handler_and_its_answer_the_caller() -> None:
     """Method, path, query, headers and body go in; status, cookies and body come out."""
-    with FunctionUrl(echo, timeout=30) as door:
-        answer = httpx.post(f"{door.url}/runs?x=1", json={"a": 1}, headers={"X-Me": "you"})
-    told = answer.json()
+    with FunctionUrl(echo, timeout=30) as served:
+        answer = httpx.post(f"{served.url}/runs?x=1", json={"a": 1}, headers={"X-Me": "you"})
+    received = answer.json()
     assert (202, ["a=1", "b=2"]) == (answer.status_code, answer.headers.get_list("set-cookie"))
     assert ("/runs", "x=1", '{"a":1}', "you") == (
-        told["event"]["rawPath"],
-        told["event"]["rawQueryString"],
-        told["event"]["body"],
-        told["event"]["headers"]["x-me"],
+        received["event"]["rawPath"],
+        received["event"]["rawQueryString"],
+        received["event"]["body"],
+        received["event"]["headers"]["x-me"],
     )
-    assert 0 < told["left"] <= 30_000
+    assert 0 < received["left"] <= 30_000
 
 
 def test_raising_handler_is_a_502_that_tells_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,33 +57,33 @@ def test_raising_handler_is_a_502_that_tells_nothing(capsys: pytest.CaptureFixtu
     def fail(event: Any, context: Any) -> None:
         raise RuntimeError("secret")
 
-    with FunctionUrl(fail) as door:
-        answer = httpx.get(door.url)
+    with FunctionUrl(fail) as served:
+        answer = httpx.get(served.url)
     assert (502, "Internal Server Error") == (answer.status_code, answer.text)
     assert "RuntimeError: secret" in capsys.readouterr().err
 
 
 def test_connection_is_kept_alive() -> None:
     """Many requests over one connection, each quick: no delayed acknowledgement between them."""
-    with FunctionUrl(lambda event, context: {"ok": True}) as door, httpx.Client() as client:
-        client.get(door.url)
+    with FunctionUrl(lambda event, context: {"ok": True}) as served, httpx.Client() as client:
+        client.get(served.url)
         began = time.monotonic()
         for _ in range(50):
-            assert 200 == client.post(door.url, json={"a": 1}).status_code
+            assert 200 == client.post(served.url, json={"a": 1}).status_code
     assert time.monotonic() - began < 1
 
 
 def test_head_has_no_body() -> None:
     """A HEAD answer ends after its headers, and the connection goes on."""
-    with FunctionUrl(lambda event, context: {"ok": True}) as door, httpx.Client() as client:
-        assert b"" == client.head(door.url).content
-        assert {"ok": True} == client.get(door.url).json()
+    with FunctionUrl(lambda event, context: {"ok": True}) as served, httpx.Client() as client:
+        assert b"" == client.head(served.url).content
+        assert {"ok": True} == client.get(served.url).json()
 
 
 def test_too_large_a_body_is_refused() -> None:
     """Lambda takes 6 MB; more never reaches the handler."""
-    with FunctionUrl(echo) as door:
-        assert 413 == httpx.post(door.url, content=b"x" * (6 * 1024 * 1024 + 1)).status_code
+    with FunctionUrl(echo) as served:
+        assert 413 == httpx.post(served.url, content=b"x" * (6 * 1024 * 1024 + 1)).status_code
 
 
 def test_events_wait_for_each_other() -> None:
@@ -98,8 +98,8 @@ def test_events_wait_for_each_other() -> None:
         inside.pop()
         return {}
 
-    with FunctionUrl(slow) as door, ThreadPoolExecutor() as pool:
-        list(pool.map(lambda _: httpx.get(door.url), range(3)))
+    with FunctionUrl(slow) as served, ThreadPoolExecutor() as pool:
+        list(pool.map(lambda _: httpx.get(served.url), range(3)))
     assert 1 == max(most)
 
 
@@ -137,7 +137,7 @@ def pids(url: str, requests: int) -> list[int]:
 
 
 def test_environments_answer_side_by_side(two_environments: subprocess.Popen[str]) -> None:
-    """Two at a time, each in a process of its own; the third request waits for whoever is free."""
+    """Two at a time, each in a process of its own; the third request waits for the first that is free."""
     assert two_environments.stdout
     url = two_environments.stdout.readline().strip()
     began = time.monotonic()
@@ -166,7 +166,7 @@ def test_process_prints_its_url_and_ends_with_its_input(process: subprocess.Pope
 
 
 def test_process_whose_handler_logs_much(process: subprocess.Popen[str]) -> None:
-    """Nobody reads its standard output after the URL; more than a pipe holds must not stop it."""
+    """Its standard output is not read after the URL; more than a pipe holds must not stop it."""
     assert process.stdout
     url = process.stdout.readline().strip()
     for _ in range(3):
@@ -178,9 +178,9 @@ def test_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     (tmp_path / "my_handler.py").write_text(HANDLER)
     starter = (
         "import subprocess, sys, time\n"
-        "door = subprocess.Popen([sys.executable, '-m', 'ops.local.function_url',"
+        "served = subprocess.Popen([sys.executable, '-m', 'ops.local.function_url',"
         " 'my_handler:handler'], stdout=subprocess.PIPE, text=True)\n"
-        "door.stdout.readline(); print(door.pid, flush=True); time.sleep(60)\n"
+        "served.stdout.readline(); print(served.pid, flush=True); time.sleep(60)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     with subprocess.Popen(
@@ -191,6 +191,6 @@ def test_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
         text=True,
     ) as parent:
         assert parent.stdout
-        door = psutil.Process(int(parent.stdout.readline()))
+        served = psutil.Process(int(parent.stdout.readline()))
         parent.kill()
-        assert eventually(lambda: not door.is_running())
+        assert eventually(lambda: not served.is_running())

@@ -30,7 +30,7 @@ Invoke = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def invoke(tmp_path: Path) -> Invoke:
-    (tmp_path / "doors.py").write_text(HANDLERS)
+    (tmp_path / "handlers_of_a_test.py").write_text(HANDLERS)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
 
     def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -48,45 +48,45 @@ def invoke(tmp_path: Path) -> Invoke:
 
 def test_answer_is_alone_on_standard_output(invoke: Invoke) -> None:
     """What the handler prints goes to standard error, so that the answer can be piped on."""
-    done = invoke("doors:echo", '{"a": 1}')
-    assert {"event": {"a": 1}, "name": "doors"} == json.loads(done.stdout)
+    done = invoke("handlers_of_a_test:echo", '{"a": 1}')
+    assert {"event": {"a": 1}, "name": "handlers_of_a_test"} == json.loads(done.stdout)
     assert ["imported", "log line"] == done.stderr.splitlines()
 
 
 def test_event_comes_from_a_file_or_standard_input(invoke: Invoke, tmp_path: Path) -> None:
     """A path is read; `-` is standard input."""
     (tmp_path / "event.json").write_text('{"b": 2}')
-    from_file = json.loads(invoke("doors:echo", str(tmp_path / "event.json")).stdout)
-    from_input = json.loads(invoke("doors:echo", "-", stdin='{"b": 2}').stdout)
+    from_file = json.loads(invoke("handlers_of_a_test:echo", str(tmp_path / "event.json")).stdout)
+    from_input = json.loads(invoke("handlers_of_a_test:echo", "-", stdin='{"b": 2}').stdout)
     assert {"b": 2} == from_file["event"] == from_input["event"]
 
 
-def test_exception_is_told_as_lambda_does(invoke: Invoke) -> None:
+def test_exception_is_reported_as_lambda_does(invoke: Invoke) -> None:
     """Type and message as JSON on standard error, exit status 1, nothing on standard output."""
-    done = invoke("doors:fail", "{}")
-    told = json.loads(done.stderr.splitlines()[-1])
+    done = invoke("handlers_of_a_test:fail", "{}")
+    received = json.loads(done.stderr.splitlines()[-1])
     assert (1, "") == (done.returncode, done.stdout)
-    assert ("ValueError", "no such day") == (told["errorType"], told["errorMessage"])
+    assert ("ValueError", "no such day") == (received["errorType"], received["errorMessage"])
 
 
-def test_unknown_handler_is_told_as_lambda_does(invoke: Invoke) -> None:
+def test_unknown_handler_is_reported_as_lambda_does(invoke: Invoke) -> None:
     """A module or function that is not there is an error of the same shape."""
-    told = json.loads(invoke("nowhere:handler", "{}").stderr.splitlines()[-1])
-    assert "ModuleNotFoundError" == told["errorType"]
+    received = json.loads(invoke("nowhere:handler", "{}").stderr.splitlines()[-1])
+    assert "ModuleNotFoundError" == received["errorType"]
 
 
 def test_handler_past_its_time_is_ended(invoke: Invoke) -> None:
     """The process ends at the deadline, as Lambda ends it."""
     began = time.monotonic()
-    done = invoke("doors:hang", "{}", "--timeout", "0.5")
-    told = json.loads(done.stderr.splitlines()[-1])
-    assert (1, "Sandbox.Timedout") == (done.returncode, told["errorType"])
+    done = invoke("handlers_of_a_test:hang", "{}", "--timeout", "0.5")
+    received = json.loads(done.stderr.splitlines()[-1])
+    assert (1, "Sandbox.Timedout") == (done.returncode, received["errorType"])
     assert time.monotonic() - began < 8
 
 
-def test_event_that_is_no_json_is_told(invoke: Invoke) -> None:
+def test_event_that_is_not_json_is_reported(invoke: Invoke) -> None:
     """A typing mistake is a sentence, not a trace."""
-    done = invoke("doors:echo", "{oops")
+    done = invoke("handlers_of_a_test:echo", "{oops")
     assert (2, True) == (done.returncode, done.stderr.startswith("The event cannot be read"))
 
 

@@ -9,18 +9,17 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
 
-from ops.local import binaries
+from ops.local import binaries, cluster
+from ops.local.cluster import free_port
 from ops.local.postgres import SUPERUSER, Postgres, PostgresError
-from tests.ops.helpers import eventually
+from tests.helpers.waiting import eventually
 
 STARTER = """
 import json, os, sys, time
@@ -41,12 +40,12 @@ def ask(server: Postgres, question: str) -> str:
         return str(row[0])
 
 
-def room_of(server: Postgres) -> Path:
+def directory_of(server: Postgres) -> Path:
     return Path(ask(server, "SHOW data_directory")).parent
 
 
-def gone(pid: int, room: Path) -> bool:
-    return not psutil.pid_exists(pid) and not room.exists()
+def gone(pid: int, directory: Path) -> bool:
+    return not psutil.pid_exists(pid) and not directory.exists()
 
 
 @pytest.fixture
@@ -56,13 +55,13 @@ def started_elsewhere(request: pytest.FixtureRequest) -> Iterator[tuple[psutil.P
     command = [sys.executable, "-c", STARTER, *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        told = json.loads(process.stdout.readline())
-        with psycopg.connect(told["dsn"]) as connection:
+        started = json.loads(process.stdout.readline())
+        with psycopg.connect(started["dsn"]) as connection:
             row = connection.execute("SHOW data_directory").fetchone()
         starter = psutil.Process(process.pid)
         others = starter.children(recursive=True)
         assert row
-        yield starter, told["pid"], Path(row[0]).parent
+        yield starter, started["pid"], Path(row[0]).parent
         for survivor in (starter, *others):
             if survivor.is_running():
                 survivor.kill()
@@ -83,32 +82,18 @@ def test_server_listens_on_loopback_alone_and_wants_a_password(server: Postgres)
 
 def test_server_keeps_its_password_in_no_file(server: Postgres) -> None:
     """Once it is up, no file holds the superuser's password, and its directory is private."""
-    room = room_of(server)
-    assert not (room / "password").exists()
-    assert 0o700 == stat.S_IMODE(room.stat().st_mode)
-
-
-def test_server_starts_within_its_promise() -> None:
-    """A start takes less than 1.5 s on two idle cores; the test leaves room for a busy machine."""
-    began = time.monotonic()
-    with Postgres.start():
-        took = time.monotonic() - began
-    assert took < 5
+    directory = directory_of(server)
+    assert not (directory / "password").exists()
+    assert 0o700 == stat.S_IMODE(directory.stat().st_mode)
 
 
 def test_stopped_server_leaves_nothing() -> None:
     """After `stop` neither process nor directory is there, and a second `stop` is no error."""
     server = Postgres.start(settings={"shared_buffers": "16MB"})
-    pid, room = server.pid, room_of(server)
+    pid, directory = server.pid, directory_of(server)
     server.stop()
     server.stop()
-    assert gone(pid, room)
-
-
-def test_settings_win_over_ours() -> None:
-    """A caller's setting is the server's, quotes and all."""
-    with Postgres.start(settings={"work_mem": "7MB", "cluster_name": "it's"}) as server:
-        assert ("7MB", "it's") == (ask(server, "SHOW work_mem"), ask(server, "SHOW cluster_name"))
+    assert gone(pid, directory)
 
 
 def test_server_that_cannot_start_tells_its_log(temp_home: Path) -> None:
@@ -116,6 +101,14 @@ def test_server_that_cannot_start_tells_its_log(temp_home: Path) -> None:
     with pytest.raises(PostgresError, match='invalid value for parameter "work_mem"'):
         Postgres.start(settings={"work_mem": "plenty"})
     assert [] == list(temp_home.iterdir())
+
+
+def test_port_that_was_taken_meanwhile(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process took the port that was free: the start tries the next one."""
+    ports = iter([server.port, free_port()])
+    monkeypatch.setattr(cluster, "free_port", lambda: next(ports))
+    with Postgres.start() as second:
+        assert server.port != second.port
 
 
 def test_directory_without_programs_is_named(tmp_path: Path) -> None:
@@ -128,9 +121,9 @@ def test_killed_starter_takes_its_server_along(
     started_elsewhere: tuple[psutil.Process, int, Path],
 ) -> None:
     """SIGKILL of the starting process: server and directory are gone within seconds."""
-    starter, pid, room = started_elsewhere
+    starter, pid, directory = started_elsewhere
     starter.kill()
-    assert eventually(lambda: gone(pid, room))
+    assert eventually(lambda: gone(pid, directory))
 
 
 @pytest.mark.parametrize("started_elsewhere", [["fork"]], indirect=True)
@@ -138,30 +131,22 @@ def test_forked_child_does_not_keep_the_server(
     started_elsewhere: tuple[psutil.Process, int, Path],
 ) -> None:
     """A forked child holds the pipe open; the server goes with its starter all the same."""
-    starter, pid, room = started_elsewhere
+    starter, pid, directory = started_elsewhere
     starter.kill()
-    assert eventually(lambda: gone(pid, room))
+    assert eventually(lambda: gone(pid, directory))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's help is Linux's")
 def test_killed_keeper_leaves_no_server() -> None:
     """SIGKILL of the keeper stops the server; its directory goes with the starter's `stop`."""
     server = Postgres.start()
-    room = room_of(server)
+    directory = directory_of(server)
     keeper = psutil.Process(server.pid).parent()
     assert keeper
     keeper.kill()
     assert eventually(lambda: not psutil.pid_exists(server.pid))
     server.stop()
-    assert not room.exists()
-
-
-def test_server_is_deaf_to_the_terminal() -> None:
-    """Ctrl-C goes to a terminal's process group; server and keeper are in another."""
-    with Postgres.start() as server:
-        assert os.getpgid(server.pid) != os.getpgid(os.getpid())
-        keeper = psutil.Process(server.pid).ppid()
-        assert os.getpgid(keeper) != os.getpgid(os.getpid())
+    assert not directory.exists()
 
 
 def test_strict_umask_does_not_matter() -> None:
@@ -194,25 +179,10 @@ def hidden_programs(tmp_path: Path) -> Path:
 
 
 @as_root
-def test_hidden_programs_are_copied_once(temp_home: Path, hidden_programs: Path) -> None:
-    """Two first starts at once and one later: all run, and there is one copy."""
-    with ThreadPoolExecutor() as pool:
-        both = list(pool.map(lambda _: Postgres.start(pg_bin=hidden_programs), range(2)))
-    for server in both:
-        server.stop()
-    Postgres.start(pg_bin=hidden_programs).stop()
-    assert 1 == len(list(temp_home.iterdir()))
-
-
-@as_root
-def test_planted_copy_is_not_run(temp_home: Path, hidden_programs: Path) -> None:
-    """A copy that another user may write is left alone, and the server runs from a private one."""
-    Postgres.start(pg_bin=hidden_programs).stop()
-    (cached,) = temp_home.iterdir()
-    os.chown(cached, 65534, 65534)
+def test_hidden_programs_run_from_a_copy(hidden_programs: Path) -> None:
+    """Programs that the server's user cannot reach are copied into the server's own directory."""
     with Postgres.start(pg_bin=hidden_programs) as server:
-        running = psutil.Process(server.pid).exe()
-        assert running.startswith(str(room_of(server)))
+        assert psutil.Process(server.pid).exe().startswith(str(directory_of(server)))
 
 
 @as_root
@@ -221,4 +191,4 @@ def test_temp_directory_of_root_alone_is_passed_over(tmp_path: Path, monkeypatch
     tmp_path.chmod(0o700)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with Postgres.start() as server:
-        assert tmp_path not in room_of(server).parents
+        assert tmp_path not in directory_of(server).parents

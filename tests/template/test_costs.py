@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ops.tools import costs
 from ops.tools.build.artifact import ROOT
-from tests.template.conftest import Json, walk
+from tests.template.reading import Json, walk
 
 
 def test_page_shows_what_the_command_prints() -> None:

@@ -20,8 +20,8 @@ from reminders.settings import (
     SchedulerSettings,
     WatchdogSettings,
 )
-from tests.artifact.conftest import SCHEDULED
-from tests.template.conftest import Json, source
+from tests.helpers.events import SCHEDULED
+from tests.template.reading import Json, source
 
 READS: dict[str, list[Callable[[Mapping[str, str]], object]]] = {
     "CronFunction": [CronSettings.read, AlertSettings.read],
@@ -89,19 +89,14 @@ def test_endpoint_is_that_of_aws(service: str, template: Json, monkeypatch: pyte
     assert f"https://{service}.eu-west-2.amazonaws.com" == make(service).meta.endpoint_url
 
 
-@pytest.mark.parametrize("function", READS)
-def test_platform(function: str, resources: Json) -> None:
-    """Python 3.13 on arm64 unless a parameter says otherwise; JSON logs in a group of its own that forgets."""
-    properties = resources[function]["Properties"]
-    log = resources[properties["LoggingConfig"]["LogGroup"]["Ref"]]["Properties"]
+def test_each_function_has_a_log_group_of_its_own(resources: Json) -> None:
+    """In JSON, kept for as long as the parameter says."""
+    configs = [resources[function]["Properties"]["LoggingConfig"] for function in READS]
+    groups = [config["LogGroup"]["Ref"] for config in configs]
 
-    assert ("python3.13", [{"Ref": "Architecture"}]) == (properties["Runtime"], properties["Architectures"])
-    assert "JSON" == properties["LoggingConfig"]["LogFormat"]
-    assert {"Ref": "FunctionLogRetentionDays"} == log["RetentionInDays"]
-
-
-def test_architecture_is_arm64_by_default(template: Json) -> None:
-    assert "arm64" == template["Parameters"]["Architecture"]["Default"]
+    assert {"JSON"} == {config["LogFormat"] for config in configs}
+    assert sorted(LOGS) == sorted(groups)
+    assert [{"Ref": "FunctionLogRetentionDays"}] * 4 == [resources[g]["Properties"]["RetentionInDays"] for g in groups]
 
 
 def test_timeouts_fit_the_budgets_of_the_code(resources: Json) -> None:
@@ -137,9 +132,9 @@ def test_schedule(resources: Json) -> None:
 @pytest.mark.parametrize("schedule", ["CronFunctionDaily", "WatchdogFunctionRounds"])
 def test_schedule_input(schedule: str, resources: Json) -> None:
     """EventBridge Scheduler's context attributes, under the names that the handler knows."""
-    told = json.loads(resources[schedule]["Properties"]["Target"]["Input"])
+    given = json.loads(resources[schedule]["Properties"]["Target"]["Input"])
 
-    assert {name: f"<aws.scheduler.{name.replace('_', '-')}>" for name in SCHEDULED} == told
+    assert {name: f"<aws.scheduler.{name.replace('_', '-')}>" for name in SCHEDULED} == given
 
 
 def test_failed_runs_are_retried_and_kept(resources: Json) -> None:
@@ -148,11 +143,6 @@ def test_failed_runs_are_retried_and_kept(resources: Json) -> None:
 
     assert (2, 3600) == (config["MaximumRetryAttempts"], config["MaximumEventAgeInSeconds"])
     assert {"Fn::GetAtt": ["DeadLetters", "Arn"]} == config["DestinationConfig"]["OnFailure"]["Destination"]
-
-
-def test_watchdog_is_not_retried(resources: Json) -> None:
-    """The next round is the retry."""
-    assert 0 == resources["WatchdogFunctionEventInvokeConfig"]["Properties"]["MaximumRetryAttempts"]
 
 
 def test_cors_is_off_unless_origins_are_named(resources: Json) -> None:
@@ -167,13 +157,11 @@ def test_cors_is_off_unless_origins_are_named(resources: Json) -> None:
 LOGS = ["CronLogs", "SchedulerLogs", "WatchdogLogs", "AdminLogs"]
 
 
-@pytest.mark.parametrize("name", LOGS)
-def test_logs_are_kept_and_encrypted_as_parameters_say(name: str, resources: Json) -> None:
+def test_logs_are_kept_and_encrypted_as_parameters_say(resources: Json) -> None:
     """Retain lets them outlive the stack; a key of the operator's encrypts them, and none is needed."""
-    log = resources[name]
-
-    assert {"Ref": "LogsOnDelete"} == log["DeletionPolicy"] == log["UpdateReplacePolicy"]
-    assert ["HasLogKey", {"Ref": "LogKeyArn"}, {"Ref": "AWS::NoValue"}] == log["Properties"]["KmsKeyId"]["Fn::If"]
+    for log in (resources[name] for name in LOGS):
+        assert {"Ref": "LogsOnDelete"} == log["DeletionPolicy"] == log["UpdateReplacePolicy"]
+        assert ["HasLogKey", {"Ref": "LogKeyArn"}, {"Ref": "AWS::NoValue"}] == log["Properties"]["KmsKeyId"]["Fn::If"]
 
 
 def test_there_are_no_other_logs(resources: Json) -> None:
@@ -187,10 +175,10 @@ def test_a_parameter_may_decide_on_deletion(template: Json) -> None:
     assert [] == [name for name, it in template["Resources"].items() if "DependsOn" in it]
 
 
-@pytest.mark.parametrize("function", READS)
-def test_traces_are_sent_when_a_parameter_says_so(function: str, resources: Json) -> None:
+def test_traces_are_sent_when_a_parameter_says_so(resources: Json) -> None:
     """Not by default."""
-    assert {"Mode": {"Ref": "Tracing"}} == resources[function]["Properties"]["TracingConfig"]
+    configs = [resources[function]["Properties"]["TracingConfig"] for function in READS]
+    assert [{"Mode": {"Ref": "Tracing"}}] * len(READS) == configs
 
 
 def test_at_rest(resources: Json) -> None:

@@ -1,4 +1,4 @@
-"""What ledger, alert and log are told of an error."""
+"""What ledger, alert and log say of an error."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from reminders.errors import MESSAGE_LIMIT, DeadlineExceeded, SchedulerError, sa
 
 
 def test_our_own_error() -> None:
-    """Ours is told as it is, on one line."""
+    """Our own text is kept, on one line."""
     assert "scheduler answered 503: try later" == safe_message(SchedulerError("scheduler answered 503:\n try later"))
 
 
 def test_surprise() -> None:
-    """Of anybody else's error only the class is told: its text may hold anything."""
+    """Of an error that is not ours only the class is reported: its text may hold anything."""
     assert "unexpected ValueError" == safe_message(ValueError("Anna Smith, anna@example.org"))
 
 
@@ -22,8 +22,8 @@ def test_our_own_error_without_words() -> None:
 
 def test_long_error() -> None:
     """A message ends at the limit, and shows that it was cut."""
-    told = safe_message(SchedulerError("x" * 5000))
-    assert (MESSAGE_LIMIT, "…") == (len(told), told[-1])
+    message = safe_message(SchedulerError("x" * 5000))
+    assert (MESSAGE_LIMIT, "…") == (len(message), message[-1])
 
 
 def test_deadline() -> None:

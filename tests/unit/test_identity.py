@@ -84,7 +84,7 @@ def unsigned(algorithm: str) -> str:
 
 
 def confused(key: Any, encoding: serialization.Encoding) -> str:
-    """HMAC with the public key as its secret, which everybody knows."""
+    """HMAC with the public key as its secret, which everyone knows."""
     public = key.public_key().public_bytes(encoding, serialization.PublicFormat.SubjectPublicKeyInfo)
     head = f"{encoded({'alg': 'HS256', 'typ': 'JWT', 'kid': 'rsa'})}.{encoded(claims())}"
     mac = hmac.new(public, head.encode(), hashlib.sha256).digest()
@@ -179,7 +179,7 @@ def test_who_is_an_admin_and_of_what(app: Any, expected: tuple[bool, set[UUID] |
     "own",
     [{"role": "service_role"}, {"role": "anon"}, {"role": None}, {"is_anonymous": True}, {"is_anonymous": "true"}],
 )
-def test_token_of_nobody_who_signed_in(own: dict[str, Any]) -> None:
+def test_token_of_no_signed_in_user(own: dict[str, Any]) -> None:
     """Refused whatever app_metadata says."""
     with pytest.raises(IdentityError, match="not a signed-in user's"):
         Caller.of(claims(app={"role": "admin"}, **own))
@@ -206,7 +206,7 @@ def test_secret_that_was_rotated() -> None:
 
 
 def test_secret_that_is_too_short() -> None:
-    """A secret that can be guessed lets nobody in; it is our fault, not the caller's."""
+    """A secret that can be guessed lets no one in; it is our fault, not the caller's."""
     identity = Identity([SharedSecret(lambda: "short", lambda than: None)], ISSUER)
     with pytest.raises(IdentityUnavailable):
         identity.caller(f"Bearer {signed(claims())}")
@@ -258,7 +258,7 @@ def test_removed_key(caller: Read, address: Jwks) -> None:
 
 
 def test_key_set_that_cannot_be_had(caller: Read, address: Jwks) -> None:
-    """Nobody is let in unchecked, the caller is not blamed, and the address is not hammered."""
+    """No one is let in unchecked, the caller is not blamed, and the address is not hammered."""
     address.document = IdentityUnavailable("down")
     for _ in range(5):
         with pytest.raises(IdentityUnavailable):
@@ -287,7 +287,7 @@ def test_keys_that_are_none_of_ours(caller: Read, address: Jwks) -> None:
 
 
 def test_refusal_does_not_quote_the_token(caller: Read) -> None:
-    """What is logged is a class, not what somebody sent."""
+    """What is logged is a class, not what someone sent."""
     token = signed(claims(issuer="https://mallory.example"))
     with pytest.raises(IdentityError) as refusal:
         caller(token)

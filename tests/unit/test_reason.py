@@ -11,7 +11,7 @@ from reminders.text import is_printable
 
 
 def test_pattern_of_a_reason_knows_every_unprintable_character() -> None:
-    """The pattern that clients read refuses exactly the characters that nobody should be shown."""
+    """The pattern that clients read refuses exactly the characters that no one should be shown."""
     # Unassigned ones become known with a later version of Python.
     known = (chr(code) for code in range(sys.maxunicode + 1))
     characters = [c for c in known if unicodedata.category(c) != "Cn"]

@@ -39,7 +39,7 @@ def test_value_is_stripped() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "  \n", None, b"binary", {"a": 1}])
-def test_value_that_is_none(value: object) -> None:
+def test_empty_or_binary_value(value: object) -> None:
     """An empty or binary secret is named."""
     with pytest.raises(SecretError, match=r"^secret 'reminders/db' is empty or binary"):
         Secrets(Vault(value)).get("reminders/db")
@@ -53,7 +53,7 @@ def test_secret_that_cannot_be_read() -> None:
 
 
 def test_aws_that_cannot_be_reached() -> None:
-    """An error without code is told by its class."""
+    """An error without code is reported by its class."""
     with pytest.raises(SecretError, match=r"^secret 'reminders/db' could not be read: ConnectionError$"):
         Secrets(Vault(ConnectionError("to 10.0.0.1"))).get("reminders/db")
 
@@ -74,7 +74,7 @@ def test_secret_that_is_simply_wrong() -> None:
 
 
 @pytest.mark.parametrize("seconds_between", [0, 1, 10, 29])
-def test_stranger_who_keeps_knocking(seconds_between: int) -> None:
+def test_repeated_wrong_tokens(seconds_between: int) -> None:
     """Wrong tokens do not make us call Secrets Manager at the stranger's pace, but twice a minute in the long run."""
     vault, clock = Vault("same"), Clock()
     secrets = Secrets(vault, clock)

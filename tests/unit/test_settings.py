@@ -46,7 +46,7 @@ def test_signing_that_is_unknown(value: str) -> None:
 
 
 def test_scheduler() -> None:
-    """The door has to know its token."""
+    """The scheduler needs its token."""
     assert SchedulerSettings("reminders/db", "reminders/token", 5_000) == SchedulerSettings.read(SCHEDULER)
 
 
@@ -67,7 +67,7 @@ def test_url_without_the_token_to_call_it_with() -> None:
 
 @pytest.mark.parametrize("name", ["BATCH_SIZE", "SCHEDULER_SHARDS"])
 @pytest.mark.parametrize("value", ["0", "-1", "lots", "1.5", "1_000", "50001", "\u0663", "²", "+3", "1e3", "9" * 5000])
-def test_number_that_is_none(name: str, value: str) -> None:
+def test_invalid_number(name: str, value: str) -> None:
     """A malformed number is named with its bounds, and not taken for something near it."""
     with pytest.raises(SettingsError, match=f"^{name} must be a whole number from 1 to "):
         CronSettings.read({**CRON, name: value})
@@ -93,7 +93,7 @@ def test_number_that_is_none(name: str, value: str) -> None:
         "https://example.org/\x1b[2J",
     ],
 )
-def test_url_that_is_none(url: str) -> None:
+def test_invalid_url(url: str) -> None:
     """A malformed URL is named, and not echoed: it may carry a credential."""
     with pytest.raises(SettingsError, match=r"^REMINDER_FUNCTION_URL must be an") as caught:
         CronSettings.read({**SCHEDULER, "REMINDER_FUNCTION_URL": url})
@@ -120,7 +120,7 @@ def test_topic(topic: str) -> None:
 
 
 @pytest.mark.parametrize("topic", [TOPIC.replace("sns", "sqs"), f"{TOPIC}.filo", f"{TOPIC}:x", "alerts"])
-def test_topic_that_is_none(topic: str) -> None:
+def test_invalid_topic(topic: str) -> None:
     """What is published to must be a topic."""
     with pytest.raises(SettingsError, match=r"^ALERT_TOPIC_ARN must be "):
         AlertSettings.read({"ALERT_TOPIC_ARN": topic})
@@ -135,7 +135,7 @@ def test_schedule(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["a/b/c", "/a", "a/", "a b", "x" * 65, "arn:aws:scheduler:eu-west-2:1:schedule/a/b", "ä"]
 )
-def test_schedule_that_is_none(name: str) -> None:
+def test_invalid_schedule_name(name: str) -> None:
     """A name that EventBridge Scheduler refuses would make every watchdog round say that it cannot ask."""
     with pytest.raises(SettingsError, match=r"^REMINDER_SCHEDULE_NAME must be "):
         WatchdogSettings.read({**CRON, "REMINDER_SCHEDULE_NAME": name})

@@ -37,8 +37,8 @@ class Ticks(Protocol):
         """
         ...
 
-    def following(self, after: datetime, known: datetime | None) -> datetime | None:
-        """The first tick after `after`, or None when that cannot be said; `known` as above."""
+    def next(self, after: datetime, known: datetime) -> datetime | None:
+        """The first tick later than `after` (aware, UTC), or None when there is none; `known` as for `last`."""
         ...
 
 
@@ -71,8 +71,8 @@ class _CronTicks:
             after = month
         return None
 
-    def following(self, after: datetime, known: datetime | None) -> datetime | None:
-        found: datetime | None = self.cron.occurrence(after.astimezone(UTC)).next()
+    def next(self, after: datetime, known: datetime) -> datetime | None:
+        found: datetime | None = self.cron.occurrence(after).next()
         return found
 
 
@@ -85,8 +85,8 @@ class _RateTicks:
             return None
         return known + (until - known) // self.interval * self.interval
 
-    def following(self, after: datetime, known: datetime | None) -> datetime | None:
-        return None if known is None else known + ((after - known) // self.interval + 1) * self.interval
+    def next(self, after: datetime, known: datetime) -> datetime | None:
+        return (self.last(after, known) or known) + self.interval
 
 
 def _cron(text: str) -> Ticks:

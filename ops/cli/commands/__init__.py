@@ -1,1 +1,1 @@
-"""One module a command, each with a `command`; `ops.cli.main` loads it by name."""
+"""One module per command, with its `command`; `ops.cli.main` imports it by name."""

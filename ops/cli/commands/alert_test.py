@@ -1,4 +1,4 @@
-"""`reminders alert-test`: does an alert arrive?"""
+"""`reminders alert-test`: send a test alert through every channel."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import click
 
 from ops.cli import options, output
 from ops.cli.errors import DONE, UNHEALTHY, CliError
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 
 
 @click.command("alert-test")
@@ -17,15 +17,15 @@ def command(target: Target, yes: bool, as_json: bool) -> int:
     """
     Send a marked test alert through every channel.
 
-    Writes nothing to ledger or outbox. Exit code 1 when a channel refuses it, or none is configured.
+    Nothing is written to the ledger or the outbox. Exit code 1 when a channel refuses the alert, or none is configured.
     """
-    target.function_name("cron")  # a database alone has none: said before anything is asked
-    if target.asks_first:
+    target.function_name("cron")  # a bare database has none: fail before the question
+    if target.requires_confirmation:
         output.confirm(f"Send a test alert to the channels of {target.title}?", yes)
     with output.working("Sending a test alert"):
         answer = target.invoke({"action": "test_alert"})
     if answer.error:
-        raise CliError(f"The test failed. {answer.error}", "`reminders doctor` looks closer.")
+        raise CliError(f"The test failed. {answer.error}", "`reminders doctor` finds causes.")
     channels = answer.result["channels"]
     if as_json:
         output.show_json(answer.result)

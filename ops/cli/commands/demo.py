@@ -1,4 +1,4 @@
-"""`reminders demo`: the story of `make demo`."""
+"""`reminders demo`: the same as `make demo`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import click
 @click.option("--assignments", type=click.IntRange(1, 1_000_000), default=10_000, show_default=True, help="How many.")
 def command(assignments: int) -> int:
     """
-    Ten days of the service on this machine, with every step checked.
+    Six days of the service on this machine, with every step checked.
 
-    On a PostgreSQL and an AWS of its own, whatever DATABASE_URL says. Exit code 1 when a promise was not kept.
+    It starts its own PostgreSQL and AWS (moto), and ignores DATABASE_URL. Exit code 1 when a check fails.
     """
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    story = [sys.executable, "-m", "ops.tools.demo", "--assignments", str(assignments)]
-    return subprocess.run(story, env=environment, check=False).returncode
+    arguments = [sys.executable, "-m", "ops.tools.demo", "--assignments", str(assignments)]
+    return subprocess.run(arguments, env=environment, check=False).returncode

@@ -1,4 +1,4 @@
-"""`reminders doctor`: everything that could be wrong, looked at, with a fix beside every finding."""
+"""`reminders doctor`: check the whole set-up; each finding has its fix."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from ops.cli import options, output
 from ops.cli.doctor.examination import Check, Finding
 from ops.cli.errors import DONE, UNHEALTHY
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -21,29 +21,31 @@ SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", 
 @click.command("doctor")
 @options.with_target
 @options.as_json
-@click.option("--adopt", is_flag=True, help="Only: does a project that exists already fit, before the first migration?")
+@click.option(
+    "--adopt", is_flag=True, help="Before the first migration: only check whether an existing project's tables fit."
+)
 def command(target: Target, as_json: bool, adopt: bool) -> int:
     """
-    Look at everything that could be wrong, and say how to mend it.
+    Check the whole set-up; show problems and how to fix them.
 
-    Changes nothing and shows no secret. Exit code 1 when there is a problem; a warning alone is 0.
+    Changes nothing and shows no secret. Exit code 1 when there is a problem, 0 when there are only warnings.
     """
     from ops.cli.doctor.plan import examine
 
-    told: list[dict[str, Any]] = []
+    reported: list[dict[str, Any]] = []
     if not as_json:
         output.out().print(output.styled(target.title, "bold"))
         output.out().print()
     for check, findings in examine(target, adopt=adopt):
-        told += [{"check": check.name, **asdict(finding)} for finding in findings]
+        reported += [{"check": check.name, **asdict(finding)} for finding in findings]
         if not as_json:
             _show(check, findings)
-    problems = sum(finding["level"] == "problem" for finding in told)
+    problems = sum(finding["level"] == "problem" for finding in reported)
     if as_json:
-        output.show_json({"target": target.title, "healthy": not problems, "findings": told})
+        output.show_json({"target": target.title, "healthy": not problems, "findings": reported})
     else:
         output.out().print()
-        output.out().print(_conclusion(problems, sum(f["level"] == "warning" for f in told)))
+        output.out().print(_conclusion(problems, sum(f["level"] == "warning" for f in reported)))
     return UNHEALTHY if problems else DONE
 
 

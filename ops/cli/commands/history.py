@@ -1,16 +1,15 @@
-"""`reminders history`: durations, dispatches and statuses a day, as a picture."""
+"""`reminders history`: duration, notifications and status of each day."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, timedelta
 
 import click
 
 from ops.cli import ledger, options, output
-from ops.cli.ledger import Day
-from ops.cli.targets import Target
+from ops.cli.ledger import Day, filled, status_of
+from ops.cli.targets.base import Target
 
 BAR = 30
 EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -19,45 +18,22 @@ SIGNS = {"failed": ("✗", "red"), "success": ("✓", "green"), "skipped": ("·"
 
 @click.command("history")
 @click.option("--days", type=click.IntRange(1, 3660), default=30, show_default=True, help="How many, up to today.")
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with charts instead.")
 @options.with_target
 @options.as_json
-def command(target: Target, days: int, html: Path | None, as_json: bool) -> None:
+def command(target: Target, days: int, as_json: bool) -> None:
     """
-    The days of the ledger: how long, how many, how it went.
+    Each day's status, notifications and longest run, with bars to compare them.
 
-    In the terminal as bars; with --html as one file that needs nothing else, to be mailed or opened on a phone.
+    The newest day is the last line. A day with a failed run and a later success counts as a success.
     """
     with target.connect() as connection:
         today = ledger.overview(connection).now.astimezone(UTC).date()
         found = ledger.days(connection, today - timedelta(days - 1))
     every = filled(found, today, days)
-    if html:
-        from ops.cli.history_page import page
-
-        html.write_text(page(every, target.title, datetime.now(UTC)), encoding="utf-8")
     if as_json:
         output.show_json([{**asdict(day), "status": status_of(day)} for day in every])
-    elif html:
-        output.out().print(f"Written to {html}.", soft_wrap=True)
     else:
         _show(every)
-
-
-def filled(found: list[Day], today: date, days: int) -> list[Day]:
-    """One for each day, oldest first, those without a run as well."""
-    by_day = {day.day: day for day in found}
-    dates = [today - timedelta(back) for back in reversed(range(days))]
-    return [by_day.get(day, Day(day)) for day in dates]
-
-
-def status_of(day: Day) -> str:
-    """A day is what came of it in the end: a success heals its failures."""
-    if day.succeeded:
-        return "success"
-    if day.failed:
-        return "failed"
-    return "skipped" if day.skipped or day.running else "none"
 
 
 def _show(days: list[Day]) -> None:
@@ -95,7 +71,7 @@ def _row(day: Day, most: int, longest: int) -> list[object]:
 
 
 def bar(value: int, most: int) -> str:
-    """A bar of at most `BAR` characters, to the eighth; what is not nothing can be seen."""
+    """A bar of at most `BAR` characters, in eighths; any value above zero is visible."""
     eighths = max(round(value / most * BAR * 8), 1 if value else 0)
     whole, rest = divmod(eighths, 8)
     return ("█" * whole + EIGHTHS[rest]).rstrip()

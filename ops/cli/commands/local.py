@@ -16,61 +16,69 @@ from types import FrameType
 import click
 
 from ops.cli import local_state, output
-from ops.cli.commands import local_invoke
 from ops.cli.errors import DONE, UNREACHABLE, CliError
+from ops.cli.local import invoke
+from ops.local.binaries import PostgresError, find_programs
 
-PATIENCE_SECONDS = 15.0
+STOP_SECONDS = 15.0
 
 
 @click.group("local")
 def command() -> None:
     """
-    The whole stack on this machine: PostgreSQL, AWS, the functions.
+    The whole stack on this machine: PostgreSQL, AWS (moto), the functions.
 
-    No account, no Docker, no root; nothing of it is left at the end. While it runs, every other command works on it
-    unless --stack or DATABASE_URL names something else.
+    It needs no account, no Docker and no root, and leaves nothing behind. While it runs, every other command works on
+    it unless --stack or DATABASE_URL names another target.
     """
 
 
-command.add_command(local_invoke.command)
+command.add_command(invoke.command)
 
 
 @command.command("up")
 @click.option("--assignments", type=click.IntRange(0, 1_000_000), default=1_000, show_default=True, help="How many.")
 @click.option("--days", type=click.IntRange(0, 365), default=30, show_default=True, help="Days of generated history.")
-@click.option("--for-sam", is_flag=True, help="Let containers reach it, for `reminders local invoke`.")
+@click.option("--for-sam", is_flag=True, help="Make it reachable from containers, for `reminders local invoke`.")
 def up(assignments: int, days: int, for_sam: bool) -> int:
     """
-    Start it, in the foreground; Ctrl-C ends it all.
+    Start it in the foreground; Ctrl-C stops it.
 
-    Alerts are shown here as they arrive. No schedule fires here: `reminders run` does the day's run.
+    Alerts are shown here as they arrive. The schedule does not fire here: start runs with `reminders run`.
     """
-    ended = _Ended()
-    with local_state.only_one() as handle, output.working("Starting PostgreSQL, AWS and the functions"):
-        from ops.cli import local_up
-
-        with (local_up.stack_for_sam if for_sam else local_up.whole_stack)(assignments, days) as (stack, state):
-            local_state.write(handle, state)
-            _greet(state, assignments)
-            local_up.watch_alerts(stack, _tell_alert, lambda: not ended.asked)
-    output.out().print("Ended; nothing of it is left.")
+    stop = _Stop()
+    try:
+        _run(stop, assignments, days, for_sam)
+    except PostgresError as error:
+        raise CliError(str(error)) from None
+    output.out().print("Stopped; nothing of it is left.")
     return DONE
+
+
+def _run(stop: _Stop, assignments: int, days: int, for_sam: bool) -> None:
+    with local_state.only_one() as handle, output.working("Starting PostgreSQL, AWS and the functions"):
+        from ops.cli.local.up import stack_for_sam, watch_alerts, whole_stack
+
+        with (stack_for_sam if for_sam else whole_stack)(assignments, days) as (stack, state):
+            local_state.write(handle, state)
+            _print_addresses(state, assignments)
+            watch_alerts(stack, _print_alert, lambda: not stop.requested)
 
 
 @command.command("down")
 def down() -> int:
-    """End a local stack that runs in another terminal."""
+    """Stop a local stack that runs in another terminal."""
     pid = local_state.running_pid()
     if pid is None:
         output.out().print("No local stack is running.")
         return DONE
     os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + STOP_SECONDS
     while local_state.running_pid() is not None:
         if time.monotonic() > deadline:
-            raise CliError(f"Process {pid} was told to end and has not.")
+            raise CliError(f"Process {pid} was asked to stop, but is still running.")
         time.sleep(0.1)
-    output.out().print("Ended.")
+    output.out().print("Stopped.")
     return DONE
 
 
@@ -83,7 +91,7 @@ def psql(arguments: tuple[str, ...]) -> int:
     To be another role there: SET ROLE cron_runner.
     """
     # By environment: arguments can be read by every local user.
-    environment = {**os.environ, **_libpq(_running().database_url)}
+    environment = {**os.environ, **_libpq(_running_stack().database_url)}
     return subprocess.run([_psql(), *arguments], env=environment, check=False).returncode
 
 
@@ -92,33 +100,33 @@ def env() -> None:
     """
     Print DATABASE_URL of its database for a shell: eval "$(reminders local env)".
 
-    With it, whatever is written for a deployed stack with `psql "$DATABASE_URL"` works on the local one.
+    With it, the documented commands with `psql "$DATABASE_URL"` work on the local stack.
     """
-    click.echo(f"export DATABASE_URL={shlex.quote(_running().database_url)}")
+    click.echo(f"export DATABASE_URL={shlex.quote(_running_stack().database_url)}")
 
 
-def _running() -> local_state.LocalState:
+def _running_stack() -> local_state.LocalState:
     state = local_state.read()
     if state is None:
         raise CliError("No local stack is running.", "Start one with `reminders local up`.", UNREACHABLE)
     return state
 
 
-class _Ended:
-    """Whether somebody asked for the end: Ctrl-C, or a SIGTERM from `local down` or a supervisor."""
+class _Stop:
+    """Whether the stack is to stop: Ctrl-C, or a SIGTERM from `local down` or a supervisor."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._ask)
+            signal.signal(number, self._request)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
-            raise KeyboardInterrupt  # the second time: do not wait for whatever it is
-        self.asked = True
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt  # the second time: do not wait for a clean stop
+        self.requested = True
 
 
-def _greet(state: local_state.LocalState, assignments: int) -> None:
+def _print_addresses(state: local_state.LocalState, assignments: int) -> None:
     console = output.out()
     console.print(
         output.styled("The local stack is up", "bold"), f"with {assignments:,} assignments in 6 organisations."
@@ -131,17 +139,15 @@ def _greet(state: local_state.LocalState, assignments: int) -> None:
         console.print("`reminders local invoke cron infra/events/cron-dry-run.json` uses it.")
         console.print()
     console.print("In another terminal: reminders status | run | logs | plan | doctor | local psql")
-    console.print("Ctrl-C ends it all. Alerts appear here:")
+    console.print("Ctrl-C stops it. Alerts appear here:")
 
 
-def _tell_alert(channel: str, text: str) -> None:
+def _print_alert(channel: str, text: str) -> None:
     output.out().print(f"{datetime.now():%H:%M:%S} {channel}: {text}", soft_wrap=True)
 
 
 def _psql() -> str:
-    """The one that came with the server, else that of the PATH."""
-    from ops.local.binaries import PostgresError, find_programs
-
+    """The psql of the server's installation, else the one in PATH."""
     with suppress(PostgresError):
         beside: Path = find_programs(None) / "psql"
         if beside.is_file():

@@ -1,4 +1,4 @@
-"""`reminders logs`: the ledger, newest first, or as it grows."""
+"""`reminders logs`: the newest runs of the ledger, or the functions' logs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import click
 
 from ops.cli import function_log, ledger, options, output
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 from reminders.runs.history import Run
 
 STATUSES = ("running", "success", "failed", "skipped")
 COLOURS = {"success": "green", "failed": "red", "skipped": "yellow", "running": "cyan"}
 COLUMNS = [
     "started (UTC)",
-    "for the tick of",
+    "scheduled for",
     "by",
     "status",
     "seen",
@@ -36,9 +36,11 @@ FOLLOWED = 50
 @click.command("logs")
 @click.option("-n", "number", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many runs.")
 @click.option("--status", type=click.Choice(STATUSES), help="Only runs with this status.")
-@click.option("--follow", "-f", is_flag=True, help="Go on showing what happens, until Ctrl-C.")
-@click.option("--functions", is_flag=True, help="What the functions logged instead: warnings and errors, with ids.")
-@click.option("--hours", type=click.IntRange(1, 720), default=24, show_default=True, help="How far --functions looks.")
+@click.option("--follow", "-f", is_flag=True, help="Show new runs and changes until Ctrl-C.")
+@click.option("--functions", is_flag=True, help="Show the functions' warnings and errors instead, with ids.")
+@click.option(
+    "--hours", type=click.IntRange(1, 720), default=24, show_default=True, help="How many hours back --functions looks."
+)
 @options.with_target
 @options.as_json
 def command(
@@ -47,9 +49,9 @@ def command(
     """
     The newest runs of the ledger.
 
-    With --json one JSON object a run and line; with --follow a run is shown when it starts and when it is settled.
-    With --functions the newest warnings and errors of the functions' own logs: runs that left no row, and the ids of
-    assignments that were not processed.
+    With --json, each line is one run as a JSON object. With --follow, a run is shown when it starts and when it ends.
+    With --functions, the newest warnings and errors of the functions' logs: also of runs that left no row, and with the
+    ids of assignments that were not processed.
     """
     if functions:
         _show_log(target, number, datetime.now(UTC) - timedelta(hours=hours), as_json)
@@ -76,7 +78,7 @@ def _show_log(target: Target, number: int, since: datetime, as_json: bool) -> No
     elif newest:
         output.out().print(output.table(LOG_COLUMNS, [_log_row(*pair) for pair in newest]))
     else:
-        output.out().print("The functions logged no warning and no error.")
+        output.out().print("The functions logged no warnings and no errors.")
 
 
 def _log_row(function: str, line: dict[str, Any]) -> list[object]:
@@ -97,7 +99,7 @@ def _show(runs: list[Run], as_json: bool, header: bool = True) -> None:
             output.show_json(asdict(run))
         return
     if not runs:
-        output.out().print("No runs yet. `reminders run` does one.")
+        output.out().print("No runs yet. `reminders run` starts one.")
         return
     table = output.table(COLUMNS, [_row(run) for run in runs])
     table.show_header = header

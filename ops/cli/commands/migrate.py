@@ -10,22 +10,22 @@ from psycopg import conninfo
 
 from ops.cli import ledger, options, output
 from ops.cli.errors import DONE, UNHEALTHY, WRONG_USE, CliError
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 
 POOLER_PORT = 6543
 
 
 @click.command("migrate")
-@click.option("--check", is_flag=True, help="Only show what is pending; exit code 1 when something is.")
+@click.option("--check", is_flag=True, help="Only show pending migrations; exit code 1 when there are any.")
 @options.yes
 @options.with_target
 @options.as_json
 def command(target: Target, check: bool, yes: bool, as_json: bool) -> int:
     """
-    Apply the migrations that the database has not had.
+    Apply the pending migrations.
 
     Shows them and asks first. Runs dbmate as the operator (`postgres`), over the direct or the session port.
-    `supabase db push` does the same with the same files and the same table, and either goes on after the other.
+    `supabase db push` uses the same files and the same table, so that either can follow the other.
     """
     with target.connect() as connection:
         pending = ledger.pending_migrations(connection)
@@ -40,26 +40,26 @@ def command(target: Target, check: bool, yes: bool, as_json: bool) -> int:
 
 def _show(pending: list[str]) -> None:
     if not pending:
-        output.out().print("Nothing is pending.")
+        output.out().print("No migrations are pending.")
         return
-    output.out().print(f"{len(pending)} pending:")
+    output.out().print(f"Pending migrations: {len(pending)}")
     for name in pending:
         output.out().print(f"  {name}")
 
 
 def _apply(target: Target, yes: bool) -> None:
-    from ops.local.database import migrate
+    from ops.migrations import migrate
 
     url = target.database_url()
     found = conninfo.conninfo_to_dict(url)
     if str(found.get("port", "")) == str(POOLER_PORT):
         hint = "Give the direct connection's URI, or the session pooler's (port 5432)."
         raise CliError("Migrations cannot run through the transaction pooler (port 6543).", hint, WRONG_USE)
-    if target.asks_first:
+    if target.requires_confirmation:
         output.confirm(f"Apply them to {target.title}?", yes)
     with output.working("Migrating"):
-        said = migrate(_encoded(found))
-    for line in said.splitlines():
+        printed = migrate(_encoded(found))
+    for line in printed.splitlines():
         if line.strip():
             output.err().print(f"  {line}", soft_wrap=True)
 
@@ -68,7 +68,7 @@ def _encoded(found: dict[str, Any]) -> str:
     """
     The URI with every part percent-encoded.
 
-    libpq takes a # in a password as it is; dbmate does not, and would quote the password in its error.
+    libpq accepts a # in a password; dbmate does not, and would quote the password in its error.
     """
     parts = {name: quote(str(found.pop(name, "")), safe="") for name in ("user", "password", "host", "port", "dbname")}
     login = f"{parts['user']}:{parts['password']}" if parts["password"] else parts["user"]

@@ -1,11 +1,11 @@
-"""`reminders pause`: no more ticks until resumed."""
+"""`reminders pause` and `reminders resume`: stop the daily schedule, and start it again."""
 
 from __future__ import annotations
 
 import click
 
 from ops.cli import options, output, schedules
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 
 
 @click.command("pause")
@@ -13,19 +13,40 @@ from ops.cli.targets import Target
 @options.yes
 @options.with_target
 @options.as_json
-def command(target: Target, reason: str | None, yes: bool, as_json: bool) -> None:
+def pause(target: Target, reason: str | None, yes: bool, as_json: bool) -> None:
     """
     Stop the daily schedule; a run that is going goes on.
 
-    Nothing is lost: the first run after `reminders resume` sends all that is due. A deployment leaves the state
-    alone unless it changes the schedule itself; to pause for long, deploy with ScheduleState=DISABLED.
+    Nothing is lost: the first run after `reminders resume` sends everything that is due. A deployment keeps the pause
+    unless it changes the schedule itself; for a long pause, deploy with ScheduleState=DISABLED.
     """
-    name = target.schedule_name  # a database alone has none: said before anything is asked
-    if target.asks_first:
+    name = target.schedule_name  # a bare database has none: fail before the question
+    if target.requires_confirmation:
         output.confirm(f"Stop the daily reminders of {target.title}?", yes)
     changed = schedules.set_state(target, enabled=False, reason=reason)
     if as_json:
         output.show_json({"schedule": name, "state": "DISABLED", "changed": changed, "reason": reason})
         return
-    said = "Paused" if changed else "It was paused already"
-    output.out().print(f"{said}: {name}. `reminders resume` starts it again.")
+    state = "Paused" if changed else "It was paused already"
+    output.out().print(f"{state}: {name}. `reminders resume` starts it again.")
+
+
+@click.command("resume")
+@options.yes
+@options.with_target
+@options.as_json
+def resume(target: Target, yes: bool, as_json: bool) -> None:
+    """
+    Start the daily schedule again.
+
+    The next scheduled run sends everything that is due; `reminders run` does it at once.
+    """
+    name = target.schedule_name
+    if target.requires_confirmation:
+        output.confirm(f"Start the daily reminders of {target.title} again?", yes)
+    changed = schedules.set_state(target, enabled=True, reason=None)
+    if as_json:
+        output.show_json({"schedule": name, "state": "ENABLED", "changed": changed})
+        return
+    state = "Resumed" if changed else "It was not paused"
+    output.out().print(f"{state}: {name}. `reminders run` sends late reminders at once.")

@@ -11,25 +11,25 @@ from uuid import UUID
 import click
 
 from ops.cli import options, output
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 from reminders.database import Connection
 from reminders.scheduling.ids import AssignmentId
 from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import PLAN_LIMIT, DispatchRequest, DispatchResult, Shard
 
-# An assignment gives two notifications at most, so that each batch's plan is told in full.
+# An assignment gives at most two notifications, so that no batch's plan is cut.
 BATCH = PLAN_LIMIT // 2
 
 
 @click.command("plan")
-@click.option("--as-of", type=options.Day(), help="The day (UTC), default today; it may lie ahead.")
+@click.option("--as-of", type=options.Day(), help="The day (UTC), default today; may be in the future.")
 @options.with_target
 @options.as_json
 def command(target: Target, as_of: date | None, as_json: bool) -> None:
     """
     Who would be notified on a day: counts per organisation.
 
-    Asks the database with the scheduler's own statement, in transactions that cannot write.
+    Runs the scheduler's own statement in transactions that cannot write.
     """
     day = as_of or datetime.now(UTC).date()
     counts: dict[UUID, dict[str, int]] = defaultdict(lambda: {"reminder": 0, "escalation": 0})
@@ -41,11 +41,11 @@ def command(target: Target, as_of: date | None, as_json: bool) -> None:
             for notice in progress.would_notify:
                 counts[notice.org_id][notice.kind] += 1
     rows = sorted(((org, kinds["reminder"], kinds["escalation"]) for org, kinds in counts.items()), key=_most_first)
-    _tell(day, evaluated, missing, rows, as_json)
+    _show(day, evaluated, missing, rows, as_json)
 
 
 def _batches(connection: Connection, day: date) -> Any:
-    """DispatchResult after progress; a budget of nothing makes each call one batch."""
+    """The result of each batch: a time budget of 0 makes each call one batch."""
     service = ReminderSchedulerService(connection, BATCH, time.monotonic)
     cursor: AssignmentId | None = None
     while True:
@@ -60,7 +60,7 @@ def _most_first(row: tuple[UUID, int, int]) -> tuple[int, str]:
     return -row[1] - row[2], str(row[0])
 
 
-def _tell(day: date, evaluated: int, missing: int, rows: list[tuple[UUID, int, int]], as_json: bool) -> None:
+def _show(day: date, evaluated: int, missing: int, rows: list[tuple[UUID, int, int]], as_json: bool) -> None:
     reminders, escalations = sum(row[1] for row in rows), sum(row[2] for row in rows)
     if as_json:
         names = ("org_id", "reminders", "escalations")

@@ -14,7 +14,7 @@ from psycopg import conninfo
 
 from ops.cli import options, output
 from ops.cli.errors import WRONG_USE, CliError
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 
 # Each role, and the function whose DATABASE_SECRET is its login.
 ROLES = {"cron_runner": "cron", "reminder_scheduler": "scheduler", "contact_admin_api": "admin"}
@@ -23,28 +23,28 @@ SHORTEST = 16
 
 
 @click.command("roles")
-@click.option("--role", type=click.Choice(list(ROLES)), multiple=True, help="Only this one; may be repeated.")
-@click.option("--from-secrets", is_flag=True, help="Take the passwords from the functions' secrets; else ask.")
-@click.option("--stdin", "from_stdin", is_flag=True, help="Take the password of one --role from standard input.")
+@click.option("--role", type=click.Choice(list(ROLES)), multiple=True, help="Only this role; may be repeated.")
+@click.option("--from-secrets", is_flag=True, help="Read the passwords from the functions' secrets instead of asking.")
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read the password of one --role from standard input.")
 @options.with_target_if_needed
 def command(target: Callable[[], Target], role: tuple[str, ...], from_secrets: bool, from_stdin: bool) -> None:
     """
     Print the SQL that gives the three roles LOGIN.
 
-    Run it as `postgres`, or pipe it into psql. It holds no password but what PostgreSQL itself would keep of it
-    (a SCRAM verifier), so that none is echoed, logged by the server, or left in a shell's history.
+    Run it as `postgres`, or pipe it into psql. It has no password, only the SCRAM verifier that PostgreSQL stores, so
+    that no password is echoed, logged by the server, or left in the shell's history.
     """
     chosen = list(role) or list(ROLES)
     if from_stdin and (from_secrets or len(chosen) != 1):
-        raise CliError("--stdin gives one password.", "Name one --role, and leave out --from-secrets.", WRONG_USE)
+        raise CliError("--stdin reads one password.", "Name one --role, and leave out --from-secrets.", WRONG_USE)
     if not (from_secrets or from_stdin) and not sys.stdin.isatty():
-        raise CliError("Passwords are asked for; there is no terminal.", "Say --from-secrets or --stdin.", WRONG_USE)
+        raise CliError("There is no terminal to enter passwords.", "Use --from-secrets or --stdin.", WRONG_USE)
     secrets = target() if from_secrets else None
     for name in chosen:
         if secrets:
             password = _of_secret(secrets, name)
         else:
-            password = sys.stdin.readline().strip() if from_stdin else _asked(name)
+            password = sys.stdin.readline().strip() if from_stdin else _ask_password(name)
         click.echo(f"ALTER ROLE {name} LOGIN PASSWORD '{scram_verifier(_usable(name, password))}';")
 
 
@@ -62,7 +62,7 @@ def _of_secret(target: Target, role: str) -> str:
     function = ROLES[role]
     name = target.environment(function).get("DATABASE_SECRET")
     if not name:
-        raise CliError(f"The {function} function has no DATABASE_SECRET.", "`reminders doctor` looks closer.")
+        raise CliError(f"The {function} function has no DATABASE_SECRET.", "`reminders doctor` finds causes.")
     with output.working(f"Reading the secret {name}"):
         found = conninfo.conninfo_to_dict(target.secret(name))
     login = str(found.get("user", "")).partition(".")[0]
@@ -72,7 +72,7 @@ def _of_secret(target: Target, role: str) -> str:
     return str(found.get("password", ""))
 
 
-def _asked(role: str) -> str:
+def _ask_password(role: str) -> str:
     return str(click.prompt(f"Password of {role}", hide_input=True, confirmation_prompt=True, err=True))
 
 

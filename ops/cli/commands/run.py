@@ -1,4 +1,4 @@
-"""`reminders run`: one run, by hand."""
+"""`reminders run`: a manual run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from ops.cli import options, output
 from ops.cli.errors import DONE, UNHEALTHY, WRONG_USE, CliError
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 from reminders.errors import ReminderError
 
 SHOWN = 10
@@ -18,9 +18,9 @@ CLOCKS_APART = timedelta(seconds=5)
 
 
 @click.command("run")
-@click.option("--dry-run", is_flag=True, help="Only say who would be notified; writes nothing.")
+@click.option("--dry-run", is_flag=True, help="Only show who would be notified; write nothing.")
 @click.option("--as-of", type=options.Day(), help="Evaluate as on this day (UTC), as in 2026-11-21.")
-@click.option("--wait/--no-wait", default=True, help="Wait for the answer (default), or only start it.")
+@click.option("--wait/--no-wait", default=True, help="Wait for the result (default), or only start the run.")
 @options.yes
 @options.with_target
 @options.as_json
@@ -28,33 +28,33 @@ def command(target: Target, dry_run: bool, as_of: date | None, wait: bool, yes: 
     """
     Do a run now, or a dry run.
 
-    A run is safe to repeat: nobody is notified twice for the same gap. While another run is going it ends as
-    `skipped`. With --no-wait Lambda itself tries a failed run again, twice, and each failure counts.
+    A run is safe to repeat: no one is notified twice for the same gap. While another run is going, the new one ends
+    as `skipped`. With --no-wait, Lambda retries a failed run twice, and each failure counts.
     """
     if as_of and as_of > datetime.now(UTC).date() and not dry_run:
         raise CliError(f"{as_of} has not begun (UTC).", "Only a dry run looks ahead: add --dry-run.", WRONG_USE)
     if dry_run and not wait:
-        raise CliError("A dry run is its answer: there is nothing to start.", "Leave out --no-wait.", WRONG_USE)
-    target.function_name("cron")  # a database alone has no function to run
-    if target.asks_first and not dry_run:
-        output.confirm(f"Notify everybody who is due, on {target.title}?", yes)
+        raise CliError("A dry run has only a result: --no-wait would discard it.", "Leave out --no-wait.", WRONG_USE)
+    target.function_name("cron")  # a bare database has no function to run
+    if target.requires_confirmation and not dry_run:
+        output.confirm(f"Send all notifications that are due, on {target.title}?", yes)
     with output.working(f"{'A dry run' if dry_run else 'A run'} on {target.title}"):
         started = datetime.now(UTC)
         answer = target.invoke(_event(dry_run, as_of), wait=wait)
     if answer.error:
         raise CliError(f"The run failed. {answer.error}", _where_to_look(target, started, dry_run))
     if not wait:
-        output.out().print("Started. `reminders logs --follow` shows how it goes.")
+        output.out().print("Started. `reminders logs --follow` shows its progress.")
         return DONE
-    _tell(answer.result, as_json)
+    _show(answer.result, as_json)
     return UNHEALTHY if answer.result["status"] == "failed" else DONE
 
 
 def _where_to_look(target: Target, started: datetime, dry_run: bool) -> str:
-    """The ledger tells of a failed run only when the run could reach it."""
+    """A failed run has a row in the ledger only if it could reach the database."""
     if not dry_run and _left_a_row(target, started):
-        return "`reminders logs` shows it; `reminders doctor` looks for why."
-    return "It left no row in the ledger. `reminders logs --functions` shows its log; `reminders doctor` looks for why."
+        return "`reminders logs` shows the run; `reminders doctor` finds causes."
+    return "It left no row in the ledger. `reminders logs --functions` shows its log; `reminders doctor` finds causes."
 
 
 def _left_a_row(target: Target, started: datetime) -> bool:
@@ -76,7 +76,7 @@ def _event(dry_run: bool, as_of: date | None) -> dict[str, Any]:
     return event
 
 
-def _tell(summary: dict[str, Any], as_json: bool) -> None:
+def _show(summary: dict[str, Any], as_json: bool) -> None:
     if as_json:
         output.show_json(summary)
         return

@@ -1,4 +1,4 @@
-"""`reminders status`: is the service healthy? In one look and in one exit code."""
+"""`reminders status`: is the service healthy? As text, JSON and exit code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from ops.cli import health, ledger, options, output, schedules
 from ops.cli.errors import DONE, UNHEALTHY, CliError, of_aws
 from ops.cli.health import Facts
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 
 Answer = TypeVar("Answer")
 
@@ -23,8 +23,8 @@ def command(target: Target, as_json: bool) -> int:
     """
     Is the service healthy? Last success, next tick, lock, alerts.
 
-    Invocations that failed and left no row in the ledger are counted as well. Problems come with what to do about them.
-    The exit code is for monitors: 0 healthy, 1 something is wrong, 3 the database cannot be reached as the operator.
+    Failed invocations that left no row in the ledger are counted too. Each problem is shown with its remedy.
+    The exit code is for monitors: 0 healthy, 1 not healthy, 3 the operator's login cannot reach the database.
     """
     facts = gather(target)
     found = health.findings(facts)
@@ -39,9 +39,9 @@ def command(target: Target, as_json: bool) -> int:
 
 
 def gather(target: Target) -> Facts:
-    """Ask database and EventBridge; the database must answer, EventBridge may not."""
+    """Read the database and EventBridge; only the database must be reachable."""
     with target.connect() as connection:
-        # The rows before the lock: a run that ends in between is then no longer taken to be going.
+        # The rows before the lock: otherwise a run that ends in between would count as running.
         overview, running = ledger.overview(connection), ledger.running(connection)
         holder = ledger.holder(connection)
         if holder is None and running:
@@ -55,7 +55,7 @@ def gather(target: Target) -> Facts:
 
 
 def ask(question: Callable[[], Answer]) -> tuple[Answer | None, str | None]:
-    """What AWS answers, or why it is not known."""
+    """The result, or the error of AWS in words."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -132,6 +132,6 @@ def _next_line(schedule: schedules.Schedule | None, facts: Facts) -> str:
 
 
 def holder_line(held: ledger.Holder, facts: Facts) -> str:
-    since = output.ago(held.since, facts.overview.now) if held.since else "a time that you may not see"
+    since = output.ago(held.since, facts.overview.now) if held.since else "a time that this login may not see"
     who = f"pid {held.pid}, role {held.role or 'unknown'}"
     return f"held by {who} since {since}, client {held.client or 'unknown'}, {held.application_name}"

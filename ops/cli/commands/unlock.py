@@ -1,4 +1,4 @@
-"""`reminders unlock`: free a run lock whose holder does not let go."""
+"""`reminders unlock`: free a run lock that its holder does not release."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import click
 from ops.cli import ledger, options, output
 from ops.cli.errors import DONE, UNHEALTHY, CliError
 from ops.cli.ledger import Holder
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 from reminders.database import Connection
 
-PATIENCE_SECONDS = 5.0
+WAIT_SECONDS = 5.0
 
 
 @click.command("unlock")
@@ -24,48 +24,48 @@ def command(target: Target, yes: bool, as_json: bool) -> int:
     """
     End the database session that holds the run lock.
 
-    Seldom needed: the lock is a lease and frees itself 10 s after its Lambda's time is over. A run that is ended so
-    dispatches nothing more, and the next one does the rest. Asks first, on the local stack as well.
+    Seldom needed: the lock is a lease, which ends by itself 10 s after its Lambda's time limit. A run whose session is
+    ended dispatches nothing more, and the next run sends the rest. Asks first, on the local stack too.
     """
     with target.connect() as connection:
         held = ledger.holder(connection)
         if held is None:
-            _tell(None, False, as_json)
+            _show_result(None, False, as_json)
             return DONE
-        _show(held)
+        _show_holder(held)
         output.confirm(f"End session {held.pid} on {target.title}?", yes)
         ended = _end(connection, held)
-    _tell(held, ended, as_json)
+    _show_result(held, ended, as_json)
     return DONE if ended else UNHEALTHY
 
 
 def _end(connection: Connection, held: Holder) -> bool:
-    """Terminate it, if it still is the one that holds the lock; return whether the lock is free then."""
+    """Terminate the session if it still holds the lock; return when the lock is free."""
     with connection.transaction(force_rollback=True):
         ledger.become_runner(connection)
-        if _still(connection, held):
+        if _still_holds(connection, held):
             connection.execute("SELECT pg_terminate_backend(%s)", [held.pid])
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while _still(connection, held):
+    deadline = time.monotonic() + WAIT_SECONDS
+    while _still_holds(connection, held):
         if time.monotonic() > deadline:
-            raise CliError(f"Session {held.pid} was told to end and has not.", "Try again in a minute.")
+            raise CliError(f"Session {held.pid} was terminated, but has not ended.", "Try again in a minute.")
         time.sleep(0.1)
     return True
 
 
-def _still(connection: Connection, held: Holder) -> bool:
-    """Whether the same session holds it still: the next run may have taken it meanwhile."""
+def _still_holds(connection: Connection, held: Holder) -> bool:
+    """Whether the same session still holds the lock; the next run may have taken it meanwhile."""
     now = ledger.holder(connection)
     return now is not None and (now.pid, now.since) == (held.pid, held.since)
 
 
-def _show(held: Holder) -> None:
-    since = f"{held.since:%Y-%m-%d %H:%M:%S} UTC" if held.since else "a time that you may not see"
+def _show_holder(held: Holder) -> None:
+    since = f"{held.since:%Y-%m-%d %H:%M:%S} UTC" if held.since else "a time that this login may not see"
     words = f"held since {since} by pid {held.pid}, role {held.role}, client {held.client}, {held.application_name}"
     output.err().print(f"The run lock is {words}.", soft_wrap=True)
 
 
-def _tell(held: Holder | None, ended: bool, as_json: bool) -> None:
+def _show_result(held: Holder | None, ended: bool, as_json: bool) -> None:
     if as_json:
         output.show_json({"held": held and asdict(held), "ended": ended})
     elif held is None:

@@ -1,8 +1,8 @@
 """
-Does a project fit that had tables before? The check of the first migration says it, in a transaction that only reads.
+Whether a project that has tables already fits: the first migration's own check, in a read-only transaction.
 
 The migration refuses with the same words, because it is the same block of SQL: each thing that does not fit is a
-WARNING, what deserves a look is a NOTICE, and the SQL that helps is its hint.
+WARNING, each thing to look at is a NOTICE, and the SQL that helps is its hint.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import suppress
 import psycopg
 
 from ops.cli.doctor.examination import Examination, Finding, ok, problem, warning
-from ops.local.database import MIGRATIONS
+from ops.migrations import MIGRATIONS
 from reminders.database import Connection
 
 FIRST_MIGRATION = MIGRATIONS / "20261121090000_roles.sql"
@@ -22,7 +22,7 @@ _BLOCK = re.compile(r"^DO \$check\$\n.*?^\$check\$;$", re.DOTALL | re.MULTILINE)
 
 
 def app_tables(it: Examination) -> Iterator[Finding]:
-    """Everything that does not fit, and then what deserves a look."""
+    """Everything that does not fit, then everything to look at."""
     found = report(it.database)
     yield from found
     if not any(finding.level == "problem" for finding in found):
@@ -30,22 +30,22 @@ def app_tables(it: Examination) -> Iterator[Finding]:
 
 
 def report(connection: Connection) -> list[Finding]:
-    """What the check says of this database; problems first."""
+    """The findings of the check in this database, problems first."""
     found: list[Finding] = []
 
-    def hear(said: psycopg.errors.Diagnostic) -> None:
-        # Read at once: psycopg frees what was said after this call.
-        found.append(_finding(said))
+    def keep(notice: psycopg.errors.Diagnostic) -> None:
+        # Read at once: psycopg frees the notice after this call.
+        found.append(_finding(notice))
 
-    connection.add_notice_handler(hear)
+    connection.add_notice_handler(keep)
     try:
-        # The check ends by this error when something does not fit; each thing was said before.
+        # When something does not fit, the check ends with this error, after its notices.
         with suppress(psycopg.errors.ObjectNotInPrerequisiteState), connection.transaction(force_rollback=True):
             connection.execute("SET TRANSACTION READ ONLY")
             connection.execute("SET LOCAL client_min_messages = notice")
             connection.execute(_check())
     finally:
-        connection.remove_notice_handler(hear)
+        connection.remove_notice_handler(keep)
     return sorted(found, key=lambda finding: finding.level != "problem")
 
 
@@ -55,6 +55,6 @@ def _check() -> bytes:
     return found[0].encode()
 
 
-def _finding(said: psycopg.errors.Diagnostic) -> Finding:
-    level = problem if said.severity_nonlocalized == "WARNING" else warning
-    return level(said.message_primary or "", said.message_hint or "")
+def _finding(notice: psycopg.errors.Diagnostic) -> Finding:
+    level = problem if notice.severity_nonlocalized == "WARNING" else warning
+    return level(notice.message_primary or "", notice.message_hint or "")

@@ -1,4 +1,4 @@
-"""Checks of what AWS was told: the schedule, and Lambda's retries."""
+"""Checks of settings in AWS: the schedule, and Lambda's retries."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ def schedule(it: Examination) -> Iterator[Finding]:
         why = f" ({found.reason})" if found.reason else ""
         yield warning(f"paused{why}", "`reminders resume`.")
     if found.expression != configured:
-        fix = "Deploy once more: template.yaml gives both from ScheduleExpression."
-        yield problem(f"fires by {found.expression}, and the watchdog expects {configured}", fix)
+        fix = "Deploy again: template.yaml sets both from ScheduleExpression."
+        yield problem(f"fires by {found.expression}, but the watchdog expects {configured}", fix)
     if found.timezone not in {"UTC", "Etc/UTC"}:
-        yield problem(f"its time zone is {found.timezone}", "Set ScheduleTimezone to UTC: ticks are computed in UTC.")
+        yield problem(
+            f"its time zone is {found.timezone}", "Set ScheduleTimezone to UTC: scheduled times are computed in UTC."
+        )
     if found.enabled and found.expression == configured:
         yield ok(f"enabled, {found.expression} {found.timezone}")
 
 
 def lambda_retries(it: Examination) -> Iterator[Finding]:
-    """Some help, for a database that restarts; more would only be late."""
+    """Retries help while a database restarts; more than these would only be late."""
     if it.target.is_local:
-        raise Skipped("Lambda's own, not here")
+        raise Skipped("a local stack has no Lambda")
     from botocore.exceptions import ClientError
 
     name = it.target.function_name("cron")
@@ -41,5 +43,7 @@ def lambda_retries(it: Examination) -> Iterator[Finding]:
         return
     retries = found.get("MaximumRetryAttempts", MOST_RETRIES)
     if "DestinationConfig" not in found or not found["DestinationConfig"].get("OnFailure"):
-        yield warning("what fails three times is kept nowhere", "Deploy template.yaml, which names a queue.")
-    yield ok(f"{retries} retries, a tick counted once")
+        yield warning(
+            "events that failed three times are not kept", "Deploy template.yaml, which sets a queue for them."
+        )
+    yield ok(f"{retries} retries")

@@ -25,7 +25,7 @@ APPS = {"assignments", "org_settings", "activities", "notifications", "reminder_
 
 
 def reachable(it: Examination) -> Iterator[Finding]:
-    """It was connected to before: this names as whom."""
+    """The connection was made before this check: it names the login."""
     user, name = it.rows("SELECT current_user::text, current_database()::text")[0]
     yield ok(f"as {user}, database {name}")
 
@@ -40,12 +40,12 @@ def server_version(it: Examination) -> Iterator[Finding]:
 
 def clock_skew(it: Examination) -> Iterator[Finding]:
     before = datetime.now(UTC)
-    (theirs,) = it.rows("SELECT clock_timestamp()")[0]
+    (server_time,) = it.rows("SELECT clock_timestamp()")[0]
     after = datetime.now(UTC)
-    skew = max(before - theirs, theirs - after, timedelta(0))
+    skew = max(before - server_time, server_time - after, timedelta(0))
     if skew > LARGEST_SKEW:
-        fix = "Set this machine's clock by NTP. The runs go by the database's."
-        yield warning(f"this machine and the database are {span(skew)} apart", fix)
+        fix = "Set this machine's clock by NTP. Runs use the database's clock."
+        yield warning(f"the clocks of this machine and the database differ by {span(skew)}", fix)
     else:
         yield ok("the clocks agree")
 
@@ -64,9 +64,9 @@ def lock(it: Examination) -> Iterator[Finding]:
     if held is None:
         yield ok("free")
     elif running:
-        yield ok(f"held by a run that is going, pid {held.pid}")
+        yield ok(f"held by a running run, pid {held.pid}")
     else:
-        yield problem(f"held by pid {held.pid} ({held.application_name}), and no run is going", "`reminders unlock`.")
+        yield problem(f"held by pid {held.pid} ({held.application_name}), but no run is running", "`reminders unlock`.")
 
 
 def last_runs(it: Examination) -> Iterator[Finding]:

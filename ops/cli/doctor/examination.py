@@ -1,4 +1,4 @@
-"""What the checks share, and the words that they answer in."""
+"""What the checks share: the target, one connection, and the type of a finding."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 from reminders.database import Connection
 
 Level = Literal["ok", "warning", "problem", "skipped"]
@@ -14,7 +14,7 @@ Level = Literal["ok", "warning", "problem", "skipped"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found. `fix` is empty where there is nothing to be done."""
+    """What a check found. `fix` is empty where nothing needs to be done."""
 
     level: Level
     what: str
@@ -35,7 +35,7 @@ def warning(what: str, fix: str) -> Finding:
 
 @dataclass(slots=True)
 class Examination:
-    """The target under examination. `connection` is the operator's, None when there is none to be had."""
+    """The target that is checked. `connection` is the operator's, None when the database cannot be reached."""
 
     target: Target
     connection: Connection | None = None
@@ -58,7 +58,7 @@ class Examination:
 
 
 class Skipped(Exception):
-    """This check has nothing to look at; says why."""
+    """This check does not apply; the message has the reason."""
 
 
 Look = Callable[[Examination], Iterator[Finding]]
@@ -66,7 +66,7 @@ Look = Callable[[Examination], Iterator[Finding]]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: its name, as `doctor` shows it, and how it looks."""
+    """One check: its name, as `doctor` shows it, and its function."""
 
     name: str
     look: Look

@@ -1,4 +1,4 @@
-"""Secrets, and the connections that the functions would make with them. No value of a secret is told."""
+"""Checks of secrets, and of the functions' connections with them. No secret's value is shown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from reminders.errors import DatabaseUnavailable
 POOLER = 6543
 SHORTEST_TOKEN = 32
 FUNCTION_OF = ROLES
-VERIFY = "Use sslmode=verify-full with Supabase's CA, see docs/deploy.md: require encrypts, but trusts whoever answers."
+VERIFY = (
+    "Use sslmode=verify-full with Supabase's CA, see docs/deploy.md: require encrypts, but does not verify the server."
+)
 WEAK_TLS = {"disable", "allow", "prefer"}
 
 
@@ -46,7 +48,7 @@ def login_of(role: str) -> Look:
 
 
 def scheduler_token(it: Examination) -> Iterator[Finding]:
-    """One token, long, and the same at both ends of the door."""
+    """Cron and scheduler have the same token, and it is long enough."""
     names = {_secret_name(it, function, "SCHEDULER_TOKEN_SECRET") for function in ("cron", "scheduler")}
     tokens = {it.secret(name) for name in names}
     if len(tokens) > 1:
@@ -97,7 +99,7 @@ def _uri(name: str, role: str, found: dict[str, Any]) -> Iterator[Finding]:
         yield problem(f"the secret {name} allows a connection without TLS", VERIFY)
     elif found.get("sslmode") != "verify-full":
         yield warning(
-            f"the secret {name} does not verify who answers (sslmode={found.get('sslmode', 'require')})", VERIFY
+            f"the secret {name} does not verify the server (sslmode={found.get('sslmode', 'require')})", VERIFY
         )
     if int(found.get("port") or 5432) != POOLER:
         fix = f"Port {POOLER} is the transaction pooler; others hold a server connection for each function."
@@ -118,10 +120,10 @@ def _as_it_is(connection: Connection, role: str, found: dict[str, Any]) -> Itera
     row = connection.execute("SELECT current_user::text, pg_backend_pid()").fetchone()
     user, pid = row or ("", 0)
     if user != role:
-        yield problem(f"it logs in as {user}", f"The secret must be the login of {role}.")
+        yield problem(f"it logs in as {user}", f"The secret must hold the login of {role}.")
     if connection.prepare_threshold is not None:
         yield problem(
-            "it would prepare statements", "psycopg.connect(prepare_threshold=None), in reminders/database.py."
+            "it would use prepared statements", "psycopg.connect(prepare_threshold=None), in reminders/database.py."
         )
     # A pooler gives its clients a pid of its own.
     through = "through a pooler" if connection.info.backend_pid != pid else "directly"

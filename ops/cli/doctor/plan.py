@@ -1,4 +1,4 @@
-"""Which checks there are, and how they are done one by one."""
+"""The list of checks, and how they are run one by one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from ops.cli.doctor import adoption, cloud, database, logins, rights, role_settings, shapes
 from ops.cli.doctor.examination import Check, Examination, Finding, Skipped, problem
 from ops.cli.errors import CliError, of_aws
-from ops.cli.targets import Target
+from ops.cli.targets.base import Target
 from ops.schema import OUR_ROLES
 
 CHECKS = (
@@ -31,12 +31,12 @@ CHECKS = (
     Check("last runs", database.last_runs),
 )
 
-# What can be asked before the first migration.
+# The checks that work before the first migration.
 BEFORE_THE_FIRST_MIGRATION = ("database", "server version", "app's tables")
 
 
 def examine(target: Target, *, adopt: bool = False) -> Iterator[tuple[Check, list[Finding]]]:
-    """Do all checks in order, or with `adopt` those before the first migration; each is given as soon as it is done."""
+    """Run all checks in order, or with `adopt` those that work before the first migration; yield each in turn."""
     it = Examination(target)
     with ExitStack() as stack:
         unreachable = _connect(it, stack)
@@ -81,18 +81,18 @@ def _of(error: Exception) -> Finding:
     import psycopg
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from reminders import database as ours
+    from reminders import database
     from reminders.errors import ReminderError
 
     if isinstance(error, BotoCoreError | ClientError):
-        told = of_aws(error)
+        found = of_aws(error)
         code = getattr(error, "response", {}).get("Error", {}).get("Code", "")
-        missing = "It does not exist: make it, or set the variable that names it." if "NotFound" in code else ""
-        return problem(str(told), missing or told.hint or "Look at the AWS console.")
+        missing = "It does not exist: create it, or correct the variable that names it." if "NotFound" in code else ""
+        return problem(str(found), missing or found.hint or "Look at the AWS console.")
     if isinstance(error, psycopg.Error):
-        return problem(ours.describe(error), "Are the migrations applied? `reminders migrate --check`.")
+        return problem(database.describe(error), "Are the migrations applied? `reminders migrate --check`.")
     if isinstance(error, ReminderError):
         return problem(str(error), "Are the migrations applied? `reminders migrate --check`.")
     return problem(
-        f"unexpected {type(error).__name__}", "This is a defect of the check itself; the others still count."
+        f"unexpected {type(error).__name__}", "This is a defect of the check itself; the other checks are valid."
     )

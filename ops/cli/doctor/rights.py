@@ -1,9 +1,9 @@
 """
 Roles, grants and row level security, against the matrix (ops/schema/matrix.toml).
 
-The tests try every verb as every role; here the catalog is asked, because an operator is no superuser and a
-production database is not to be tried on. An app's own tables may have other grants to the app's own roles: there
-only our roles are judged.
+The tests try every verb as every role; this check reads the catalog, because an operator is not a superuser, and a
+production database is not for trials. An app's own tables may have other grants to the app's own roles: there, only
+our roles are checked.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SELECT a.attname::text FROM pg_attribute AS a
 WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
 """
 
-# How an app numbers its own rows is its own affair. The tables that we made are known by their constraints.
+# How an app numbers its own rows is not checked. The tables that we created are recognised by their constraints.
 THEIR_SEQUENCES = """
 SELECT c.relname || '_id_seq' FROM pg_class AS c
 WHERE
@@ -35,7 +35,7 @@ WHERE
 """
 
 
-# What a role may be allowed on the whole server, as ALTER ROLE takes it away.
+# Attributes of a role on the whole server, as ALTER ROLE removes them.
 ATTRIBUTES = {
     "rolsuper": "SUPERUSER",
     "rolbypassrls": "BYPASSRLS",
@@ -44,7 +44,7 @@ ATTRIBUTES = {
     "rolreplication": "REPLICATION",
     "rolinherit": "INHERIT",
 }
-# Which role a role of ours may become.
+# Memberships that are allowed: (member, role).
 MEMBERSHIPS = {("contact_admin_api", "authenticated")}
 
 
@@ -52,7 +52,7 @@ def roles(it: Examination) -> Iterator[Finding]:
     found = [*_logins(it), *_attributes(it), *_memberships(it)]
     yield from found
     if not found:
-        yield ok("all three can log in, and are allowed nothing more")
+        yield ok("all three can log in, and have no other attribute")
 
 
 def _logins(it: Examination) -> Iterator[Finding]:
@@ -64,7 +64,7 @@ def _logins(it: Examination) -> Iterator[Finding]:
         yield problem(f"{', '.join(missing)} missing", "`reminders migrate`.")
     closed = [role for role, can_login in rows.items() if not can_login]
     if closed:
-        yield problem(f"{', '.join(closed)} cannot log in", "`reminders roles` prints the SQL that lets them.")
+        yield problem(f"{', '.join(closed)} cannot log in", "`reminders roles` prints the SQL for it.")
 
 
 def _attributes(it: Examination) -> Iterator[Finding]:
@@ -76,7 +76,7 @@ def _attributes(it: Examination) -> Iterator[Finding]:
 
 
 def _memberships(it: Examination) -> Iterator[Finding]:
-    """What our roles may become, and which of the API's roles may become one of ours."""
+    """Memberships of our roles, and of the API's roles in ours."""
     query = """
     SELECT member::regrole::text, roleid::regrole::text FROM pg_auth_members
     WHERE member::regrole::text = ANY(%s) OR (roleid::regrole::text = ANY(%s) AND member::regrole::text = ANY(%s))
@@ -89,7 +89,7 @@ def _memberships(it: Examination) -> Iterator[Finding]:
 
 def grants(it: Examination) -> Iterator[Finding]:
     wrong = False
-    # In a project whose own notifications did not fit, ours have another name (migrations, existing_projects).
+    # In a project whose own notifications table did not fit, ours has another name (migrations, existing_projects).
     ours = dict(it.rows("SELECT 'notifications', notifications FROM reminder_private.project"))
     theirs = {row[0] for row in it.rows(THEIR_SEQUENCES)}
     there = {row[0] for row in it.rows("SELECT rolname::text FROM pg_roles")} | {schema.NOBODY}
@@ -98,12 +98,12 @@ def grants(it: Examination) -> Iterator[Finding]:
         plain = ours.get(plain, plain)
         if plain in theirs:
             continue
-        judged = [role for role in schema.ROLES if role in there and (plain not in APPS or role in schema.OUR_ROLES)]
-        for role in judged:
+        checked = [role for role in schema.ROLES if role in there and (plain not in APPS or role in schema.OUR_ROLES)]
+        for role in checked:
             wanted, found = rights.get(role, {}), _actual(it, kind, plain, role)
-            for told in _differences(_named(kind, plain), role, wanted, found):
+            for difference in _differences(_named(kind, plain), role, wanted, found):
                 wrong = True
-                yield told
+                yield difference
     if not wrong:
         yield ok("as listed in ops/schema/matrix.toml")
 
@@ -125,11 +125,11 @@ def row_level_security(it: Examination) -> Iterator[Finding]:
         what = f"forced on {table}, so the functions that run as its owner see no row"
         yield problem(what, f"ALTER TABLE public.{table} NO FORCE ROW LEVEL SECURITY;")
     if not off and not forced:
-        yield ok("on, on every table")
+        yield ok("enabled on every table")
 
 
 def _named(kind: str, name: str) -> str:
-    """As GRANT and REVOKE want it."""
+    """As GRANT and REVOKE need it."""
     full = name if "." in name else f"public.{name}"
     return {"functions": "FUNCTION ", "sequences": "SEQUENCE "}.get(kind, "") + full
 
@@ -144,7 +144,7 @@ def _differences(name: str, role: str, wanted: dict[str, Any], found: dict[str, 
         elif verb not in wanted:
             yield problem(f"{role} may {verb} on {_short(name)}", f"REVOKE {verb} ON {name} FROM {role};")
         else:
-            what = f"{role} may {verb} other columns of {_short(name)} than it should"
+            what = f"{role} may {verb} other columns of {_short(name)} than the matrix allows"
             yield problem(what, "Compare with ops/schema/matrix.toml, and grant or revoke by column.")
 
 

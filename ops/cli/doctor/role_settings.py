@@ -1,7 +1,7 @@
 """
-What a session of ours starts with: ALTER DATABASE and ALTER ROLE ... SET, which nobody sees in the code.
+The settings that our sessions start with: ALTER DATABASE and ALTER ROLE ... SET, which are not in the code.
 
-Within a run the functions set their own time-outs, and only there. What they do not set must be as PostgreSQL has it.
+The functions set their own time-outs, and only within a run. Other settings must be PostgreSQL's defaults.
 """
 
 from __future__ import annotations
@@ -25,31 +25,37 @@ def _is_off(value: str) -> bool:
 
 
 def _is_short(value: str) -> bool:
-    """Whether a time-out ends what takes a moment; 0 is none."""
+    """Whether a time-out is shorter than a short statement; 0 means no time-out."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(us|ms|s|min|h|d|)", value)
     return found is not None and 0 < float(found[1]) * UNITS[found[2]] < SHORTEST_SECONDS
 
 
 def _hides_public(value: str) -> bool:
-    """Our own migrations may pin a path that ends with pg_temp: all names of the functions are qualified."""
+    """Our own migrations may set a path that ends with pg_temp: the functions qualify all names."""
     return "public" not in value and "pg_temp" not in value
 
 
-# By setting: whether a value is harmful, and what it does.
+# By setting: whether a value is harmful, and its effect.
 HARMFUL: dict[str, tuple[Callable[[str], bool], str]] = {
-    "datestyle": (lambda value: not value.upper().startswith("ISO"), "dates come in a form that cannot be read"),
-    "intervalstyle": (lambda value: value != "postgres", "intervals come in a form that cannot be read"),
+    "datestyle": (
+        lambda value: not value.upper().startswith("ISO"),
+        "dates have a format that the functions cannot read",
+    ),
+    "intervalstyle": (lambda value: value != "postgres", "intervals have a format that the functions cannot read"),
     "search_path": (_hides_public, "tables of schema public are not found by name"),
     "default_transaction_read_only": (_is_on, "nothing can be written"),
-    "default_transaction_isolation": (lambda value: value != "read committed", "runs that meet are refused"),
+    "default_transaction_isolation": (
+        lambda value: value != "read committed",
+        "runs at the same time fail on each other",
+    ),
     "default_transaction_deferrable": (_is_on, "transactions wait"),
-    "statement_timeout": (_is_short, "a statement that takes a moment is ended"),
-    "lock_timeout": (_is_short, "a statement that waits a moment is ended"),
-    "transaction_timeout": (lambda value: value != "0", "the lock's transaction ends in mid-run"),
+    "statement_timeout": (_is_short, "short statements are cancelled"),
+    "lock_timeout": (_is_short, "statements that wait briefly are cancelled"),
+    "transaction_timeout": (lambda value: value != "0", "the lock's transaction ends during a run"),
     "role": (lambda value: value != "none", "the session is another role than it logs in as"),
     "session_replication_role": (lambda value: value != "origin", "triggers do not fire"),
     "row_security": (_is_off, "statements under row level security fail"),
-    "standard_conforming_strings": (_is_off, "a backslash in a string is taken for an escape"),
+    "standard_conforming_strings": (_is_off, "a backslash in a string starts an escape"),
 }
 
 # The most specific one counts (PostgreSQL, "ALTER ROLE"): database alone, then role alone, then role in database.

@@ -1,8 +1,9 @@
 """
-What the migrations made, compared by shape: an index, trigger, policy or function of the right name may be another one.
+What the migrations created, compared by shape: an index, trigger, policy or function may have the right name and
+another definition.
 
-Reports what is missing, what differs, and what was added to our own tables. The app's tables may have whatever the app
-gives them; there only our own objects are judged.
+Reports what is missing, what differs, and what was added to our own tables. The app's tables may have objects of the
+app; there, only our own objects are checked.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ from collections.abc import Iterable, Iterator
 from ops.cli import ledger
 from ops.cli.doctor.database import OURS
 from ops.cli.doctor.examination import Examination, Finding, Skipped, ok, problem, warning
-from ops.local.database import MIGRATIONS
+from ops.migrations import MIGRATIONS
 from ops.schema import shapes
 from ops.schema.shapes import Shape
 
 Key = tuple[str, str, str]
-# DROP wants the table for these; an index and a function have no table in their name.
+# DROP needs the table for these, but not for an index or a function.
 ON_A_TABLE = {"trigger", "policy"}
 
 
 def compare(it: Examination) -> Iterator[Finding]:
     if ledger.pending_migrations(it.database):
-        raise Skipped("migrations are pending, so what they make is not there yet")
+        raise Skipped("migrations are pending, so what they create is not there yet")
     wanted, found = _by_key(shapes.expected()), _by_key(shapes.of(it.database))
     wrong = [*_missing_or_other(wanted, found), *_added(wanted, found)]
     yield from wrong
@@ -56,20 +57,20 @@ def _missing_or_other(wanted: dict[Key, list[Shape]], found: dict[Key, list[Shap
 
 
 def _difference(shape: Shape, found: list[Shape]) -> str:
-    """The parts that differ, in the words of the shapes; a function's body is only "another body"."""
+    """The parts that differ, as in the shapes; a function's body is only "another body"."""
     name = f"{shape.kind} {shape.name}{_on(shape)}"
     if len(found) > 1:
         return f"{name} is there {len(found)} times"
     actual, right = found[0].shape.split("; "), shape.shape.split("; ")
     parts = [part for part in actual if part not in right] or [f"without {p}" for p in right if p not in actual]
-    told = ["another body" if part.startswith("body ") else part for part in parts]
-    return f"{name} is not as the migrations made it: {'; '.join(told)}"
+    differing = ["another body" if part.startswith("body ") else part for part in parts]
+    return f"{name} is not as the migrations made it: {'; '.join(differing)}"
 
 
 def _added(wanted: dict[Key, list[Shape]], found: dict[Key, list[Shape]]) -> Iterator[Finding]:
     for key, (shape, *_) in found.items():
         if shape.on_table in OURS and shape.kind in ON_A_TABLE and key not in wanted:
-            fix = f"Who added it, and why? DROP {shape.kind.upper()} {shape.name} ON public.{shape.on_table};"
+            fix = f"Find out who added it; then DROP {shape.kind.upper()} {shape.name} ON public.{shape.on_table};"
             yield problem(f"{shape.kind} {shape.name}{_on(shape)} is not of the migrations", fix)
 
 
@@ -78,7 +79,7 @@ def _on(shape: Shape) -> str:
 
 
 def _repair(shape: Shape) -> str:
-    """An index that was made by hand and failed is the usual case; anything else was somebody."""
+    """An index whose creation failed is the usual case; anything else was changed by hand."""
     file = _made_in(shape.name)
     if shape.kind == "index":
         return f"DROP INDEX CONCURRENTLY public.{shape.name}; then make it again (CONCURRENTLY) as in {file}."
@@ -88,6 +89,6 @@ def _repair(shape: Shape) -> str:
 
 
 def _made_in(name: str) -> str:
-    """The newest migration that speaks of it."""
+    """The newest migration that names it."""
     files = sorted((file for file in MIGRATIONS.glob("*.sql") if name in file.read_text()), reverse=True)
     return f"migrations/{files[0].name}" if files else "the migrations"

@@ -10,7 +10,7 @@ Each handler four ways, in turns so that a busy machine is unfair to all of them
     empty     a handler that does nothing: what the runtime client itself takes
 
 The answers are quick ones that open no connection to the database: an event that is refused, a request without a
-token, a watchdog that cannot read its secret. What is told is the fastest round on the clock, and in brackets the
+token, a watchdog that cannot read its secret. Printed are the fastest round on the clock, and in brackets the
 least processor time, which other processes on the machine disturb less. Lambda gives 512 MB three tenths of a
 processor, so that there the second is what is waited for, three times over. It is not all of a cold start, which
 also fetches the code and starts a machine; it is the part that the code decides.

@@ -44,7 +44,7 @@ class Watch:
 
     @contextmanager
     def cost(self) -> Iterator[Cost]:
-        """What happens on the server within the block; nobody else may be at work there."""
+        """What the server does within the block; it must have no other work."""
         cost = Cost()
         if self._counts:
             self._connection.execute("SELECT pg_stat_statements_reset()")

@@ -1,4 +1,4 @@
-"""`make build`: validate the template, build all artifacts, and say how large they are."""
+"""`make build`: validate the template, build all artifacts, and print their sizes."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ UTILITIES = {"data_classes", "jmespath_utils", "parameters", "typing"}
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """`mount` is where Lambda unpacks it; `code` says whether it carries ours, and not only libraries."""
+    """`mount` is where Lambda unpacks it; `code`: whether it has our code, and not only libraries."""
 
     lock: str
     code: bool = True
@@ -94,7 +94,7 @@ def build(name: str, directory: Path, architecture: str, version: str = LAMBDA_P
 
 
 def install(lock: Path, site: Path, python: Path, version: str, platform: str, *, compiled: bool = False) -> None:
-    """Install exactly what `lock` says, wheels only, each checked by its hash."""
+    """Install exactly the versions of `lock`, wheels only, each checked by its hash."""
     where = ["--target", str(site), "--python", str(python), "--python-version", version, "--python-platform", platform]
     # Copied: hard links would let the compiler below write into uv's cache.
     how = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--link-mode", "copy", "--quiet"]
@@ -104,7 +104,7 @@ def install(lock: Path, site: Path, python: Path, version: str, platform: str, *
 
 
 def install_into(venv: Path, lock: Path) -> None:
-    """Make the virtual environment `venv`, with this Python, and in it exactly what `lock` says."""
+    """Make the virtual environment `venv`, with this Python, with exactly the versions of `lock`."""
     _run([UV, "venv", "--quiet", "--python", sys.executable, str(venv)])
     how = ["--require-hashes", "--no-deps", "--quiet"]
     _run([UV, "pip", "install", *how, "--python", str(venv / "bin" / "python"), "-r", str(lock)])
@@ -143,8 +143,8 @@ def _run(command: list[str], **environment: str) -> None:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(command, env=inherited | environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = " | ".join((done.stdout + done.stderr).strip().splitlines()[-4:])
-        raise BuildError(f"{Path(command[0]).name} {command[1]} {command[2]} failed: {said[-1_000:]}")
+        output = " | ".join((done.stdout + done.stderr).strip().splitlines()[-4:])
+        raise BuildError(f"{Path(command[0]).name} {command[1]} {command[2]} failed: {output[-1_000:]}")
 
 
 def main(arguments: list[str] | None = None) -> int:

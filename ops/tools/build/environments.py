@@ -1,7 +1,7 @@
 """
 Tools that live in environments of their own: build/NAME, made from the hashed lock NAME.lock at first use.
 
-A stamp tells whether it is still the lock's.
+A stamp shows whether it still matches the lock.
 """
 
 from __future__ import annotations

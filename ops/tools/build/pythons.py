@@ -24,11 +24,11 @@ MISSING = (
 
 
 class BuildError(Exception):
-    """A sentence for whoever builds."""
+    """What failed, as a sentence."""
 
 
 def lambda_python(version: str = LAMBDA_PYTHON) -> Path:
-    """A working interpreter of `version`; raise `BuildError` that says how to get one."""
+    """A working interpreter of `version`; raise `BuildError` with a hint how to install one."""
     found = find_python(version)
     if found is None:
         raise BuildError(MISSING.format(version=version))
@@ -37,7 +37,7 @@ def lambda_python(version: str = LAMBDA_PYTHON) -> Path:
 
 @cache
 def find_python(version: str) -> Path | None:
-    """The first interpreter that says it is `version` ("3.13"), or None."""
+    """The first interpreter that reports `version` ("3.13"), or None."""
     return next((path for path in _candidates(version) if _says(path) == version), None)
 
 

@@ -32,10 +32,10 @@ def call(*arguments: str, **environment: str) -> str:
         text=True,
         check=False,
     )
-    said = (done.stdout + done.stderr).strip()
+    output = (done.stdout + done.stderr).strip()
     if done.returncode:
-        raise BuildError(f"sam {arguments[0]} failed:\n{said}")
-    return said
+        raise BuildError(f"sam {arguments[0]} failed:\n{output}")
+    return output
 
 
 def transformed(template: str) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""The demo: the life of the service on this machine, told and checked."""
+"""The demo: six days of the service on this machine, with every step checked."""

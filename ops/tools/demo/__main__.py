@@ -1,4 +1,4 @@
-"""`make demo`: exit status 0 when everything was as the story says, 1 when it was not."""
+"""`make demo`: exit status 0 when every check passed, 1 when one failed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ops.tools.demo.stage import Stage
 
 
 def main() -> int:
-    """Tell the story; what cannot start says why in a sentence."""
+    """Play the demo; return its exit status."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--assignments", type=int, default=10_000, metavar="N")
     options = parser.parse_args()
-    began = time.monotonic()
+    started = time.monotonic()
     stage = Stage(Console(width=None if sys.stdout.isatty() else 100))
-    # Before the first import of the functions, whose logger reads its level then: their lines are not the story.
+    # Before the first import of the functions: their logger reads its level then, and their log is not for the demo.
     os.environ.update({"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"})
     from ops.tools.demo import story
 
-    story.tell(stage, options.assignments)
-    return stage.curtain(time.monotonic() - began)
+    story.play_all(stage, options.assignments)
+    return stage.conclude(time.monotonic() - started)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The demo's second half: days that fail, what the operators hear, and a tick that nobody ran."""
+"""The demo's second half: days that fail, the alerts about them, and a scheduled run that did not happen."""
 
 from __future__ import annotations
 
@@ -11,37 +11,47 @@ from ops.tools.demo.play import Play
 from reminders.errors import ReminderError
 
 FAULT = "REVOKE EXECUTE ON FUNCTION hold_run_date FROM reminder_scheduler"
+# The watchdog compares with the time at which a run was opened, and all runs of the demo were opened just now.
+BACKDATE = """
+UPDATE public.cron_execution_logs
+SET started_at = started_at - interval '3 days', completed_at = completed_at - interval '3 days'
+"""
 REPAIR = "GRANT EXECUTE ON FUNCTION hold_run_date TO reminder_scheduler"
 
 
 def failing_days(play: Play) -> None:
     """Two days fail, and the second one alerts; the third does not."""
-    play.stage.act("Days 3, 4 and 5 fail", f"somebody ran: {FAULT}")
+    play.stage.act("Days 3, 4 and 5 fail", f"after: {FAULT}")
     play.database.execute(FAULT)
-    heard = [_failing_day(play, day) for day in (2, 3, 4)]
-    play.stage.check("day 3: one failure alerts nobody", (0, 0), heard[0])
-    play.stage.check("day 4: the second in a row alerts, once a channel", (1, 1), heard[1])
-    play.stage.check("day 5: nobody is told the same thing again", (1, 1), heard[2])
+    sent = [_failing_day(play, day) for day in (2, 3, 4)]
+    play.stage.check("day 3: one failure sends no alert", (0, 0), sent[0])
+    play.stage.check("day 4: the second in a row sends one alert per channel", (1, 1), sent[1])
+    play.stage.check("day 5: the alert is not repeated", (1, 1), sent[2])
     _show_last(play)
 
 
 def recovery(play: Play) -> None:
-    """The next good day ends the outage, and says so."""
-    play.stage.act("Day 6: somebody grants it again")
+    """The next successful day ends the outage and sends a recovery notice."""
+    play.stage.act("Day 6: the permission is restored")
     play.database.execute(REPAIR)
     summary = play.stack.invoke(play.tick(5))
     play.stage.check("the run succeeded", "success", summary["status"])
-    play.stage.check("what was late has gone out", True, summary["reminders_dispatched"] > 0)
-    play.stage.check("one recovery notice a channel", (2, 2), _heard(play))
+    play.stage.check("reminders that were late were sent", True, summary["reminders_dispatched"] > 0)
+    play.stage.check("one recovery notice per channel", (2, 2), _sent(play))
     play.stage.say(f"  [dim]{play.stack.slack.posted[-1]['text']}[/]")
 
 
 def missed_tick(play: Play) -> None:
-    """EventBridge never fired; the watchdog notices, twice asked, once told."""
-    play.stage.act("A tick that nobody ran", "the watchdog comes every 15 minutes, and compares ledger and schedule")
+    """EventBridge did not fire: of two rounds of the watchdog, the first sends an alert."""
+    play.stage.act(
+        "A scheduled run that did not happen", "every 15 minutes, the watchdog compares the ledger with the schedule"
+    )
+    play.database.execute(BACKDATE)
     found = [play.stack.watch()["missed_tick"] for _ in range(2)]
-    play.stage.check("it names the tick, once", (True, None), (found[0] is not None, found[1]))
-    play.stage.check("one alert a channel", (3, 3), _heard(play))
+    play.stage.check(
+        "the first round names the scheduled time, the second is silent", (True, None), (found[0] is not None, found[1])
+    )
+    play.stage.check("one alert per channel", (3, 3), _sent(play))
     play.stage.say(f"  [dim]{play.stack.slack.posted[-1]['blocks'][1]['text']['text'].splitlines()[0]}[/]")
 
 
@@ -50,10 +60,10 @@ def _failing_day(play: Play, day: int) -> tuple[int, int]:
         play.stack.invoke(play.tick(day))
     except ReminderError as error:
         play.stage.say(f"  day {day + 1}: [red]{type(error).__name__}[/] {error}")
-    return _heard(play)
+    return _sent(play)
 
 
-def _heard(play: Play) -> tuple[int, int]:
+def _sent(play: Play) -> tuple[int, int]:
     """How many messages have reached Slack, and SNS."""
     return len(play.stack.slack.posted), len(play.stack.aws.published(play.stack.topic_arn))
 

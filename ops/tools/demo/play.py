@@ -1,4 +1,4 @@
-"""What every act of the demo needs: the stage, the stack, and the story's calendar."""
+"""What every act of the demo needs: the stage, the stack, and the dates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the demo speaks: acts, tables, and checks that decide the exit status."""
+"""How the demo prints: acts, tables, and checks that decide the exit status."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Stage:
         self._checks = 0
         self._failed: list[str] = []
 
-    def act(self, title: str, told: str = "") -> None:
+    def act(self, title: str, subtitle: str = "") -> None:
         """Open a new act."""
         self._console.print()
         self._console.print(Rule(Text(title, style="bold"), align="left", style="cyan"))
-        if told:
-            self._console.print(told, style="dim")
+        if subtitle:
+            self._console.print(subtitle, style="dim")
 
     def say(self, text: str) -> None:
         """A line of the story, in rich's markup."""
@@ -42,11 +42,11 @@ class Stage:
         self._console.print(table)
 
     def panel(self, title: str, text: Text) -> None:
-        """A message as somebody receives it."""
+        """A message as its reader sees it."""
         self._console.print(Panel(text, title=title, title_align="left", border_style="yellow", width=100))
 
     def check(self, promise: str, expected: object, actual: object) -> None:
-        """Show that `promise` was kept, or what came instead."""
+        """Show that `promise` was kept, or the actual value."""
         self._checks += 1
         if expected == actual:
             self._console.print(f"  [green]✓[/] {promise}")
@@ -54,7 +54,7 @@ class Stage:
         self._failed.append(promise)
         self._console.print(f"  [red]✗ {promise}: expected {expected!r}, got {actual!r}[/]")
 
-    def curtain(self, seconds: float) -> int:
+    def conclude(self, seconds: float) -> int:
         """The last line; return the exit status."""
         self._console.print()
         if self._failed:

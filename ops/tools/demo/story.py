@@ -1,7 +1,7 @@
 """
-What the demo tells: some days of the service, on generated assignments.
+The demo: six days of the service, on generated assignments.
 
-The days lie in the past, because a real run never looks ahead: the first one is a week ago.
+The days lie in the past, because only a dry run evaluates a future day: the first one is a week ago.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SELECT to_char(started_at, 'HH24:MI:SS'), to_char(scheduled_for, 'MM-DD HH24:MI'
        assignments_evaluated, reminders_dispatched, assignments_failed, duration_ms
 FROM cron_execution_logs ORDER BY started_at
 """
-# An oracle of its own: says what must be there without any of the scheduler's SQL.
+# The expected result, computed without any of the scheduler's SQL.
 DUE_BY_ORGANISATION = """
 SELECT 'organisation ' || row_number() OVER (ORDER BY o.reminder, o.org_id), o.reminder, o.escalation,
        count(*) FILTER (WHERE a.status = 'open'),
@@ -47,10 +47,10 @@ GROUP BY o.org_id, o.reminder, o.escalation ORDER BY 1
 """
 
 
-def tell(stage: Stage, assignments: int) -> None:
-    """Play all acts on a stack of their own."""
+def play_all(stage: Stage, assignments: int) -> None:
+    """Play all acts, on a stack that is started for them."""
     first_day = datetime.now(UTC).date() - timedelta(6)
-    stage.act("Setting", "PostgreSQL as Supabase has it, AWS by moto, the scheduler behind an HTTP door")
+    stage.act("Setting", "PostgreSQL set up as on Supabase, AWS by moto, the scheduler behind an HTTP endpoint")
     with LocalStack.start() as stack, stack.connect() as database, _environment(stack.environment):
         seed(database, assignments=assignments, today=first_day)
         stage.say(f"PostgreSQL {stack.server.version}, {assignments:,} assignments in 6 organisations")
@@ -75,18 +75,22 @@ def first_run(play: Play) -> None:
     due = play.database.execute(DUE_BY_ORGANISATION, {"day": play.first_day}).fetchall()
     columns = ["", "reminder after", "escalation after", "open", "reminders", "escalations"]
     play.stage.table(columns, due)
-    play.stage.say(f"{summary['assignments_evaluated']:,} assignments, handler in to handler out: {took:,.0f} ms")
+    play.stage.say(f"{summary['assignments_evaluated']:,} assignments, time inside the function: {took:,.0f} ms")
     reminders, escalations = (sum(row[column] for row in due) for column in (4, 5))
     play.stage.check("the run succeeded", "success", summary["status"])
     play.stage.check(
-        f"{reminders:,} mentors have their reminder", reminders, play.count("notifications", "kind = 'reminder'")
+        f"{reminders:,} mentors have a reminder", reminders, play.count("notifications", "kind = 'reminder'")
     )
     play.stage.check(
-        f"{escalations:,} coordinators know", escalations, play.count("notifications", "kind = 'escalation'")
+        f"{escalations:,} escalations went to coordinators",
+        escalations,
+        play.count("notifications", "kind = 'escalation'"),
     )
-    play.stage.check("the ledger says the same", reminders + escalations, summary["reminders_dispatched"])
+    play.stage.check("the ledger has the same count", reminders + escalations, summary["reminders_dispatched"])
     missing = summary.get("assignments_without_recipient", 0)
-    play.stage.say(f"  {missing} assignments have no coordinator to tell: counted every day until they have one")
+    play.stage.say(
+        f"  {missing} assignments have no coordinator to escalate to; each run counts them until they have one"
+    )
 
 
 def same_tick_again(play: Play) -> None:
@@ -95,12 +99,12 @@ def same_tick_again(play: Play) -> None:
     before = play.count("notifications")
     summary = play.stack.invoke(play.tick(0))
     play.stage.check("skipped as duplicate_tick", ("skipped", "duplicate_tick"), (summary["status"], summary["note"]))
-    play.stage.check("nobody was notified twice", before, play.count("notifications"))
+    play.stage.check("no notification was created twice", before, play.count("notifications"))
 
 
 def overlap_and_next_day(play: Play) -> None:
     """Two processes at once, on the second day."""
-    play.stage.act("Day 2, and somebody presses Test in the console meanwhile", "two processes, at the same time")
+    play.stage.act("Day 2, and meanwhile a run by Test in the AWS console", "two processes at the same time")
     before = play.count("notifications")
     with play.stack.connect() as slow, slow.transaction():
         # The database is busy for a moment, so that the first run is still going when the second comes.
@@ -115,7 +119,7 @@ def overlap_and_next_day(play: Play) -> None:
     )
     play.stage.check("the first succeeded", "success", first["status"])
     newly = _newly_due(play, play.first_day + timedelta(1))
-    play.stage.check(f"only what became due overnight went out: {newly:,}", newly, play.count("notifications") - before)
+    play.stage.check(f"only what became due overnight was sent: {newly:,}", newly, play.count("notifications") - before)
 
 
 def look_ahead(play: Play) -> None:
@@ -131,13 +135,13 @@ def look_ahead(play: Play) -> None:
         [(p["recipient_id"][:8] + "…", p["assignment_id"][:8] + "…", p["kind"], p["gap_days"]) for p in named],
     )
     play.stage.say(f"… {summary['reminders_dispatched']:,} in all")
-    play.stage.check("it names them", True, len(named) > 0)
+    play.stage.check("it lists the notifications", True, len(named) > 0)
     play.stage.check("it wrote nothing", before, (play.count("notifications"), play.count("cron_execution_logs")))
 
 
 def ledger(play: Play) -> None:
-    """One row an invocation."""
-    play.stage.act("The ledger", "cron_execution_logs: one row an invocation, whatever became of it")
+    """One row per invocation."""
+    play.stage.act("The ledger", "cron_execution_logs: one row per invocation, whatever its outcome")
     rows = play.database.execute(LEDGER).fetchall()
     columns = ["started", "tick", "by", "status", "note or error", "seen", "sent", "failed", "ms"]
     play.stage.table(columns, rows)
@@ -151,12 +155,12 @@ def where_next(stage: Stage) -> None:
     stage.act("Where to look next")
     stage.say("  the story in code       functions/reminders/runs/lifecycle.py")
     stage.say("  the one statement       functions/reminders/scheduling/scheduling.sql")
-    stage.say("  which room for what     docs/architecture.md")
-    stage.say("  all promises, tested    make test")
+    stage.say("  what is where           docs/architecture.md")
+    stage.say("  the tests               make test")
 
 
 def _newly_due(play: Play, day: date) -> int:
-    """Due on `day` but not the day before, by the oracle."""
+    """Due on `day` but not the day before, by the expected result."""
     today = play.database.execute(DUE_BY_ORGANISATION, {"day": day}).fetchall()
     yesterday = play.database.execute(DUE_BY_ORGANISATION, {"day": day - timedelta(1)}).fetchall()
     return sum(sum(row[4:]) for row in today) - sum(sum(row[4:]) for row in yesterday)

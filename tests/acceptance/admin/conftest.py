@@ -1,56 +1,20 @@
-"""The admin function behind a Function URL, with a project's secret and key set, and tokens to knock with."""
+"""The admin function behind a Function URL, with a project's secret and key set, and tokens."""
 
 from __future__ import annotations
 
 import json
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
-import httpx
 import pytest
 
 from handlers import admin
 from ops.local.aws import Aws
 from ops.local.function_url import FunctionUrl
 from ops.local.server import Server
-from tests.tokens import ADMIN, SECRET, claims, jwks, signed
-
-
-@dataclass(frozen=True)
-class Door:
-    """The admin function's door."""
-
-    url: str
-    issuer: str
-
-    def token(self, user: UUID = ADMIN, app: dict[str, Any] | None = None, **more: Any) -> str:
-        return signed(claims(user, issuer=self.issuer, app=app, **more))
-
-    def request(self, method: str, path: str, *, token: str | None = None, **options: Any) -> httpx.Response:
-        """As an admin of everything, if not told otherwise; `token=""` is none at all."""
-        headers = dict(options.pop("headers", {}))
-        given = self.token() if token is None else token
-        if given:
-            headers["authorization"] = f"Bearer {given}"
-        return httpx.request(method, f"{self.url}{path}", headers=headers, timeout=10, **options)
-
-    def correct(self, pair: UUID | int, day: object, *, version: object = None, **options: Any) -> httpx.Response:
-        """PATCH the date; `version` is what If-Match says."""
-        body = {"last_contact_date": str(day), "reason": options.pop("reason", "Met on Saturday")}
-        headers = {"if-match": version if version == "*" else f'"{version}"'} if version else {}
-        path = f"/assignments/{pair}/last-contact-date"
-        return self.request("PATCH", path, json=body, headers=headers, **options)
-
-
-def problem(response: httpx.Response) -> tuple[int, dict[str, Any]]:
-    """Status and document of an error, which must be a problem document."""
-    assert response.headers["content-type"] == "application/problem+json"
-    document: dict[str, Any] = response.json()
-    assert (document["status"], document["type"]) == (response.status_code, "about:blank")
-    return response.status_code, document
+from tests.helpers.admin_endpoint import AdminEndpoint
+from tests.tokens import SECRET, jwks
 
 
 @pytest.fixture(scope="session")
@@ -79,8 +43,8 @@ def environment(server: Server, template: str, database: str, aws: Aws, key_set:
 
 
 @pytest.fixture
-def door(environment: dict[str, str], key_set: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+def endpoint(environment: dict[str, str], key_set: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[AdminEndpoint]:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with FunctionUrl(admin.handler, timeout=30) as served:
-        yield Door(served.url, key_set)
+        yield AdminEndpoint(served.url, key_set)

@@ -6,19 +6,21 @@ import pytest
 
 from ops.local.server import Server
 from reminders.database import Connection
-from tests.acceptance.admin.conftest import Door
 from tests.contacts import add_pair, last_contact, today
 from tests.database_settings import HOSTILE, INDIFFERENT, set_for_database
+from tests.helpers.admin_endpoint import AdminEndpoint
 
 REASON = "Møttes på lørdag"
 
 
 @pytest.mark.parametrize("settings", [HOSTILE, INDIFFERENT], ids=["pinned", "indifferent"])
-def test_correction(server: Server, database: str, owner: Connection, door: Door, settings: dict[str, str]) -> None:
+def test_correction(
+    server: Server, database: str, owner: Connection, endpoint: AdminEndpoint, settings: dict[str, str]
+) -> None:
     """Dates and letters of any language come back as they were sent, and the run history can be read."""
     pair, day = add_pair(owner, last=15), today(owner)
     set_for_database(server, database, settings)
-    response = door.correct(pair, day, reason=REASON)
+    response = endpoint.correct(pair, day, reason=REASON)
     assert (200, REASON) == (response.status_code, response.json()["reason"])
     assert day == last_contact(owner, pair)
-    assert 200 == door.request("GET", "/runs").status_code
+    assert 200 == endpoint.request("GET", "/runs").status_code

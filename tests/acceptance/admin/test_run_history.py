@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from reminders.database import Connection
-from tests.acceptance.admin.conftest import Door, problem
+from tests.helpers.admin_endpoint import AdminEndpoint, problem
 
 
 @pytest.fixture
@@ -27,45 +27,45 @@ def ledger(owner: Connection) -> list[str]:
     return [str(found) for found, _ in sorted(rows, key=lambda row: (row[1], row[0]), reverse=True)]
 
 
-def pages(door: Door, **query: Any) -> list[list[str]]:
+def pages(endpoint: AdminEndpoint, **query: Any) -> list[list[str]]:
     found, before = [], None
     while True:
         parameters = query | ({"before": before} if before else {})
-        page = door.request("GET", "/runs", params=parameters).json()
+        page = endpoint.request("GET", "/runs", params=parameters).json()
         found.append([run["id"] for run in page["runs"]])
         before = page["next_before"]
         if before is None:
             return found
 
 
-def test_newest_twenty(door: Door, ledger: list[str]) -> None:
+def test_newest_twenty(endpoint: AdminEndpoint, ledger: list[str]) -> None:
     """Without parameters: the newest 20, and where to go on."""
-    assert pages(door) == [ledger[:20], ledger[20:]]
+    assert pages(endpoint) == [ledger[:20], ledger[20:]]
 
 
-def test_pages_leave_nothing_out(door: Door, ledger: list[str]) -> None:
+def test_pages_leave_nothing_out(endpoint: AdminEndpoint, ledger: list[str]) -> None:
     """Page by page the whole ledger, nothing twice, though several runs began in the same moment."""
-    found = pages(door, limit=5)
+    found = pages(endpoint, limit=5)
     assert [run for page in found for run in page] == ledger
     assert [len(page) for page in found] == [5] * 5
 
 
-def test_only_failed_runs(door: Door, ledger: list[str]) -> None:
+def test_only_failed_runs(endpoint: AdminEndpoint, ledger: list[str]) -> None:
     """By status, paged in the same way."""
-    found = pages(door, limit=2, status="failed")
+    found = pages(endpoint, limit=2, status="failed")
     assert [len(page) for page in found] == [2, 2, 1]
 
 
-def test_what_a_run_says(door: Door, ledger: list[str]) -> None:
+def test_what_a_run_says(endpoint: AdminEndpoint, ledger: list[str]) -> None:
     """All that the ledger knows of it."""
-    run = door.request("GET", "/runs", params={"limit": 1, "status": "failed"}).json()["runs"][0]
+    run = endpoint.request("GET", "/runs", params={"limit": 1, "status": "failed"}).json()["runs"][0]
     assert (run["status"], run["error_message"], run["trigger_source"]) == ("failed", "it broke", "schedule")
     assert {"duration_ms", "assignments_evaluated", "consecutive_failure_count", "scheduled_for"} <= set(run)
 
 
-def test_page_before_a_run_that_is_gone(door: Door, ledger: list[str]) -> None:
+def test_page_before_a_run_that_is_gone(endpoint: AdminEndpoint, ledger: list[str]) -> None:
     """It was pruned, and everything older with it."""
-    assert pages(door, before=str(uuid4())) == [[]]
+    assert pages(endpoint, before=str(uuid4())) == [[]]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_page_before_a_run_that_is_gone(door: Door, ledger: list[str]) -> None:
         "sttaus=failed",
     ],
 )
-def test_parameter_that_is_wrong(door: Door, query: str) -> None:
+def test_parameter_that_is_wrong(endpoint: AdminEndpoint, query: str) -> None:
     """It is named in the answer."""
-    status, document = problem(door.request("GET", f"/runs?{query}"))
+    status, document = problem(endpoint.request("GET", f"/runs?{query}"))
     assert (status, document["errors"][0]["field"]) == (422, f"query.{query.partition('=')[0]}")

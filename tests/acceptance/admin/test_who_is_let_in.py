@@ -1,4 +1,4 @@
-"""The admin door's lock: no token, a bad one, one of somebody who is no admin."""
+"""Requests that the admin endpoint refuses: no token, a wrong one, a token of a user who is not an admin."""
 
 from __future__ import annotations
 
@@ -7,62 +7,63 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.acceptance.admin.conftest import Door, problem
+from tests.helpers.admin_endpoint import AdminEndpoint, problem
+from tests.helpers.cases import first
 from tests.tokens import ADMIN, EC_KEY, RSA_KEY, claims, signed
 
 PATHS = [("GET", "/runs"), ("PATCH", "/assignments/x/last-contact-date"), ("GET", "/nowhere"), ("DELETE", "/runs")]
 
 
-@pytest.mark.parametrize(("method", "path"), PATHS)
+@pytest.mark.parametrize(("method", "path"), first(2, PATHS))
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "x" * 50_000])
-def test_stranger(door: Door, method: str, path: str, token: str) -> None:
-    """The same 401 everywhere, which tells nothing about what is behind the door."""
-    response = door.request(method, path, token=token)
+def test_stranger(endpoint: AdminEndpoint, method: str, path: str, token: str) -> None:
+    """The same 401 everywhere, which tells nothing about what is behind the endpoint."""
+    response = endpoint.request(method, path, token=token)
     assert problem(response) == (401, {"type": "about:blank", "title": "Unauthorized", "status": 401})
     assert response.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("app", [{}, {"role": "mentor"}, {"role": "coordinator"}])
-@pytest.mark.parametrize(("method", "path"), PATHS)
-def test_user_who_is_no_admin(door: Door, method: str, path: str, app: dict[str, str]) -> None:
+@pytest.mark.parametrize("app", first(2, [{}, {"role": "mentor"}, {"role": "coordinator"}]))
+@pytest.mark.parametrize(("method", "path"), first(2, PATHS))
+def test_user_who_is_no_admin(endpoint: AdminEndpoint, method: str, path: str, app: dict[str, str]) -> None:
     """Whatever users have written into their own metadata."""
-    token = door.token(app=app, user_metadata={"role": "admin"})
-    status, document = problem(door.request(method, path, token=token))
+    token = endpoint.token(app=app, user_metadata={"role": "admin"})
+    status, document = problem(endpoint.request(method, path, token=token))
     assert (status, document["detail"]) == (403, "the caller is not an admin")
 
 
 @pytest.mark.parametrize(
     "own", [{"is_anonymous": True}, {"role": "anon"}, {"role": "service_role"}, {"role": None}], ids=str
 )
-@pytest.mark.parametrize(("method", "path"), PATHS)
-def test_token_that_is_no_signed_in_users(door: Door, method: str, path: str, own: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("method", "path"), first(1, PATHS))
+def test_token_that_is_no_signed_in_users(endpoint: AdminEndpoint, method: str, path: str, own: dict[str, Any]) -> None:
     """The service's and an anonymous visitor's are refused as a missing one, whatever app_metadata says."""
-    assert 401 == problem(door.request(method, path, token=door.token(**own)))[0]
+    assert 401 == problem(endpoint.request(method, path, token=endpoint.token(**own)))[0]
 
 
 @pytest.mark.parametrize("aal", ["aal1", None, "AAL2"])
-@pytest.mark.parametrize(("method", "path"), PATHS)
+@pytest.mark.parametrize(("method", "path"), first(1, PATHS))
 def test_second_factor_that_is_missing(
-    door: Door, monkeypatch: pytest.MonkeyPatch, method: str, path: str, aal: str | None
+    endpoint: AdminEndpoint, monkeypatch: pytest.MonkeyPatch, method: str, path: str, aal: str | None
 ) -> None:
-    """Where ADMIN_REQUIRE_AAL2 asks for it, an admin without one is told what to do."""
+    """Where ADMIN_REQUIRE_AAL2 asks for it, an admin without one gets an answer that says what to do."""
     monkeypatch.setenv("ADMIN_REQUIRE_AAL2", "true")
-    status, document = problem(door.request(method, path, token=door.token(aal=aal)))
+    status, document = problem(endpoint.request(method, path, token=endpoint.token(aal=aal)))
     assert (403, "a second factor is needed: sign in again and confirm it") == (status, document["detail"])
 
 
-def test_second_factor_that_was_confirmed(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_factor_that_was_confirmed(endpoint: AdminEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     """It lets the admin in; without the setting no second factor is asked for."""
-    assert 200 == door.request("GET", "/runs", token=door.token(aal="aal1")).status_code
+    assert 200 == endpoint.request("GET", "/runs", token=endpoint.token(aal="aal1")).status_code
     monkeypatch.setenv("ADMIN_REQUIRE_AAL2", "true")
-    assert 200 == door.request("GET", "/runs", token=door.token(aal="aal2")).status_code
+    assert 200 == endpoint.request("GET", "/runs", token=endpoint.token(aal="aal2")).status_code
 
 
 @pytest.mark.parametrize(("key", "algorithm", "kid"), [(EC_KEY, "ES256", "ec"), (RSA_KEY, "RS256", "rsa")])
-def test_token_signed_with_a_key_of_the_set(door: Door, key: object, algorithm: str, kid: str) -> None:
+def test_token_signed_with_a_key_of_the_set(endpoint: AdminEndpoint, key: object, algorithm: str, kid: str) -> None:
     """The function fetches the JWKS and lets the admin in."""
-    token = signed(claims(issuer=door.issuer), key, algorithm, kid=kid)
-    assert door.request("GET", "/runs", token=token).status_code == 200
+    token = signed(claims(issuer=endpoint.issuer), key, algorithm, kid=kid)
+    assert endpoint.request("GET", "/runs", token=token).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -75,16 +76,16 @@ def test_token_signed_with_a_key_of_the_set(door: Door, key: object, algorithm: 
     ],
     ids=["doubled", "not ASCII", "another scheme", "bare"],
 )
-def test_header_that_is_no_token(door: Door, authorization: list[bytes]) -> None:
+def test_header_that_is_no_token(endpoint: AdminEndpoint, authorization: list[bytes]) -> None:
     """Refused as a missing one."""
-    token = door.token().encode()
+    token = endpoint.token().encode()
     headers = [(b"authorization", value.replace(b"{0}", token)) for value in authorization]
-    assert problem(httpx.get(f"{door.url}/runs", headers=headers))[0] == 401
+    assert problem(httpx.get(f"{endpoint.url}/runs", headers=headers))[0] == 401
 
 
-def test_description_is_open(door: Door) -> None:
+def test_description_is_open(endpoint: AdminEndpoint) -> None:
     """Its OpenAPI document names the API, the errors, an example and how to sign in."""
-    described = door.request("GET", "/openapi.json", token="").json()
+    described = endpoint.request("GET", "/openapi.json", token="").json()
     assert described["info"]["title"] == "Assignment Reminders: admin"
     assert described["components"]["securitySchemes"]["supabase"]["scheme"] == "bearer"
     assert described["security"] == [{"supabase": []}]
@@ -104,19 +105,19 @@ def test_description_is_open(door: Door) -> None:
     ],
 )
 def test_function_that_is_set_up_wrong(
-    door: Door, monkeypatch: pytest.MonkeyPatch, name: str, value: str, status: int
+    endpoint: AdminEndpoint, monkeypatch: pytest.MonkeyPatch, name: str, value: str, status: int
 ) -> None:
     """The caller learns that it is our fault and no more: names of secrets are for the log."""
     monkeypatch.setenv(name, value)
-    response = door.request("GET", "/runs")
+    response = endpoint.request("GET", "/runs")
     assert problem(response)[0] == status
     assert "detail" not in response.json()
 
 
-def test_refusal_in_the_log(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+def test_refusal_in_the_log(endpoint: AdminEndpoint, caplog: pytest.LogCaptureFixture) -> None:
     """Why a token was refused is logged; the token is not, nor whose it was."""
-    token = door.token(exp=1)
-    door.request("GET", "/runs", token=token)
+    token = endpoint.token(exp=1)
+    endpoint.request("GET", "/runs", token=token)
     (refusal,) = [vars(record) for record in caplog.records if record.message == "token refused"]
     assert refusal["reason"] == "ExpiredSignatureError"
     assert token not in str(refusal)

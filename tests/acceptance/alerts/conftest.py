@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -11,15 +10,7 @@ import pytest
 from handlers import unrecorded
 from ops.local.slack import Slack
 from ops.local.stack import LocalStack
-from tests.factories import TICK
-
-FIRST_DAY = TICK - timedelta(days=2)
-Fail = Callable[[], None]
-
-
-def tick(day: int) -> dict[str, str]:
-    """EventBridge Scheduler's event for that day (0, 1, 2 ...)."""
-    return {"scheduled_time": (FIRST_DAY + timedelta(day)).isoformat(), "execution_id": f"day-{day}"}
+from tests.helpers.stacks import Fail
 
 
 @pytest.fixture
@@ -30,7 +21,7 @@ def slack() -> Iterator[Slack]:
 
 @pytest.fixture
 def stack(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> LocalStack:
-    """Nothing was told before, and no tick is ever due."""
+    """Nothing was reported before, and no scheduled time is ever due."""
     stack.topic_arn = stack.aws.create_topic(f"alerts-{uuid4().hex[:8]}")
     stack.environment |= {"ALERT_TOPIC_ARN": stack.topic_arn, "REMINDER_CRON_EXPRESSION": "cron(0 6 * * ? 2199)"}
     for name, value in stack.environment.items():
@@ -48,8 +39,3 @@ def break_scheduler(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Fail:
 @pytest.fixture
 def mend_scheduler(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Fail:
     return lambda: monkeypatch.setenv("REMINDER_FUNCTION_URL", stack.environment["REMINDER_FUNCTION_URL"])
-
-
-def heard(stack: LocalStack) -> tuple[int, int]:
-    """How many messages have reached Slack and the topic."""
-    return len(stack.slack.posted), len(stack.aws.published(stack.topic_arn))

@@ -8,14 +8,15 @@ from ops.local.cluster import free_port
 from ops.local.slack import Answer
 from ops.local.stack import LocalStack
 from reminders.errors import DatabaseUnavailable, SecretError
-from tests.acceptance.alerts.conftest import heard, tick
+from tests.helpers.events import scheduled_event
+from tests.helpers.stacks import reported
 
 COULD_NOT_BEGIN = "assignment-reminder-cron: a failure that the ledger does not record"
 
 
 @pytest.fixture
 def no_database(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody listens where the database should be."""
+    """No server listens at the database's address."""
     name = f"{stack.environment['DATABASE_SECRET']}-gone"
     stack.aws.put_secret(name, f"postgresql://cron_runner:hunter2@127.0.0.1:{free_port()}/postgres")
     monkeypatch.setenv("DATABASE_SECRET", name)
@@ -28,8 +29,8 @@ def unreachable(stack: LocalStack, event: object) -> None:
 
 @pytest.mark.usefixtures("no_database")
 def test_database_that_is_gone(stack: LocalStack) -> None:
-    """Both channels are told at once, and what is wrong; the original error is raised."""
-    unreachable(stack, tick(1))
+    """Both channels get an alert at once, with what is wrong; the original error is raised."""
+    unreachable(stack, scheduled_event(1))
     (message,) = stack.slack.posted
     (mail,) = stack.aws.published(stack.topic_arn)
     said = "nothing could be recorded in the ledger: database unreachable: connection refused"
@@ -42,35 +43,35 @@ def test_database_that_is_gone(stack: LocalStack) -> None:
 def test_retry_in_the_same_process(stack: LocalStack) -> None:
     """Lambda's retries of one event are quiet; another tick is another matter."""
     for _ in range(3):
-        unreachable(stack, tick(1))
-    assert (1, 1) == heard(stack)
-    unreachable(stack, tick(2))
-    assert (2, 2) == heard(stack)
+        unreachable(stack, scheduled_event(1))
+    assert (1, 1) == reported(stack)
+    unreachable(stack, scheduled_event(2))
+    assert (2, 2) == reported(stack)
 
 
 @pytest.mark.usefixtures("no_database")
 def test_channels_that_do_not_work_either(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The original error is raised all the same; and who was not told is told by the retry."""
+    """The original error is raised all the same; and the retry sends to the channel that failed."""
     monkeypatch.delenv("ALERT_TOPIC_ARN")
     stack.slack.answer = Answer(500)
-    unreachable(stack, tick(1))
+    unreachable(stack, scheduled_event(1))
     stack.slack.answer = Answer()
-    unreachable(stack, tick(1))
+    unreachable(stack, scheduled_event(1))
     assert [COULD_NOT_BEGIN] == [message["text"] for message in stack.slack.posted]
 
 
 def test_database_that_comes_back(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a success of that tick its next trouble is told again."""
+    """After a success of that tick its next failure is reported again."""
     with monkeypatch.context() as broken:
         broken.setenv("DATABASE_SECRET", "no-such-secret")
         with pytest.raises(SecretError):
-            stack.invoke(tick(1))
-    assert "success" == stack.invoke(tick(1))["status"]
+            stack.invoke(scheduled_event(1))
+    assert "success" == stack.invoke(scheduled_event(1))["status"]
     with monkeypatch.context() as broken:
         broken.setenv("DATABASE_SECRET", "no-such-secret")
         with pytest.raises(SecretError):
-            stack.invoke(tick(1))
-    assert (2, 2) == heard(stack)
+            stack.invoke(scheduled_event(1))
+    assert (2, 2) == reported(stack)
 
 
 @pytest.mark.usefixtures("no_database")
@@ -79,12 +80,12 @@ def test_watchdog(stack: LocalStack) -> None:
     for _ in range(2):
         with pytest.raises(DatabaseUnavailable):
             stack.watch()
-    assert (1, 1) == heard(stack)
+    assert (1, 1) == reported(stack)
 
 
 def test_secret_that_cannot_be_read(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """No secret, no database: the same alert, naming the secret."""
     monkeypatch.setenv("DATABASE_SECRET", "no-such-secret")
     with pytest.raises(SecretError, match=r"^secret 'no-such-secret' could not be read: ResourceNotFoundException$"):
-        stack.invoke(tick(1))
+        stack.invoke(scheduled_event(1))
     assert "secret 'no-such-secret' could not be read" in stack.slack.posted[0]["blocks"][1]["text"]["text"]

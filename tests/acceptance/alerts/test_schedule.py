@@ -11,8 +11,8 @@ import pytest
 from handlers.wiring import schedules
 from ops.local.aws import ACCOUNT, REGION
 from ops.local.stack import LocalStack
-from tests.acceptance.alerts.conftest import heard
 from tests.alerting import captured_log
+from tests.helpers.stacks import reported
 
 
 @pytest.fixture
@@ -56,23 +56,23 @@ def made(ago: timedelta) -> None:
 
 @pytest.mark.usefixtures("scheduler")
 def test_schedule_that_is_enabled(stack: LocalStack, tick: datetime) -> None:
-    """The tick is missed, and told once on each channel."""
-    told = f"{tick:%Y-%m-%dT%H:%M:%SZ}"
-    assert [told, None] == [stack.watch()["missed_tick"] for _ in range(2)]
-    assert (1, 1) == heard(stack)
+    """The scheduled time is missed, and reported once on each channel."""
+    moment = f"{tick:%Y-%m-%dT%H:%M:%SZ}"
+    assert [moment, None] == [stack.watch()["missed_tick"] for _ in range(2)]
+    assert (1, 1) == reported(stack)
     assert "assignment-reminder-cron: a scheduled run did not do its work" == stack.slack.posted[0]["text"]
     assert f"*Tick:* {tick:%Y-%m-%d %H:%M:%S} UTC" in stack.slack.posted[0]["blocks"][1]["text"]["text"]
 
 
 @pytest.mark.usefixtures("tick")
 def test_schedule_that_is_paused(stack: LocalStack, scheduler: Any) -> None:
-    """It does not fire because somebody wants it so; and after it was resumed, the ticks before are not missed."""
+    """It is paused on purpose and does not fire; and after it was resumed, the ticks before are not missed."""
     scheduler.update_schedule(**SCHEDULE, State="DISABLED")
     made(ago=timedelta(days=30))
     assert stack.watch()["missed_tick"] is None
     scheduler.update_schedule(**SCHEDULE, State="ENABLED")
     assert stack.watch()["missed_tick"] is None
-    assert (0, 0) == heard(stack)
+    assert (0, 0) == reported(stack)
 
 
 @pytest.mark.usefixtures("tick", "scheduler")
@@ -88,7 +88,7 @@ def test_schedule_that_cannot_be_found(stack: LocalStack, monkeypatch: pytest.Mo
 
 @pytest.mark.usefixtures("tick")
 def test_schedule_without_a_name(stack: LocalStack) -> None:
-    """Nobody is asked, and it is taken to be enabled."""
+    """EventBridge is not asked, and the schedule is taken to be enabled."""
     assert stack.watch()["missed_tick"] is not None
 
 

@@ -24,9 +24,10 @@ from ops.local.server import Server
 from ops.local.slack import Answer
 from ops.local.stack import LocalStack
 from reminders.database import Connection
-from tests.acceptance.alerts.conftest import Fail, tick
 from tests.alerting import Behaviour, answering, captured_log, closing_halfway, webhook
 from tests.factories import add_run
+from tests.helpers.events import scheduled_event
+from tests.helpers.stacks import Fail
 
 TABLES = ("cron_execution_logs", "cron_alerts", "cron_alert_deliveries")
 PASSWORD = "pa55-hunter2"
@@ -127,7 +128,7 @@ def test_search_finds_what_is_there(stack: LocalStack, owner: Connection) -> Non
 
 def test_day_that_succeeds(leaks: Leaks) -> None:
     """A run, a test alert, a round of the watchdog."""
-    for work in (lambda: leaks.stack.invoke(tick(1)), lambda: leaks.stack.invoke({"action": "test_alert"})):
+    for work in (lambda: leaks.stack.invoke(scheduled_event(1)), lambda: leaks.stack.invoke({"action": "test_alert"})):
         leaks.run(work)
     leaks.run(leaks.stack.watch)
 
@@ -137,7 +138,7 @@ def test_outage_and_whatever_slack_answers(leaks: Leaks) -> None:
     """Delivered or refused, permanently or not, nothing tells where it was sent."""
     for day, status in enumerate((200, 400, 403, 404, 410, 429, 500)):
         leaks.stack.slack.answer = Answer(status, b"no_service")
-        leaks.run(lambda day=day: leaks.stack.invoke(tick(day)))  # type: ignore[misc]
+        leaks.run(lambda day=day: leaks.stack.invoke(scheduled_event(day)))  # type: ignore[misc]
         leaks.run(lambda: leaks.stack.invoke({"action": "test_alert"}))
 
 
@@ -152,7 +153,7 @@ def test_webhook_that_breaks_or_redirects(leaks: Leaks, behave: Behaviour) -> No
     with webhook(behave) as url:
         put(leaks.stack, "SLACK_WEBHOOK_SECRET", url)
         leaks.keep(urlsplit(url).path)
-        leaks.run(lambda: leaks.stack.invoke(tick(2)))
+        leaks.run(lambda: leaks.stack.invoke(scheduled_event(2)))
         leaks.run(lambda: leaks.stack.invoke({"action": "test_alert"}))
 
 
@@ -172,7 +173,7 @@ def test_webhook_secret_that_holds_something_else(leaks: Leaks) -> None:
     leaks.keep("x0x0x0")
     for day, value in enumerate(PASTED):
         put(leaks.stack, "SLACK_WEBHOOK_SECRET", value)
-        leaks.run(lambda day=day: leaks.stack.invoke(tick(day)))  # type: ignore[misc]
+        leaks.run(lambda day=day: leaks.stack.invoke(scheduled_event(day)))  # type: ignore[misc]
         leaks.run(lambda: leaks.stack.invoke({"action": "test_alert"}))
 
 
@@ -193,7 +194,7 @@ def test_database_that_cannot_be_reached(leaks: Leaks, server: Server) -> None:
     for day, dsn in enumerate(DSNS):
         parts = {"password": PASSWORD, "right": server.password("cron_runner")}
         put(leaks.stack, "DATABASE_SECRET", dsn.format(**parts, closed=free_port(), open=server.port))
-        leaks.run(lambda day=day: leaks.stack.invoke(tick(day)))  # type: ignore[misc]
+        leaks.run(lambda day=day: leaks.stack.invoke(scheduled_event(day)))  # type: ignore[misc]
     leaks.run(leaks.stack.watch)
     assert len(DSNS) + 1 == len(leaks.stack.slack.posted)
 
@@ -203,7 +204,7 @@ def test_scheduler_that_rejects_the_token(leaks: Leaks) -> None:
     name = f"{leaks.stack.environment['SCHEDULER_TOKEN_SECRET']}"
     leaks.keep("a-token-that-nobody-knows")
     with suppress(Exception):
-        leaks.stack.invoke({"dry_run": True})  # the door has read the right one
+        leaks.stack.invoke({"dry_run": True})  # the endpoint has read the right one
     leaks.stack.aws.put_secret(name, "a-token-that-nobody-knows")
     common.secrets.cache_clear()
-    leaks.run(lambda: leaks.stack.invoke(tick(1)))
+    leaks.run(lambda: leaks.stack.invoke(scheduled_event(1)))

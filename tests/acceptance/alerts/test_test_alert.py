@@ -9,8 +9,8 @@ import pytest
 from ops.local.slack import Answer
 from ops.local.stack import LocalStack
 from reminders.database import Connection
-from tests.acceptance.alerts.conftest import heard
 from tests.factories import count
+from tests.helpers.stacks import reported
 
 MARKED = "[test] assignment-reminder-cron: this is a test alert, nothing is wrong"
 
@@ -31,7 +31,7 @@ def test_channels_that_work(stack: LocalStack, owner: Connection) -> None:
 
 
 def test_channel_that_does_not_work(stack: LocalStack, owner: Connection) -> None:
-    """The answer says which, and why; the other one was told."""
+    """The answer says which, and why; the other one got the alert."""
     stack.slack.answer = Answer(403, b"action_prohibited")
     answer = ask(stack)
     assert "failed" == answer["status"]
@@ -39,7 +39,7 @@ def test_channel_that_does_not_work(stack: LocalStack, owner: Connection) -> Non
         "slack": "slack: posting is prohibited, by the workspace or its administrators (403)",
         "sns": "delivered",
     } == answer["channels"]
-    assert (0, 1) == heard(stack)
+    assert (0, 1) == reported(stack)
     assert 0 == count(owner, "cron_alerts")
 
 
@@ -51,7 +51,7 @@ def test_one_channel(stack: LocalStack, monkeypatch: pytest.MonkeyPatch, gone: s
 
 
 def test_no_channel(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That nobody would be told is no success."""
+    """An alert that no channel would send is not a success."""
     monkeypatch.delenv("ALERT_TOPIC_ARN")
     monkeypatch.delenv("SLACK_WEBHOOK_SECRET")
     assert {"status": "failed", "note": "test_alert", "channels": {}} == ask(stack)

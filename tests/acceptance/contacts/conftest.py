@@ -1,4 +1,4 @@
-"""What the tests of contact share: a scheduler's connection, and the admin function's door."""
+"""What the tests of contact share: a scheduler's connection, and the admin function's endpoint."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
 
 import pytest
@@ -14,10 +13,8 @@ from reminders.database import Connection, connect
 from reminders.runs import JOB_NAME
 from reminders.runs.ledger import Ledger
 from tests.alerting import FakeChannel
-from tests.conftest import AsRole
-
-MakeOutbox = Callable[..., Outbox]
-MakeLedger = Callable[[Outbox], Ledger]
+from tests.helpers.connections import AsRole
+from tests.helpers.services import MakeLedger, MakeOutbox
 
 
 @pytest.fixture

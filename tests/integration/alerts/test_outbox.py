@@ -20,10 +20,10 @@ from reminders.alerts.policy import Kind
 from reminders.database import Connection
 from reminders.errors import DatabaseError
 from tests.alerting import FAILURE, FakeChannel, alerts, captured_log, deliveries, result, time_passes
-from tests.conftest import AsRole
 from tests.factories import add_run, count
-from tests.integration.alerts.conftest import MakeOutbox
-from tests.ops.helpers import eventually
+from tests.helpers.connections import AsRole
+from tests.helpers.services import MakeOutbox
+from tests.helpers.waiting import eventually
 
 MINUTE = timedelta(minutes=1)
 
@@ -153,7 +153,7 @@ def test_many_deliverers_and_many_alerts(
 def test_channel_that_fails(
     outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel, sns: FakeChannel
 ) -> None:
-    """It keeps its own state; the one that works is not told twice because the other was down."""
+    """It keeps its own state; the channel that works gets nothing twice because the other was down."""
     slack.fails("it has trouble of its own (503)")
     outbox.deliver(runner)
     assert ("slack: it has trouble of its own (503)", 1, False) == tuple(
@@ -170,7 +170,7 @@ def test_channel_that_fails(
 
 @pytest.mark.usefixtures("written")
 def test_pause_after_a_failure(outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel) -> None:
-    """Nobody tries again before the pause is over, and each pause is twice the last, up to an hour."""
+    """No one tries again before the pause is over, and each pause is twice the last, up to an hour."""
     slack.fails()
     pauses = []
     for _ in range(9):
@@ -316,7 +316,7 @@ def test_no_channel_at_all(make_outbox: MakeOutbox, runner: Connection, owner: C
 def test_channel_that_hangs(
     outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel, sns: FakeChannel
 ) -> None:
-    """Delivery is over within 5 s, the failure is marked within them, and the other channel was told."""
+    """Delivery is over within 5 s, the failure is marked within them, and the other channel got the alert."""
     slack.before = lambda alert: threading.Event().wait(30)
     began = time.monotonic()
     outbox.deliver(runner)
@@ -346,7 +346,7 @@ def test_deliverer_that_is_frozen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """
-    PostgreSQL takes the claim from it, and somebody else sends.
+    PostgreSQL takes the claim from it, and another session sends.
 
     What it does when it thaws cannot be helped: it sends, too, and its mark changes nothing.
     """

@@ -39,8 +39,8 @@ from reminders.runs.ledger import Ledger
 from reminders.runs.records import Outcome, RunStatus
 from reminders.scheduling.work import Counts
 from tests.alerting import FakeChannel, alerts, time_passes
-from tests.conftest import connect_as
 from tests.factories import TICK
+from tests.helpers.connections import connect_as
 
 FIRST_TICK = TICK - timedelta(days=2)
 
@@ -100,7 +100,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(succeeds=st.booleans())
     def retry_of_the_last_tick(self, succeeds: bool) -> None:
-        """One that has succeeded is not begun anew."""
+        """One that has succeeded is not begun again."""
         if self.tick not in self.done_ticks:
             return self.run(self.tick, succeeds, delivers=True)
         self.rescue()
@@ -216,8 +216,8 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """
-        When everything works again, every channel has been told everything, once and in order. Only a failure that
-        had not arrived when the run recovered is not told by itself: the recovery tells of it.
+        When everything works again, every channel has got everything, once and in order. Only a failure that
+        had not arrived when the run recovered is not reported by itself: the recovery tells of it.
         """
         if not hasattr(self, "channels"):
             return

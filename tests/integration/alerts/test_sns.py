@@ -81,14 +81,14 @@ def test_fifo_topic(aws: Aws, fifo: tuple[str, str]) -> None:
         QueueUrl=queue, MaxNumberOfMessages=10, AttributeNames=["MessageGroupId"]
     ).get("Messages"):
         for message in messages:
-            told = json.loads(message["Body"])["MessageAttributes"]["kind"]["Value"]
-            arrived.append((message["Attributes"]["MessageGroupId"], told))
+            kind = json.loads(message["Body"])["MessageAttributes"]["kind"]["Value"]
+            arrived.append((message["Attributes"]["MessageGroupId"], kind))
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
     assert [(FAILURE.job_name, kind) for kind in ("failure", "recovery", "test", "test")] == arrived
 
 
 def test_test_alert_is_marked(aws: Aws, topic: str) -> None:
-    """Nobody takes a test for the real thing."""
+    """No one takes a test for the real thing."""
     message = published(aws, topic, Alert("test", "assignment-reminder-cron"))
     assert "[test] assignment-reminder-cron: this is a test alert, nothing is wrong" == message.subject
 
@@ -110,13 +110,14 @@ def test_largest_alert_fits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("topic_name", "told", "permanent"), [("arn:aws:sns:eu-west-2:123456789012:gone", "sns: NotFound", True)]
+    ("topic_name", "expected_message", "permanent"),
+    [("arn:aws:sns:eu-west-2:123456789012:gone", "sns: NotFound", True)],
 )
-def test_topic_that_does_not_exist(aws: Aws, topic_name: str, told: str, permanent: bool) -> None:
+def test_topic_that_does_not_exist(aws: Aws, topic_name: str, expected_message: str, permanent: bool) -> None:
     """The error's code says it; a person has to correct something."""
     with pytest.raises(ChannelError) as raised:
         send_within(SnsChannel(lambda: aws.client("sns"), topic_name), FAILURE, 4)
-    assert (told, permanent) == (str(raised.value), raised.value.permanent)
+    assert (expected_message, permanent) == (str(raised.value), raised.value.permanent)
 
 
 class Refusing:
@@ -147,14 +148,14 @@ def client_error(code: str) -> Exception:
     ],
 )
 def test_refusal_of_sns(code: str, permanent: bool) -> None:
-    """Permanent or not by the error's code; its text, which may quote the request, is not told."""
+    """Permanent or not by the error's code; its text, which may quote the request, is not reported."""
     with pytest.raises(ChannelError) as raised:
         send_within(SnsChannel(lambda: Refusing(client_error(code)), "arn"), FAILURE, 1)
     assert (f"sns: {code}", permanent) == (str(raised.value), raised.value.permanent)
 
 
-def test_sns_that_nobody_answers_for() -> None:
-    """A connection error has no code; its class is told, and it passes by itself."""
+def test_sns_that_does_not_answer() -> None:
+    """A connection error has no code; its class is reported, and it passes by itself."""
     from botocore.exceptions import EndpointConnectionError
 
     error = EndpointConnectionError(endpoint_url="https://sns.example")

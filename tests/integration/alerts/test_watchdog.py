@@ -29,9 +29,9 @@ from reminders.runs.watchdog import (
 )
 from reminders.scheduling.work import Counts
 from tests.alerting import FAILURE, FakeChannel, alerts, captured_log
-from tests.conftest import AsRole
 from tests.factories import add_run, count, runs
-from tests.integration.alerts.conftest import MakeLedger, MakeOutbox
+from tests.helpers.connections import AsRole
+from tests.helpers.services import MakeLedger, MakeOutbox
 
 MakeWatchdog = Callable[..., WatchdogDeps]
 NEVER = "cron(0 6 * * ? 2199)"
@@ -72,7 +72,7 @@ def make_watchdog(as_role: AsRole, outbox: Outbox, make_ledger: MakeLedger) -> M
 
 @pytest.fixture
 def lock_is_held(as_role: AsRole) -> Iterable[None]:
-    """Somebody's run goes on."""
+    """Someone's run goes on."""
     with RunLock(as_role("cron_runner")).lease(60) as taken:
         assert taken
         yield
@@ -127,7 +127,7 @@ def test_run_within_its_time(make_watchdog: MakeWatchdog, owner: Connection) -> 
 
 
 def test_overrun_that_is_rescued_at_once(make_watchdog: MakeWatchdog, owner: Connection, slack: FakeChannel) -> None:
-    """The overrun is told although the rescue, in the same round, ends it."""
+    """The overrun is reported although the rescue, in the same round, ends it."""
     running(owner, 45)
     summary = watch(make_watchdog())
     assert (1, 1, ["overrun"]) == (summary.overruns, summary.rescued, slack.kinds)
@@ -136,7 +136,7 @@ def test_overrun_that_is_rescued_at_once(make_watchdog: MakeWatchdog, owner: Con
 # Runs whose process is gone.
 
 
-def test_run_that_nobody_holds_the_lock_for(make_watchdog: MakeWatchdog, owner: Connection) -> None:
+def test_run_without_the_lock(make_watchdog: MakeWatchdog, owner: Connection) -> None:
     """Its process is gone, however young it is: it is settled as failed, and has no duration."""
     running(owner, 0.1)
     assert 1 == watch(make_watchdog()).rescued
@@ -148,7 +148,7 @@ def test_run_that_nobody_holds_the_lock_for(make_watchdog: MakeWatchdog, owner: 
 def test_rescue_that_alerts(
     make_watchdog: MakeWatchdog, owner: Connection, slack: FakeChannel, sns: FakeChannel
 ) -> None:
-    """An abandoned run counts like a failure, and the second in a row is told in the same round."""
+    """An abandoned run counts like a failure, and the second in a row is reported in the same round."""
     add_run(owner, "failed", started_at=ago(days=1), scheduled_for=ago(days=1))
     run_id = running(owner, 2)
     watch(make_watchdog())
@@ -173,7 +173,7 @@ def test_run_older_than_any_lambda(make_watchdog: MakeWatchdog, owner: Connectio
 
 
 def test_lock_of_another_database(make_watchdog: MakeWatchdog, owner: Connection, server: Any) -> None:
-    """Advisory locks belong to a database: the same key held next door keeps nobody alive."""
+    """Advisory locks belong to a database: the same key held in another database does not keep a run alive."""
     import psycopg
 
     running(owner, 1)
@@ -219,19 +219,19 @@ def test_run_that_a_frozen_batch_still_holds(
     assert 1 == watch(make_watchdog()).rescued
 
 
-# Ticks that nobody ran.
+# Ticks that no one ran.
 
 
 def test_tick_that_left_no_row(make_watchdog: MakeWatchdog, owner: Connection, slack: FakeChannel) -> None:
     """One alert for it, naming tick and schedule, however often the watchdog comes."""
     tick = ago(minutes=20).replace(second=0, microsecond=0)
     deps = make_watchdog(daily(tick))
-    told = f"{tick:%Y-%m-%dT%H:%M:%SZ}"
-    assert [told, None, None] == [watch(deps).missed_tick for _ in range(3)]
+    message = f"{tick:%Y-%m-%dT%H:%M:%SZ}"
+    assert [message, None, None] == [watch(deps).missed_tick for _ in range(3)]
     (alert,) = slack.sent
-    assert ("missed_run", told, daily(tick)) == (alert.kind, alert.scheduled_for, alert.schedule)
+    assert ("missed_run", message, daily(tick)) == (alert.kind, alert.scheduled_for, alert.schedule)
     assert f"no run was started for the tick {tick:%Y-%m-%d %H:%M} UTC" == alert.error_message
-    assert [("missed_run", f"missed_run:{told}")] == alerts(owner)
+    assert [("missed_run", f"missed_run:{message}")] == alerts(owner)
 
 
 def test_next_tick_is_missed_too(make_watchdog: MakeWatchdog, owner: Connection) -> None:
@@ -271,8 +271,10 @@ def test_tick_whose_runs_were_all_skipped(
     """A session that took the lock and let go of it has cost the day's reminders: reported."""
     add_run(owner, "skipped", scheduled_for=tick, started_at=tick, note="advisory_lock_held")
     watch(make_watchdog(daily(tick)))
-    told = f"every run for the tick {tick:%Y-%m-%d %H:%M} UTC was skipped"
-    assert [f"{told}; the run lock, which another session held, is free now"] == [a.error_message for a in slack.sent]
+    message = f"every run for the tick {tick:%Y-%m-%d %H:%M} UTC was skipped"
+    assert [f"{message}; the run lock, which another session held, is free now"] == [
+        a.error_message for a in slack.sent
+    ]
 
 
 def test_lock_that_a_session_holds(
@@ -325,8 +327,8 @@ def test_failures_that_no_alert_reports(
         then = tick - day * DAY
         add_run(owner, "failed", scheduled_for=then, started_at=then, consecutive_failure_count=1_000)
     watch(make_watchdog(daily(tick)))
-    told = "at least 2 scheduled times have passed since the last run that did its work"
-    assert [("missed_run", told)] == [(alert.kind, alert.error_message) for alert in slack.sent]
+    message = "at least 2 scheduled times have passed since the last run that did its work"
+    assert [("missed_run", message)] == [(alert.kind, alert.error_message) for alert in slack.sent]
 
 
 def test_failures_that_an_alert_reports(
@@ -339,7 +341,7 @@ def test_failures_that_an_alert_reports(
 
 
 def test_schedule_that_is_paused(make_watchdog: MakeWatchdog) -> None:
-    """Nobody is told that a paused schedule does not fire."""
+    """A paused schedule that does not fire is not reported."""
     paused = make_watchdog(daily(ago(minutes=20)), schedule=lambda: ScheduleState(False, ago(days=900)))
     assert watch(paused).missed_tick is None
 
@@ -356,7 +358,7 @@ def test_schedule_that_was_changed_before_the_tick(make_watchdog: MakeWatchdog) 
     assert watch(changed).missed_tick is not None
 
 
-def test_schedule_that_nobody_can_ask_about(make_watchdog: MakeWatchdog) -> None:
+def test_schedule_that_cannot_be_read(make_watchdog: MakeWatchdog) -> None:
     """It is taken to be enabled: better a false alarm than none."""
     assert watch(make_watchdog(daily(ago(minutes=20)), schedule=lambda: None)).missed_tick is not None
 
@@ -392,12 +394,12 @@ def test_rate_that_never_fired(make_watchdog: MakeWatchdog) -> None:
 
 
 def test_rate_that_nothing_is_known_of(make_watchdog: MakeWatchdog) -> None:
-    """Without a run and without an answer from EventBridge nobody can say when it was due."""
+    """Without a run and without an answer from EventBridge no one can say when it was due."""
     assert watch(make_watchdog("rate(1 hour)", schedule=lambda: None)).missed_tick is None
 
 
 def test_rate_that_was_changed_since_the_newest_run(make_watchdog: MakeWatchdog, owner: Connection) -> None:
-    """A change begins the count anew: the old rhythm's ticks are nobody's."""
+    """A change begins the count again: the old rhythm's ticks are no one's."""
     add_run(owner, "success", scheduled_for=ago(minutes=100))
     changed = make_watchdog("rate(1 hour)", schedule=lambda: ScheduleState(True, ago(minutes=50)))
     assert watch(changed).missed_tick is None
@@ -406,7 +408,7 @@ def test_rate_that_was_changed_since_the_newest_run(make_watchdog: MakeWatchdog,
 # What it sends, what it prunes.
 
 
-def test_alert_that_nobody_has_sent(
+def test_alert_that_was_not_sent(
     make_watchdog: MakeWatchdog, outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel
 ) -> None:
     """What the outbox still holds goes out, once."""

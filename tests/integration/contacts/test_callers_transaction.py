@@ -1,4 +1,4 @@
-"""The admin function's connection is a caller's for one transaction: nobody else's before, nobody's after."""
+"""The admin function's connection is a caller's for one transaction: it carries no claims before and after it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from ops.local.binaries import make_room, unprivileged_user
+from ops.local.binaries import private_directory, unprivileged_user
 from ops.local.cluster import free_port
 from ops.local.server import Server
 from reminders.contacts import correction
@@ -23,9 +23,9 @@ from reminders.database import Connection
 from reminders.errors import AssignmentNotFound
 from reminders.identity import Caller
 from reminders.runs import history
-from tests.conftest import AsRole
 from tests.contacts import MENTOR, ORG, add_pair, add_run, last_contact, one, today
-from tests.ops.helpers import eventually
+from tests.helpers.connections import AsRole
+from tests.helpers.waiting import eventually
 from tests.tokens import claims
 
 ANN, BOB = UUID(int=0xA1), UUID(int=0xB1)
@@ -60,9 +60,9 @@ def pooled(server: Server, template: str, database: str) -> Iterator[str]:
     parts = psycopg.conninfo.conninfo_to_dict(server.dsn("contact_admin_api", database))
     # It refuses to run as root, as PostgreSQL does.
     user, port = unprivileged_user(), free_port()
-    room = make_room(user)
-    (room / "users").write_text(f'"{parts["user"]}" "{parts["password"]}"\n')
-    (room / "ini").write_text(
+    folder = private_directory(user)
+    (folder / "users").write_text(f'"{parts["user"]}" "{parts["password"]}"\n')
+    (folder / "ini").write_text(
         f"""
         [databases]
         * = host={parts["host"]} port={parts["port"]}
@@ -71,13 +71,13 @@ def pooled(server: Server, template: str, database: str) -> Iterator[str]:
         listen_port = {port}
         unix_socket_dir =
         auth_type = trust
-        auth_file = {room / "users"}
+        auth_file = {folder / "users"}
         pool_mode = transaction
         default_pool_size = 1
         """
     )
     with subprocess.Popen(
-        [program, "-q", str(room / "ini")],
+        [program, "-q", str(folder / "ini")],
         cwd="/",
         stderr=subprocess.DEVNULL,
         user=user.pw_uid if user else None,
@@ -89,7 +89,7 @@ def pooled(server: Server, template: str, database: str) -> Iterator[str]:
             yield dsn
         finally:
             process.terminate()
-    shutil.rmtree(room)
+    shutil.rmtree(folder)
 
 
 def _answers(dsn: str) -> bool:
@@ -101,7 +101,7 @@ def _answers(dsn: str) -> bool:
 
 
 def test_two_admins_through_a_pooler(owner: Connection, pooled: str) -> None:
-    """Turn by turn on one server connection: each signs for himself, and in between it is nobody's."""
+    """Turn by turn on one server connection: each signs for themselves, and in between it carries no claims."""
     pairs = [add_pair(owner) for _ in range(4)]
     with (
         psycopg.connect(pooled, autocommit=True, prepare_threshold=None) as ann,
@@ -154,7 +154,7 @@ def test_door_that_forgets_to_ask(owner: Connection, as_role: AsRole) -> None:
 
 
 def test_two_admins_at_once(owner: Connection, as_role: AsRole) -> None:
-    """Both have seen the same date and write at the same moment: one corrects, the other is told it moved."""
+    """Both have seen the same date and write at the same moment: one corrects, the other learns that it moved."""
     pair = add_pair(owner, last=15)
     gate = as_role("postgres")
     wanted = {user: request(owner, pair, days) for user, days in ((ANN, 2), (BOB, 4))}

@@ -24,7 +24,7 @@ def test_newest_contact_counts(owner: Connection, last: int | None) -> None:
 
 
 def test_contact_older_than_the_last(owner: Connection) -> None:
-    """Somebody enters an old meeting: the date does not move back."""
+    """An old meeting is entered: the date does not move back."""
     pair = add_pair(owner, last=5)
     log_contact(owner, pair, today(owner) - timedelta(days=20))
     assert last_contact(owner, pair) == today(owner) - timedelta(days=5)
@@ -75,7 +75,7 @@ def test_type_that_is_no_contact(owner: Connection) -> None:
 
 
 def test_updates_and_deletes_change_nothing(owner: Connection) -> None:
-    """Whoever takes a contact back corrects the date, and says why."""
+    """To take a contact back one corrects the date, and says why."""
     now = today(owner)
     pair = add_pair(owner, last=15)
     log_contact(owner, pair, now - timedelta(days=4))
@@ -98,16 +98,16 @@ def test_upsert_that_updates_changes_nothing(owner: Connection) -> None:
 
 
 def test_debug_line_tells_assignment_old_and_new(owner: Connection) -> None:
-    """Whoever asks why a date is what it is can have it told, once for each move."""
+    """An operator who asks why a date is what it is gets the answer from the log, once for each move."""
     now = today(owner)
     pair = add_pair(owner, last=15)
-    told: list[str | None] = []
-    owner.add_notice_handler(lambda notice: told.append(_debug(notice)))
+    notices: list[str | None] = []
+    owner.add_notice_handler(lambda notice: notices.append(_debug(notice)))
     owner.execute("SET client_min_messages = debug1")
     log_contact(owner, pair, now)
     log_contact(owner, pair, now)
     expected = f"assignment {pair}: last contact {now - timedelta(days=15)} -> {now}, open"
-    assert [line for line in told if line and str(pair) in line] == [expected]
+    assert [line for line in notices if line and str(pair) in line] == [expected]
 
 
 def _debug(notice: Diagnostic) -> str | None:

@@ -18,8 +18,8 @@ from ops.local.server import MIGRATOR, Server
 from reminders.database import Connection
 from reminders.scheduling.service import queries
 from reminders.scheduling.work import Shard
-from tests.conftest import AsRole
 from tests.contacts import add_pair, add_run, last_contact, log_contact, notifications, one, run, today
+from tests.helpers.connections import AsRole
 
 Another = Callable[[], Connection]
 
@@ -47,7 +47,7 @@ def dispatch_one_batch(scheduler: Connection, owner: Connection) -> None:
 def wait_until_blocked(watcher: Connection, blocked: Connection) -> None:
     deadline = time.monotonic() + 5
     while not one(watcher, "SELECT cardinality(pg_blocking_pids(%s)) > 0", blocked.info.backend_pid):
-        assert time.monotonic() < deadline, "nobody waits"
+        assert time.monotonic() < deadline, "no session waits"
         time.sleep(0.005)
 
 
@@ -93,7 +93,7 @@ def test_two_contacts_at_once(
     assert last_contact(owner, pair) == now - timedelta(days=2)
 
 
-def test_old_contact_waits_for_nobody(owner: Connection, another: Another) -> None:
+def test_old_contact_waits_for_no_lock(owner: Connection, another: Another) -> None:
     """What would not move the date takes no lock: an import of old activities does not stop the batch."""
     pair, importer = add_pair(owner, last=5), another()
     with importer.transaction():

@@ -30,7 +30,7 @@ def test_channel_that_hangs() -> None:
 
 
 def test_channel_with_a_bug() -> None:
-    """Of a surprise only the class is told, for its text may hold anything; it may pass by itself."""
+    """Of a surprise only the class is reported, for its text may hold anything; it may pass by itself."""
     with pytest.raises(ChannelError) as raised:
         send_within(FakeChannel("slack", explode), FAILURE, 1)
     assert ("slack: unexpected RuntimeError", False) == (str(raised.value), raised.value.permanent)
@@ -38,7 +38,7 @@ def test_channel_with_a_bug() -> None:
 
 
 def test_channels_side_by_side() -> None:
-    """Each channel's own result; one that hangs or breaks does not keep the others from being told."""
+    """Each channel's own result; one that hangs or breaks does not delay the alert on the others."""
     good = FakeChannel("good")
     began = time.monotonic()
     answers = send_now([FakeChannel("hangs", hang), FakeChannel("breaks", explode), good], FAILURE, seconds=0.3)

@@ -77,7 +77,7 @@ def test_headlines_differ() -> None:
 
 
 def test_system_that_never_succeeded() -> None:
-    """A last success that never was is told as such, not left out."""
+    """Where there was never a success, it says so."""
     assert "Last successful run: none on record" in Alert("failure", JOB).text()
 
 

@@ -31,7 +31,7 @@ def story(policy: Policy, failures: int) -> list[str | None]:
     ],
 )
 def test_six_failing_days_and_a_good_one(threshold: int, repeat_every: int, expected: list[str | None]) -> None:
-    """An alert at the threshold exactly, then as often as wished, and a recovery for an outage that was told."""
+    """An alert at the threshold exactly, then as often as wished, and a recovery for an outage that was reported."""
     assert expected == story(Policy(threshold, repeat_every), 6)
 
 
@@ -47,8 +47,8 @@ def test_retry_of_a_failed_tick(threshold: int, repeat_every: int, count: int) -
 
 
 @given(st.integers(1, 20), st.integers(0, 5))
-def test_success_after_an_untold_outage(threshold: int, repeat_every: int) -> None:
-    """Who was not told of a failure is not told of its end."""
+def test_success_after_an_unreported_outage(threshold: int, repeat_every: int) -> None:
+    """A channel that did not get the failure does not get the recovery."""
     quiet = result(0, threshold - 1, succeeded=True)
     assert Policy(threshold, repeat_every).kind_of(quiet) is None
 
@@ -56,11 +56,11 @@ def test_success_after_an_untold_outage(threshold: int, repeat_every: int) -> No
 @given(st.integers(1, 10), st.integers(0, 5), st.integers(1, 60))
 def test_alerts_of_an_outage(threshold: int, repeat_every: int, failures: int) -> None:
     """One 'failure', a 'repeat' for each full interval after it, one 'recovery', whatever the numbers."""
-    told = story(Policy(threshold, repeat_every), failures)
+    sent = story(Policy(threshold, repeat_every), failures)
     is_told = failures >= threshold
     repeats = (failures - threshold) // repeat_every if repeat_every and is_told else 0
     assert (int(is_told), repeats, int(is_told)) == tuple(
-        told.count(kind) for kind in ("failure", "repeat", "recovery")
+        sent.count(kind) for kind in ("failure", "repeat", "recovery")
     )
 
 

@@ -1,4 +1,4 @@
-"""What Slack answers, over real HTTP, and what the outbox is told: whether a retry helps, and when."""
+"""What Slack answers, over real HTTP, and what the outbox learns from it: whether a retry helps, and when."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_success(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "permanent", "told"),
+    ("status", "body", "permanent", "message"),
     [
         (400, b"invalid_payload", True, "slack: it does not accept the message's form (400)"),
         (403, b"action_prohibited", True, "slack: posting is prohibited, by the workspace or its administrators (403)"),
@@ -64,10 +64,10 @@ def test_success(status: int) -> None:
         (599, b"", False, "slack: it has trouble of its own (599)"),
     ],
 )
-def test_refusal(status: int, body: bytes, permanent: bool, told: str) -> None:
+def test_refusal(status: int, body: bytes, permanent: bool, message: str) -> None:
     """By what the status means: the body is not repeated, and only Slack's own trouble passes by itself."""
     error = answer_of(answering(status, body))
-    assert (told, permanent, None) == (str(error), error.permanent, error.retry_after)
+    assert (message, permanent, None) == (str(error), error.permanent, error.retry_after)
 
 
 @pytest.mark.parametrize(
@@ -127,12 +127,12 @@ def test_connection_closed_in_mid_answer() -> None:
 
 
 def test_answer_that_is_no_http() -> None:
-    """Somebody else listens there; it is tried again."""
+    """Another session listens there; it is tried again."""
     error = answer_of(lambda connection: connection.sendall(b"SSH-2.0-OpenSSH_9\r\n\r\n"))
     assert ("slack: RemoteProtocolError", False) == (str(error), error.permanent)
 
 
-def test_nobody_listens() -> None:
+def test_connection_refused() -> None:
     """A refused connection passes by itself."""
     with webhook(silence) as url:
         pass
@@ -191,7 +191,7 @@ def test_webhook_that_was_not_replaced() -> None:
 
 
 def test_trouble_that_is_not_the_webhooks() -> None:
-    """Nobody asks for another webhook because Slack is down: Secrets Manager is not called at each retry."""
+    """No one asks for another webhook because Slack is down: Secrets Manager is not called at each retry."""
     asked: list[str] = []
     with webhook(answering(503)) as url:
         refusal(channel(url, asked.append))

@@ -112,7 +112,7 @@ def test_text_that_just_fits() -> None:
     ],
 )
 def test_markup_in_an_error(said: str, expected: str) -> None:
-    """An error pages nobody and links nowhere: it is shown as it is."""
+    """An error pages no one and links nowhere: it is shown as it is."""
     message = blocks_of(replace(FAILURE, error_message=said))
     assert f"*Error:* {expected}" == section(message).splitlines()[0]
 
@@ -131,7 +131,7 @@ def test_header_is_plain_text() -> None:
 
 
 def test_test_alert_is_marked() -> None:
-    """Nobody takes a test for the real thing."""
+    """No one takes a test for the real thing."""
     message = blocks_of(Alert("test", "assignment-reminder-cron"))
     marked = "[test] assignment-reminder-cron: this is a test alert, nothing is wrong"
     assert (marked, marked) == (message["text"], message["blocks"][0]["text"]["text"])

@@ -57,7 +57,7 @@ def test_eventbridge_envelope(source: str) -> None:
     ],
 )
 def test_time_of_a_tick(time: str, tick: datetime) -> None:
-    """Any ISO 8601 time, told in UTC; one without zone is UTC."""
+    """Any ISO 8601 time, converted to UTC; one without zone is UTC."""
     request = parse_event({"scheduled_time": time})
     assert isinstance(request, RunRequest)
     assert tick == request.scheduled_for

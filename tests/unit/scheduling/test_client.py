@@ -6,9 +6,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from uuid import UUID
 
 import httpx
@@ -19,67 +16,12 @@ from reminders.errors import DeadlineExceeded, ReminderError, RunSettledElsewher
 from reminders.scheduling import client
 from reminders.scheduling.client import ATTEMPTS, CALL_BUDGET_SECONDS, PROBLEM, HttpScheduler, InProcessScheduler
 from reminders.scheduling.ids import UUIDS
-from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Planned, Shard
-
-RUN = UUID(int=1)
-WORK = DispatchRequest(RUN, date(2026, 11, 21), Shard(1, 4), cursor=UUID(int=(1 << 126) + 5))
-DONE: dict[str, Any] = {
-    "assignments_evaluated": 7,
-    "reminders_dispatched": 3,
-    "assignments_failed": 1,
-    "next_cursor": None,
-}
-Answer = Callable[["Door"], None]
+from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Planned
+from tests.unit.scheduling.fake_service import DONE, RUN, WORK, Answer, Exchange, FakeService, raw, result
 
 
-class Door(BaseHTTPRequestHandler):
-    """Answers with the next of the server's answers; the last one stays."""
-
-    protocol_version = "HTTP/1.1"
-    server: FakeService
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.requests.append((self.path, dict(self.headers), json.loads(body)))
-        answers = self.server.answers
-        (answers.pop(0) if len(answers) > 1 else answers[0])(self)
-
-    def do_GET(self) -> None:
-        self.server.requests.append((self.path, dict(self.headers), {}))
-        self.close_connection = True
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
-
-
-class FakeService(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Door)
-        self.requests: list[tuple[str, dict[str, str], dict[str, Any]]] = []
-        self.answers: list[Answer] = [result(DONE)]
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-
-def result(body: object, status: int = 200, content_type: str = "application/json") -> Answer:
-    return raw(json.dumps(body).encode(), status, {"content-type": content_type})
-
-
-def raw(body: bytes, status: int = 200, headers: dict[str, str] | None = None, phrase: str | None = None) -> Answer:
-    def answer(door: Door) -> None:
-        door.send_response(status, phrase)
-        for name, value in (headers or {}).items():
-            door.send_header(name, value)
-        door.send_header("content-length", str(len(body)))
-        door.end_headers()
-        door.wfile.write(body)
-
-    return answer
-
-
-def hang_up(door: Door) -> None:
-    door.close_connection = True
+def hang_up(exchange: Exchange) -> None:
+    exchange.close_connection = True
 
 
 @pytest.fixture
@@ -132,7 +74,7 @@ def test_pause_is_kept(service: FakeService, http: httpx.Client) -> None:
 
 
 def test_pause_longer_than_the_run(service: FakeService, call: Call) -> None:
-    """Nobody waits past the deadline: the refusal is told at once."""
+    """No attempt waits past the deadline: the refusal is raised at once."""
     service.answers = [raw(b"", 429, {"retry-after": "3600"})]
     with pytest.raises(SchedulerError, match=r"^scheduler answered 429"):
         call()
@@ -140,7 +82,7 @@ def test_pause_longer_than_the_run(service: FakeService, call: Call) -> None:
 
 
 def test_problem_with_text_that_cannot_be_stored(service: FakeService, call: Call) -> None:
-    """NUL, escape sequences and half surrogate pairs of a problem document are told as their escapes."""
+    """NUL, escape sequences and half surrogate pairs of a problem document are reported as their escapes."""
     service.answers = [result({"title": "a\x00b", "detail": "\x1b[31m \ud800"}, 422, PROBLEM)]
     with pytest.raises(SchedulerError) as caught:
         call()
@@ -186,7 +128,7 @@ def test_cursor_and_plan_of_an_answer(service: FakeService, call: Call) -> None:
 
 
 @pytest.mark.parametrize("trouble", [hang_up, *(result({}, status) for status in (502, 503, 504))])
-def test_trouble_that_passes(service: FakeService, call: Call, trouble: Answer) -> None:
+def test_transient_error_is_retried(service: FakeService, call: Call, trouble: Answer) -> None:
     """Broken connections and 502, 503, 504 are tried again, with the same body."""
     service.answers = [trouble, trouble, result(DONE)]
     assert DispatchResult(Counts(7, 3, 1)) == call()
@@ -194,7 +136,7 @@ def test_trouble_that_passes(service: FakeService, call: Call, trouble: Answer) 
     assert 1 == len({json.dumps({**body, "budget_ms": 0}) for _, _, body in service.requests})
 
 
-def test_trouble_that_stays(service: FakeService, call: Call) -> None:
+def test_persistent_error_is_raised(service: FakeService, call: Call) -> None:
     """After four attempts the last answer stands."""
     service.answers = [result({}, 503)]
     with pytest.raises(SchedulerError, match=r"^scheduler answered 503: Service Unavailable$") as caught:
@@ -220,7 +162,7 @@ def test_run_settled_elsewhere(service: FakeService, call: Call) -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirect(service: FakeService, call: Call, status: int) -> None:
-    """A redirect is not followed: the token goes to nobody else."""
+    """A redirect is not followed: the token goes to no one else."""
     service.answers = [raw(b"", status, {"location": f"{service.url}/elsewhere"})]
     with pytest.raises(SchedulerError, match=f"^scheduler answered {status}: "):
         call()
@@ -243,8 +185,8 @@ def test_wrong_token(service: FakeService, call: Call, newer: str | None, reques
     assert (401, requests) == (caught.value.http_status, len(service.requests))
 
 
-def test_nobody_listens(call: Call) -> None:
-    """A refused connection is told by its class, without host and port."""
+def test_connection_refused(call: Call) -> None:
+    """A refused connection is reported by its class, without host and port."""
     with FakeService() as gone:
         url = gone.url
     with pytest.raises(SchedulerError, match=r"^scheduler unreachable: ConnectError$") as caught:
@@ -256,7 +198,7 @@ def test_service_that_stalls(service: FakeService, call: Call, monkeypatch: pyte
     """A call without an answer ends at the deadline and is not repeated."""
     monkeypatch.setattr(client, "ANSWER_MARGIN_SECONDS", 0.0)
     end = threading.Event()
-    service.answers = [lambda door: (end.wait(10), None)[1]]
+    service.answers = [lambda exchange: (end.wait(10), None)[1]]
     began = time.monotonic()
     with pytest.raises(DeadlineExceeded, match="did not answer in time"):
         call(seconds=0.3)
@@ -322,7 +264,7 @@ def test_answer_that_is_no_result(service: FakeService, call: Call, lie: object)
     ],
 )
 def test_answer_that_is_no_json(service: FakeService, call: Call, answer: Answer) -> None:
-    """Nor is a page of somebody's proxy; nothing of it is quoted."""
+    """Nor is a page of someone's proxy; nothing of it is quoted."""
     service.answers = [answer]
     with pytest.raises(SchedulerError) as caught:
         call()
@@ -346,7 +288,7 @@ def test_status_outside_http(service: FakeService, call: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    ("problem", "told"),
+    ("problem", "message"),
     [
         ({"title": "Internal Server Error", "detail": "it broke"}, "Internal Server Error: it broke"),
         ({"detail": "it broke"}, "it broke"),
@@ -359,15 +301,15 @@ def test_status_outside_http(service: FakeService, call: Call) -> None:
         ({"detail": "Bearer abc.def was wrong"}, "[removed] was wrong"),
     ],
 )
-def test_problem_document(service: FakeService, call: Call, problem: object, told: str) -> None:
+def test_problem_document(service: FakeService, call: Call, problem: object, message: str) -> None:
     """Title and detail reach the ledger, without what looks like a person, a URL or a token."""
     service.answers = [result(problem, 500, PROBLEM)]
     with pytest.raises(SchedulerError) as caught:
         call()
-    assert f"scheduler answered 500: {told}" == str(caught.value)
+    assert f"scheduler answered 500: {message}" == str(caught.value)
 
 
-def test_refusal_by_somebody_in_between(service: FakeService, call: Call) -> None:
+def test_refusal_by_a_proxy(service: FakeService, call: Call) -> None:
     """Neither a page's body nor the sender's own reason phrase is believed."""
     service.answers = [raw(b"Anna Smith", 500, {"content-type": "text/html"}, phrase="Anna Smith is away")]
     with pytest.raises(SchedulerError) as caught:

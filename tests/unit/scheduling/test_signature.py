@@ -20,7 +20,7 @@ from handlers.wiring import signature
 from handlers.wiring.signature import AwsSignature
 from reminders.errors import SettingsError
 from reminders.scheduling.client import ATTEMPTS, HttpScheduler
-from tests.unit.scheduling.test_client import DONE, WORK, FakeService, raw, result
+from tests.unit.scheduling.fake_service import DONE, WORK, FakeService, raw, result
 
 KEY, SECRET, SESSION, REGION = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG", "session token", "eu-west-2"
 Headers = dict[str, str]

@@ -1,0 +1,143 @@
+"""
+The local stack that `reminders local up` holds open.
+
+To the stack of the demo and the tests it adds what an operator uses: the schedule, the watchdog's and the admin
+function's settings, and a ledger with past runs.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from ops.cli import local_state
+from ops.cli.local import history, sam
+from ops.cli.local_state import LocalState
+from ops.local.database import give_logins
+from ops.local.seed import name_people, seed
+from ops.local.stack import LocalStack, scheduler_process
+from ops.local.supabase_auth import PUBLISHABLE_KEY, SupabaseAuth, User
+
+GROUP = "reminders-local"
+SCHEDULE = "assignment-reminder-cron"
+EXPRESSION = "cron(0 6 * * ? *)"
+ADMIN = "handlers.admin:handler"
+ISSUER = "local"
+# Of the stand-in on loopback, which ends with the stack.
+ADMIN_EMAIL, ADMIN_PASSWORD = "admin@example.org", "reminders"
+
+
+@contextmanager
+def whole_stack(assignments: int, days: int) -> Iterator[tuple[LocalStack, LocalState]]:
+    """Start everything and fill it with generated data."""
+    # The server that DATABASE_URL names must not be filled with generated data.
+    os.environ.pop("DATABASE_URL", None)
+    now = datetime.now(UTC)
+    log, admin_log = local_state.append_log("scheduler"), local_state.append_log("admin")
+    with log as scheduler, admin_log as other, LocalStack.start(log=scheduler, POWERTOOLS_LOG_LEVEL="INFO") as stack:
+        with stack.connect() as connection:
+            seed(connection, assignments=assignments, today=now.date())
+            name_people(connection)
+            history.fill(connection, days=days, assignments=assignments, now=now)
+        make_schedule(stack)
+        secret = secrets.token_urlsafe(48)
+        with SupabaseAuth(secret, issuer=ISSUER) as auth:
+            auth.add(User(ADMIN_EMAIL, ADMIN_PASSWORD, app_metadata={"role": "admin"}))
+            admin = admin_environment(stack, secret, auth.url)
+            with scheduler_process(admin, ADMIN, log=other) as admin_url:
+                yield stack, _state(stack, admin, admin_url, now)
+
+
+@contextmanager
+def stack_for_sam(assignments: int, days: int) -> Iterator[tuple[LocalStack, LocalState]]:
+    """The same, reachable from containers. Raise `CliError` before the start when there is no container engine."""
+    engine = sam.engine()
+    with whole_stack(assignments, days) as (stack, state), sam.prepared(stack, state, engine) as prepared:
+        yield stack, prepared
+
+
+def make_schedule(stack: LocalStack, group: str = GROUP) -> str:
+    """The daily schedule, as template.yaml has it; its "group/name"."""
+    client = stack.aws.client("scheduler")
+    client.create_schedule_group(Name=group)
+    client.create_schedule(
+        Name=SCHEDULE,
+        GroupName=group,
+        Description="Runs the assignment reminders.",
+        ScheduleExpression=EXPRESSION,
+        ScheduleExpressionTimezone="UTC",
+        State="ENABLED",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={
+            "Arn": "arn:aws:lambda:eu-west-2:123456789012:function:cron",
+            "RoleArn": "arn:aws:iam::123456789012:role/schedule",
+            "Input": '{"scheduled_time": "<aws.scheduler.scheduled-time>"}',
+            "RetryPolicy": {"MaximumRetryAttempts": 3, "MaximumEventAgeInSeconds": 3600},
+        },
+    )
+    return f"{group}/{SCHEDULE}"
+
+
+def admin_environment(stack: LocalStack, secret: str, supabase_url: str) -> dict[str, str]:
+    """The admin function's environment, with its secrets put."""
+    prefix = stack.environment["DATABASE_SECRET"].rpartition("/")[0]
+    logins = give_logins(stack.server, stack.database)
+    stack.aws.put_secret(f"{prefix}/admin-database", logins["contact_admin_api"])
+    stack.aws.put_secret(f"{prefix}/jwt", secret)
+    stack.aws.put_secret(f"{prefix}/publishable-key", PUBLISHABLE_KEY)
+    return {
+        **stack.aws.environment(),
+        "DATABASE_SECRET": f"{prefix}/admin-database",
+        "SUPABASE_JWT_SECRET": f"{prefix}/jwt",
+        "SUPABASE_JWT_ISSUER": ISSUER,
+        "SUPABASE_URL": supabase_url,
+        "SUPABASE_PUBLISHABLE_KEY_SECRET": f"{prefix}/publishable-key",
+        "REMINDER_CRON_EXPRESSION": EXPRESSION,
+    }
+
+
+def environments(stack: LocalStack, admin: dict[str, str], schedule_name: str) -> dict[str, dict[str, str]]:
+    """By function, as Lambda would have them."""
+    watchdog = {"REMINDER_SCHEDULE_NAME": schedule_name, "REMINDER_CRON_EXPRESSION": EXPRESSION}
+    return {
+        "cron": stack.environment,
+        "scheduler": stack.scheduler_environment,
+        "watchdog": {**stack.environment, **watchdog},
+        "admin": admin,
+    }
+
+
+def _state(stack: LocalStack, admin: dict[str, str], admin_url: str, now: datetime) -> LocalState:
+    schedule_name = f"{GROUP}/{SCHEDULE}"
+    return LocalState(
+        pid=os.getpid(),
+        started_at=now.isoformat(),
+        database_url=stack.owner_dsn,
+        schedule_name=schedule_name,
+        environments=environments(stack, admin, schedule_name),
+        addresses={
+            f"PostgreSQL {stack.server.version}": f"127.0.0.1:{stack.server.port}, database {stack.database}",
+            "scheduler function": f"{stack.environment['REMINDER_FUNCTION_URL']}/runs",
+            "admin function": f"{admin_url}/openapi.json",
+            "console": f"{admin_url}/console",
+            "sign in as": f"{ADMIN_EMAIL}, password {ADMIN_PASSWORD}",
+            "AWS (moto)": stack.aws.url,
+        },
+    )
+
+
+def watch_alerts(stack: LocalStack, show: Callable[[str, str], None], go_on: Callable[[], bool]) -> None:
+    """Show what arrives in Slack and in the topic, as long as `go_on` returns True."""
+    slack = topic = 0
+    while go_on():
+        posted, published = stack.slack.posted[slack:], stack.aws.published(stack.topic_arn)[topic:]
+        for message in posted:
+            show("Slack", str(message.get("text", "")))
+        for mail in published:
+            show("SNS", mail.subject or "")
+        slack, topic = slack + len(posted), topic + len(published)
+        time.sleep(0.25)

@@ -1,0 +1,57 @@
+"""The service, the ledger and the outbox on a test's database, and clocks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+
+from reminders.alerts.outbox import Outbox
+from reminders.alerts.policy import Policy
+from reminders.database import Connection
+from reminders.runs import JOB_NAME
+from reminders.runs.ledger import Ledger
+from reminders.scheduling.service import ReminderSchedulerService
+from reminders.scheduling.work import DispatchRequest, DispatchResult
+
+MakeService = Callable[..., ReminderSchedulerService]
+
+
+def make_ledger(connection: Connection, reconnect: Callable[[], Connection]) -> Ledger:
+    """A ledger whose alerts are not sent: its outbox has no channel."""
+    return Ledger(connection, reconnect, Outbox(JOB_NAME, Policy(), [], lambda: nullcontext(connection)))
+
+
+MakeOutbox = Callable[..., Outbox]
+MakeLedger = Callable[[Outbox], Ledger]
+
+
+class After:
+    """A clock that does something at its nth look."""
+
+    def __init__(self, looks: int, act: Callable[[], object]) -> None:
+        self._left, self._act = looks, act
+
+    def __call__(self) -> float:
+        self._left -= 1
+        if self._left == 0:
+            self._act()
+        return 0.0
+
+
+class Ticking:
+    """A clock that is one second later at each look."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1
+        return self.now
+
+
+def calls_until_done(call: Callable[[DispatchRequest], DispatchResult], work: DispatchRequest) -> list[DispatchResult]:
+    made = [call(work)]
+    while (cursor := made[-1].next_cursor) is not None:
+        made.append(call(replace(work, cursor=cursor)))
+    return made
