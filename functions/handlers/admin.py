@@ -1,5 +1,6 @@
 """
-The admin function: the run history and the correction of a contact date, on a Function URL.
+The admin function: the run history and the correction of a contact date, on a Function URL. `/console` is
+`handlers.console`.
 
     token? ──no──▶ 401      admin? ──no──▶ 403      then the request is processed
 
@@ -44,15 +45,16 @@ from reminders.errors import (
 )
 from reminders.identity import Caller
 from reminders.runs import history
-from reminders.settings import AdminSettings
+from reminders.settings import AdminSettings, ConsoleSettings
 from reminders.telemetry import logger, metrics
 
 OPENAPI = "/openapi.json"
+CONSOLE = "/console"
 LARGEST_BODY = 16_384
 METHODS = {"/runs": "GET", OPENAPI: "GET"}
 _TEMPORARY = (DatabaseUnavailable, SecretError, IdentityUnavailable)
 
-startup.check(AdminSettings.read)
+startup.check(AdminSettings.read, ConsoleSettings.read)
 
 app = LambdaFunctionUrlResolver(enable_validation=True, debug=False)
 app.configure_openapi(
@@ -67,15 +69,24 @@ app.configure_openapi(
 @logger.inject_lambda_context(clear_state=True, log_event=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer one Function URL event (payload format 2.0); every error is a problem document."""
+    """Answer one Function URL event (payload format 2.0); outside of the console, every error is a problem document."""
+    if _is_console(event.get("rawPath", "")):
+        # Late: the JSON endpoints do without templates, and their cold start without loading them.
+        from handlers import console
+
+        return console.handle(event, context)
     if event.get("rawPath") != OPENAPI:
-        refusal = _let_in(event)
+        refusal = _authenticate(event)
         if refusal is not None:
             return as_event(refusal)
     return app.resolve(event, context)
 
 
-def _let_in(event: Mapping[str, Any]) -> Response[str] | None:
+def _is_console(path: str) -> bool:
+    return path == CONSOLE or path.startswith(f"{CONSOLE}/")
+
+
+def _authenticate(event: Mapping[str, Any]) -> Response[str] | None:
     """Authenticate and authorise the caller. Return an error response, or None."""
     try:
         settings = AdminSettings.read(os.environ)

@@ -162,6 +162,32 @@ class AdminSettings:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    """
+    Settings of the console on `handlers.admin`: the Supabase project, and the name of the secret with its public key.
+
+    `expression` is the schedule's, as the watchdog has it, to say when the next run starts.
+    """
+
+    supabase_url: str
+    key_secret: str
+    expression: str
+
+    @classmethod
+    def read(cls, env: Environment) -> ConsoleSettings | None:
+        """None where the console is off; raise `SettingsError` when one of the two is missing or malformed."""
+        url, key = _optional_url(env, "SUPABASE_URL"), _optional(env, "SUPABASE_PUBLISHABLE_KEY_SECRET")
+        expression = _optional(env, "REMINDER_CRON_EXPRESSION") or "cron(0 6 * * ? *)"
+        if not url and not key:
+            return None
+        if not url or not key:
+            raise SettingsError("SUPABASE_URL and SUPABASE_PUBLISHABLE_KEY_SECRET must be set together")
+        if urlsplit(url).scheme != "https" and urlsplit(url).hostname not in {"127.0.0.1", "localhost"}:
+            raise SettingsError("SUPABASE_URL must be https: passwords are sent to it")
+        return cls(url, key, expression)
+
+
 def _signs_calls(env: Environment) -> bool:
     auth = _optional(env, "REMINDER_FUNCTION_AUTH")
     if auth not in {None, "AWS_IAM"}:

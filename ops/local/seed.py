@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 
 SEED = Path(__file__).with_name("seed.sql")
+PEOPLE = Path(__file__).with_name("people.sql")
 
 
 def seed(connection: psycopg.Connection[Any], *, assignments: int, today: date, organisations: int = 6) -> None:
@@ -17,3 +18,8 @@ def seed(connection: psycopg.Connection[Any], *, assignments: int, today: date, 
     connection.execute(SEED.read_bytes(), values)
     # Autovacuum would do it within a minute; a first run right after a bulk load should not wait for it.
     connection.execute("ANALYZE assignments, org_settings")
+
+
+def name_people(connection: psycopg.Connection[Any]) -> None:
+    """Give the people of the generated assignments names, and log a contact for each that had one."""
+    connection.execute(PEOPLE.read_bytes())

@@ -76,6 +76,7 @@ $$;
 CREATE TABLE IF NOT EXISTS auth.users (
   id uuid PRIMARY KEY,
   email varchar(255),
+  raw_user_meta_data jsonb,
   created_at timestamptz DEFAULT now()
 );
 GRANT ALL ON auth.users TO postgres;

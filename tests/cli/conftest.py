@@ -42,6 +42,7 @@ def site(server: Server, template: str, database: str, aws: Aws, slack: Slack) -
     stack = LocalStack(server, aws, database, slack)
     stack.configure({})
     name = up.make_schedule(stack, f"group-{uuid.uuid4().hex[:8]}")
-    environments = up.environments(stack, {"admin": up.admin_environment(stack), **messages.environments(stack)}, name)
+    admin = up.admin_environment(stack, "s" * 48, "http://127.0.0.1:9")
+    environments = up.environments(stack, {"admin": admin, **messages.environments(stack)}, name)
     copies = {function: dict(variables) for function, variables in environments.items()}
     return Site(stack, Local(LocalState(0, "", stack.owner_dsn, name, copies), TargetOptions()))

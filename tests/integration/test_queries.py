@@ -20,6 +20,7 @@ PACKAGES = Path(str(reminders.__file__)).parent
 # Who runs the queries of a file.
 ROLES = {
     "alerts/outbox.sql": "cron_runner",
+    "console/console.sql": "authenticated",
     "contacts/correction.sql": "authenticated",
     "messages/backlog.sql": "cron_runner",
     "messages/courier.sql": "reminder_courier",
@@ -57,7 +58,7 @@ def test_all_files_of_these_rooms_are_here() -> None:
     """A new file of queries in these packages must be added above."""
     files = {
         str(path.relative_to(PACKAGES))
-        for package in ("alerts", "contacts", "messages", "runs", "scheduling")
+        for package in ("alerts", "console", "contacts", "messages", "runs", "scheduling")
         for path in (PACKAGES / package).glob("*.sql")
     }
     assert set(ROLES) == files

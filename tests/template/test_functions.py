@@ -15,6 +15,7 @@ from reminders.scheduling.client import ANSWER_MARGIN_SECONDS, CALL_BUDGET_SECON
 from reminders.settings import (
     AdminSettings,
     AlertSettings,
+    ConsoleSettings,
     CourierSettings,
     CronSettings,
     FeedbackSettings,
@@ -29,7 +30,7 @@ READS: dict[str, list[Callable[[Mapping[str, str]], object]]] = {
     "CronFunction": [CronSettings.read, AlertSettings.read],
     "SchedulerFunction": [SchedulerSettings.read],
     "WatchdogFunction": [WatchdogSettings.read, AlertSettings.read],
-    "AdminFunction": [AdminSettings.read],
+    "AdminFunction": [AdminSettings.read, ConsoleSettings.read],
     "CourierFunction": [CourierSettings.read, AlertSettings.read],
     "FeedbackFunction": [FeedbackSettings.read],
     "UnsubscribeFunction": [UnsubscribeSettings.read],

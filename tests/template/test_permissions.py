@@ -29,7 +29,7 @@ SECRETS = {
     "CronRole": ["CronDatabaseSecret", "SchedulerTokenSecret", "SlackWebhookSecret"],
     "SchedulerRole": ["SchedulerDatabaseSecret", "SchedulerTokenSecret"],
     "WatchdogRole": ["CronDatabaseSecret", "SlackWebhookSecret"],
-    "AdminRole": ["AdminDatabaseSecret", "SupabaseJwtSecret"],
+    "AdminRole": ["AdminDatabaseSecret", "SupabaseJwtSecret", "SupabasePublishableKeySecret"],
     "CourierRole": ["CourierDatabaseSecret", "UnsubscribeKeySecret", "SlackWebhookSecret"],
     "FeedbackRole": ["FeedbackDatabaseSecret"],
     "UnsubscribeRole": ["FeedbackDatabaseSecret", "UnsubscribeKeySecret"],

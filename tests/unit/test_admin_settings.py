@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reminders.errors import SettingsError
-from reminders.settings import AdminSettings
+from reminders.settings import AdminSettings, ConsoleSettings
 
 JWKS = "https://project.example/auth/v1/.well-known/jwks.json"
 ISSUER = "https://project.example/auth/v1"
@@ -57,3 +57,32 @@ def test_what_is_missing_or_wrong_is_named(environment: dict[str, str], message:
     """The function stops at once and says which variable it is."""
     with pytest.raises(SettingsError, match=message):
         read(**environment)
+
+
+URL, KEY = "https://project.supabase.co", "reminders/publishable-key"
+
+
+def test_console_is_off_without_its_settings() -> None:
+    """No setting, no console; the rest of the admin function works."""
+    assert ConsoleSettings.read({"SUPABASE_URL": " ", "SUPABASE_PUBLISHABLE_KEY_SECRET": ""}) is None
+
+
+def test_console_with_its_settings() -> None:
+    """The schedule is the template's, where none is named."""
+    found = ConsoleSettings.read({"SUPABASE_URL": f"{URL}/", "SUPABASE_PUBLISHABLE_KEY_SECRET": KEY})
+    assert ConsoleSettings(URL, KEY, "cron(0 6 * * ? *)") == found
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"SUPABASE_URL": URL}, "must be set together"),
+        ({"SUPABASE_PUBLISHABLE_KEY_SECRET": KEY}, "must be set together"),
+        ({"SUPABASE_URL": "http://project.supabase.co", "SUPABASE_PUBLISHABLE_KEY_SECRET": KEY}, "must be https"),
+        ({"SUPABASE_URL": "project", "SUPABASE_PUBLISHABLE_KEY_SECRET": KEY}, "SUPABASE_URL must be an http"),
+    ],
+)
+def test_console_with_half_of_its_settings(environment: dict[str, str], message: str) -> None:
+    """Loud, and at the start of the function."""
+    with pytest.raises(SettingsError, match=message):
+        ConsoleSettings.read(environment)

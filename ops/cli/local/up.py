@@ -19,13 +19,17 @@ from ops.cli.local import history, sam
 from ops.cli.local_state import LocalState
 from ops.local import messages
 from ops.local.database import give_logins
-from ops.local.seed import seed
+from ops.local.seed import name_people, seed
 from ops.local.stack import LocalStack, scheduler_process
+from ops.local.supabase_auth import PUBLISHABLE_KEY, SupabaseAuth, User
 
 GROUP = "reminders-local"
 SCHEDULE = "assignment-reminder-cron"
 EXPRESSION = "cron(0 6 * * ? *)"
 ADMIN = "handlers.admin:handler"
+ISSUER = "local"
+# Of the stand-in on loopback, which ends with the stack.
+ADMIN_EMAIL, ADMIN_PASSWORD = "admin@example.org", "reminders"
 
 
 @contextmanager
@@ -38,13 +42,17 @@ def whole_stack(assignments: int, days: int) -> Iterator[tuple[LocalStack, Local
     with log as scheduler, admin_log as other, LocalStack.start(log=scheduler, POWERTOOLS_LOG_LEVEL="INFO") as stack:
         with stack.connect() as connection:
             seed(connection, assignments=assignments, today=now.date())
+            name_people(connection)
             history.fill(connection, days=days, assignments=assignments, now=now)
             messages.add_people(connection)
         make_schedule(stack)
-        admin, courier = admin_environment(stack), messages.environments(stack)
-        endpoints = scheduler_process(admin, ADMIN, log=other), messages.unsubscribe_endpoint(courier)
-        with endpoints[0] as admin_url, endpoints[1] as unsubscribe_url:
-            yield stack, _state(stack, {"admin": admin, **courier}, (admin_url, unsubscribe_url), now)
+        secret = secrets.token_urlsafe(48)
+        with SupabaseAuth(secret, issuer=ISSUER) as auth:
+            auth.add(User(ADMIN_EMAIL, ADMIN_PASSWORD, app_metadata={"role": "admin"}))
+            admin, courier = admin_environment(stack, secret, auth.url), messages.environments(stack)
+            endpoints = scheduler_process(admin, ADMIN, log=other), messages.unsubscribe_endpoint(courier)
+            with endpoints[0] as admin_url, endpoints[1] as unsubscribe_url:
+                yield stack, _state(stack, {"admin": admin, **courier}, (admin_url, unsubscribe_url), now)
 
 
 @contextmanager
@@ -77,17 +85,21 @@ def make_schedule(stack: LocalStack, group: str = GROUP) -> str:
     return f"{group}/{SCHEDULE}"
 
 
-def admin_environment(stack: LocalStack) -> dict[str, str]:
+def admin_environment(stack: LocalStack, secret: str, supabase_url: str) -> dict[str, str]:
     """The admin function's environment, with its secrets put."""
     prefix = stack.environment["DATABASE_SECRET"].rpartition("/")[0]
     logins = give_logins(stack.server, stack.database)
     stack.aws.put_secret(f"{prefix}/admin-database", logins["contact_admin_api"])
-    stack.aws.put_secret(f"{prefix}/jwt", secrets.token_urlsafe(48))
+    stack.aws.put_secret(f"{prefix}/jwt", secret)
+    stack.aws.put_secret(f"{prefix}/publishable-key", PUBLISHABLE_KEY)
     return {
         **stack.aws.environment(),
         "DATABASE_SECRET": f"{prefix}/admin-database",
         "SUPABASE_JWT_SECRET": f"{prefix}/jwt",
-        "SUPABASE_JWT_ISSUER": "local",
+        "SUPABASE_JWT_ISSUER": ISSUER,
+        "SUPABASE_URL": supabase_url,
+        "SUPABASE_PUBLISHABLE_KEY_SECRET": f"{prefix}/publishable-key",
+        "REMINDER_CRON_EXPRESSION": EXPRESSION,
     }
 
 
@@ -114,6 +126,8 @@ def _state(stack: LocalStack, others: dict[str, dict[str, str]], urls: tuple[str
             f"PostgreSQL {stack.server.version}": f"127.0.0.1:{stack.server.port}, database {stack.database}",
             "scheduler function": f"{stack.environment['REMINDER_FUNCTION_URL']}/runs",
             "admin function": f"{urls[0]}/openapi.json",
+            "console": f"{urls[0]}/console",
+            "sign in as": f"{ADMIN_EMAIL}, password {ADMIN_PASSWORD}",
             "unsubscribe function": f"{urls[1]}/unsubscribe",
             "mails": str(local_state.mail_folder()),
             "AWS (moto)": stack.aws.url,

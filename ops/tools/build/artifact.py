@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops.tools.build.pythons import LAMBDA_PYTHON, BuildError, lambda_python
+from reminders.console.rendering import compile_templates
 
 ROOT = Path(__file__).resolve().parents[3]
 LOCKS = Path(__file__).resolve().parent / "locks"
@@ -77,6 +78,10 @@ def this_architecture() -> str:
     return MACHINES[platform.machine()]
 
 
+# The function that shows pages. Its templates are compiled, so that a cold start parses none.
+CONSOLE = "AdminFunction"
+
+
 def build(name: str, directory: Path, architecture: str, version: str = LAMBDA_PYTHON) -> None:
     """Fill the empty or missing `directory`. Raise `BuildError` with what failed."""
     artifact, python = ARTIFACTS[name], lambda_python(version)
@@ -85,6 +90,8 @@ def build(name: str, directory: Path, architecture: str, version: str = LAMBDA_P
     install(LOCKS / f"{artifact.lock}.lock", site, python, version, PLATFORMS[architecture])
     if artifact.code:
         _copy_code(site)
+    if name == CONSOLE:
+        compile_templates(site / "reminders" / "console" / "compiled")
     _prune(site)
     _compile(site, artifact.mount, python)
 

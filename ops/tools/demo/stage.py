@@ -61,6 +61,9 @@ class Stage:
             self._console.print(f"[bold red]{len(self._failed)} of {self._checks} promises were not kept.[/]")
             return 1
         self._console.print(f"[bold green]All {self._checks} promises were kept[/], in {seconds:.1f} s.")
+        self._console.print(
+            "To see it in a browser: [bold].venv/bin/reminders local up[/], then the console's address."
+        )
         return 0
 
 

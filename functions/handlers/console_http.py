@@ -1,0 +1,214 @@
+"""
+Requests and answers of the console, and what holds for all of them: headers, cookies, forms and where they come from.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from reminders.console import rendering, session
+from reminders.console.pages import shown
+from reminders.console.session import Session
+from reminders.errors import ReminderError
+from reminders.identity import Caller
+from reminders.settings import AdminSettings, ConsoleSettings
+
+LARGEST_FORM = 16_384
+MOST_FIELDS = 20
+HTML = "text/html; charset=utf-8"
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    # Not no-referrer: with that, a browser sends "null" as the origin of our own forms.
+    "Referrer-Policy": "same-origin",
+    "Strict-Transport-Security": "max-age=63072000",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class BadForm(ReminderError):
+    """A body that is no form of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request. `caller` and `session` are set once they are known."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    cookies: Mapping[str, str]
+    form: Mapping[str, str]
+    id: str
+    admin: AdminSettings
+    settings: ConsoleSettings
+    session: Session | None = None
+    caller: Caller | None = None
+
+    @property
+    def who(self) -> Caller:
+        assert self.caller is not None, "a page for signed-in people was reached without a caller"
+        return self.caller
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer; `cookies` are `Set-Cookie` values."""
+
+    status: HTTPStatus
+    body: str = ""
+    content_type: str = HTML
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: Sequence[str] = ()
+
+    def with_cookies(self, cookies: Sequence[str]) -> Answer:
+        return replace(self, cookies=(*self.cookies, *cookies))
+
+    def as_event(self) -> dict[str, Any]:
+        """What a Function URL takes."""
+        headers = {**HEADERS, "Content-Type": self.content_type, **self.headers}
+        return {
+            "statusCode": int(self.status),
+            "headers": headers,
+            "cookies": list(self.cookies),
+            "body": self.body,
+            "isBase64Encoded": False,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`is_public`: for somebody who is not signed in. `before_factor`: before the second factor was shown."""
+
+    method: str
+    path: str
+    view: Callable[..., Answer]
+    is_public: bool = False
+    before_factor: bool = False
+
+    def match(self, path: str) -> dict[str, str] | None:
+        """The path's parameters, which are ids, or None."""
+        pattern = re.sub(r"<(\w+)>", r"(?P<\1>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.escape(self.path))
+        found = re.fullmatch(pattern.replace(r"\.", "[.]"), path, re.ASCII)
+        return found.groupdict() if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A page that says why there is nothing else, and what the person can do."""
+
+    title: str
+    text: str
+    link: Any = None
+    request_id: str = ""
+    reload: bool = False
+
+
+def read(event: Mapping[str, Any], request_id: str, admin: AdminSettings, settings: ConsoleSettings) -> Request:
+    """The request in a Function URL's event; raise `BadForm` when its body is no form."""
+    headers = {str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()}
+    cookies = (each.partition("=") for each in event.get("cookies") or [])
+    method = str(event["requestContext"]["http"]["method"])
+    return Request(
+        method=method,
+        path=str(event["rawPath"]),
+        query=_pairs(str(event.get("rawQueryString") or "")),
+        headers=headers,
+        cookies={name.strip(): value for name, _, value in cookies},
+        form=_form(event, headers) if method == "POST" else {},
+        id=request_id,
+        admin=admin,
+        settings=settings,
+    )
+
+
+def _form(event: Mapping[str, Any], headers: Mapping[str, str]) -> Mapping[str, str]:
+    body = str(event.get("body") or "")
+    if len(body) > LARGEST_FORM * 4 // 3:
+        raise BadForm("the form is too large")
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+        raise BadForm("the body is no form")
+    try:
+        text = base64.b64decode(body, validate=True).decode() if event.get("isBase64Encoded") else body
+    except (binascii.Error, UnicodeError):
+        raise BadForm("the form cannot be read") from None
+    return _pairs(text)
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """The last value of a name. What is not UTF-8 becomes a replacement character, which no field accepts silently."""
+    try:
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
+    except ValueError:
+        raise BadForm("there are too many fields") from None
+
+
+def is_from_here(request: Request) -> bool:
+    """
+    Whether a form was sent by a page of ours.
+
+    A browser says so itself (Fetch Metadata); an old one sends the origin, which must be this host. Without either it
+    was not sent by a browser.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site:
+        return site == "same-origin"
+    origin = urlsplit(request.headers.get("origin", ""))
+    return bool(origin.netloc) and origin.netloc == request.headers.get("host")
+
+
+def has_form_token(request: Request) -> bool:
+    """Whether the form carries the token of this session, or of this browser before it signed in."""
+    known = request.session.form_token if request.session else request.cookies.get(session.FORM_COOKIE, "")
+    return session.is_same(known, request.form.get("form_token", ""))
+
+
+def page(request: Request, template: str, view: object, status: HTTPStatus = HTTPStatus.OK) -> Answer:
+    """A page in its frame; who is not signed in gets a form token of their own."""
+    signed_in = request.session if request.caller else None
+    style = rendering.style_address()
+    if signed_in is None:
+        token = request.cookies.get(session.FORM_COOKIE) or session.new_form_token()
+        body = rendering.render(template, view, rendering.Frame(style, token))
+        return Answer(status, body, cookies=[session.set_cookie(session.FORM_COOKIE, token)])
+    navigation = rendering.navigation(request.path) if request.who.is_admin else []
+    frame = rendering.Frame(style, signed_in.form_token, navigation, who(request.who))
+    return Answer(status, rendering.render(template, view, frame))
+
+
+def who(caller: Caller) -> str:
+    """What the person is called by their token."""
+    email = caller.claims.get("email")
+    return shown(email)[:100] if isinstance(email, str) and email else f"Admin {str(caller.user_id)[:8]}"
+
+
+def redirect(path: str, cookies: Sequence[str] = (), **query: str) -> Answer:
+    """To another page of ours; 303, so that a form is not sent again."""
+    where = f"{path}?{urlencode(query)}" if query else path
+    return Answer(HTTPStatus.SEE_OTHER, "", headers={"Location": where}, cookies=cookies)
+
+
+def safe_next(text: str) -> str:
+    """Where to go after signing in: a page of the console and nothing else (no open redirect)."""
+    parts = urlsplit(text) if text.isascii() and text.isprintable() and "\\" not in text else None
+    inside = (
+        parts and not parts.scheme and not parts.netloc and re.fullmatch(r"/console(/[\w./-]*)?", parts.path, re.ASCII)
+    )
+    if not inside or text.startswith("//") or ".." in text or parts is None or parts.path.startswith("/console/sign-"):
+        return "/console"
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path

@@ -1,0 +1,256 @@
+"""The pages for somebody who is signed in, and the forms on them. Each reads in one transaction of the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import date
+from http import HTTPStatus
+from uuid import UUID
+
+from handlers.console_http import Answer, Request, page, redirect
+from handlers.wiring import console as wiring
+from handlers.wiring.admin import admin_connection
+from reminders.console import changes, export
+from reminders.console.formats import Formats
+from reminders.console.pages import assignment as assignment_page
+from reminders.console.pages import overview as overview_page
+from reminders.console.pages import runs as runs_page
+from reminders.console.pages import settings as settings_page
+from reminders.console.pages import waiting as waiting_page
+from reminders.console.pages.assignment import Form
+from reminders.console.reading import Organisation, Position, Reader, WaitingFilter, reading
+from reminders.console.strip import DAYS
+from reminders.contacts import correction
+from reminders.contacts.correction import VersionConflict
+from reminders.errors import AssignmentNotFound, DateRefused, ReminderError
+from reminders.runs import history
+from reminders.text import is_printable
+
+THRESHOLDS = ("reminder", "escalation", "no_coordinator")
+
+
+class NotFound(ReminderError):
+    """There is no such thing among those that the caller may see."""
+
+
+def overview(request: Request) -> Answer:
+    with admin_connection(request.admin) as connection, reading(connection, request.who) as reader:
+        seen, days, formats = reader.overview(), reader.days(DAYS), _formats(reader)
+    ticks = wiring.ticks(request.settings.expression)
+    view = overview_page.overview(
+        seen,
+        days,
+        ticks.last(seen.now, seen.last_scheduled_for),
+        ticks.next(seen.now, seen.last_scheduled_for or seen.now),
+        formats,
+    )
+    return page(request, "overview.html", view)
+
+
+def needs_contact(request: Request) -> Answer:
+    which, after = _which(request), _position(request, "after")
+    with admin_connection(request.admin) as connection, reading(connection, request.who) as reader:
+        organisations = reader.organisations()
+        _check_organisation(which, organisations)
+        counts, rows, more = reader.waiting(which, after)
+        is_long = max(counts.past_reminder, counts.without_coordinator) > export.PART_ROWS
+        ends = reader.export_ends(which, export.PART_ROWS, export.MOST_ROWS) if is_long else []
+    view = waiting_page.waiting(
+        counts,
+        rows,
+        which,
+        organisations,
+        after=after,
+        more=more,
+        csv_ends=ends,
+        formats=_formats_of(organisations, which.org_id),
+    )
+    return page(request, "waiting.html", view)
+
+
+def needs_contact_csv(request: Request) -> Answer:
+    which, after, until = _which(request), _position(request, "after"), _position(request, "until")
+    with admin_connection(request.admin) as connection, reading(connection, request.who) as reader:
+        organisations = reader.organisations()
+        _check_organisation(which, organisations)
+        rows = reader.export(which, after, until, export.PART_ROWS)
+    headers = {"Content-Disposition": 'attachment; filename="needs-contact.csv"'}
+    text = export.as_csv(rows, waiting_page.organisation_names(organisations))
+    return Answer(HTTPStatus.OK, text, "text/csv; charset=utf-8", headers)
+
+
+def assignment(request: Request, assignment_id: str) -> Answer:
+    return _assignment(request, UUID(assignment_id))
+
+
+def _assignment(
+    request: Request, assignment_id: UUID, form: Form | None = None, *, is_conflict: bool = False
+) -> Answer:
+    """The page; with a form that was not accepted, what was typed and why."""
+    with admin_connection(request.admin) as connection, reading(connection, request.who) as reader:
+        found = reader.assignment(assignment_id)
+        if found is None:
+            raise NotFound("there is no such assignment")
+        events = reader.timeline(assignment_id)
+        formats = _formats(reader, found.org_id)
+    conflict = ""
+    if is_conflict:
+        now = formats.day(found.last_contact_date) if found.last_contact_date else "never"
+        conflict = (
+            f"The date of the last contact was changed while this page was open: it is now {now}. Nothing of yours was "
+            "saved. Look at what happened below. If your date is still right, save it again."
+        )
+    status = HTTPStatus.CONFLICT if is_conflict else HTTPStatus.UNPROCESSABLE_ENTITY if form else HTTPStatus.OK
+    view = assignment_page.assignment(found, events, formats, form, conflict)
+    return page(request, "assignment.html", view, status)
+
+
+def correct(request: Request, assignment_id: str) -> Answer:
+    """Correct the date. Sent twice, it is one correction; where another admin was faster, the page asks."""
+    id_, values = UUID(assignment_id), {name: request.form.get(name, "").strip() for name in ("date", "reason")}
+    day = _date(values["date"])
+    errors = _correction_errors(values, day)
+    if errors or day is None:
+        return _assignment(request, id_, Form(values, errors))
+    wanted = correction.Request(id_, day, values["reason"], frozenset({request.form.get("version", "")}))
+    try:
+        with admin_connection(request.admin) as connection:
+            correction.correct(connection, request.who, wanted)
+    except DateRefused:
+        error = "Enter a day from the beginning of the assignment to today."
+        return _assignment(request, id_, Form(values, {"date": error}))
+    except VersionConflict:
+        return _assignment(request, id_, Form(values), is_conflict=True)
+    except AssignmentNotFound:
+        raise NotFound("there is no such assignment") from None
+    return redirect(f"/console/assignments/{id_}")
+
+
+def _correction_errors(values: Mapping[str, str], day: date | None) -> dict[str, str]:
+    errors = {}
+    if day is None:
+        errors["date"] = "Enter the day of the last contact, such as 2026-11-20."
+    reason = values["reason"]
+    if not 3 <= len(reason) <= 500:
+        errors["reason"] = "Say in 3 to 500 characters why the date is corrected."
+    elif not is_printable("".join(reason.split())) or "\n" in reason:
+        errors["reason"] = "Write the reason on one line, without special control characters."
+    return errors
+
+
+def _date(text: str) -> date | None:
+    with suppress(ValueError):
+        return date.fromisoformat(text) if len(text) == len("2026-11-20") else None
+    return None
+
+
+def runs(request: Request) -> Answer:
+    status, before = request.query.get("status") or None, _uuid(request.query.get("before"))
+    if status is not None and status not in runs_page.WORDS:
+        raise NotFound("there is no such status")
+    with admin_connection(request.admin) as connection:
+        found = history.page(connection, request.who, limit=30, before=before, status=status)
+        with reading(connection, request.who) as reader:
+            counts, formats = reader.run_counts(), _formats(reader)
+    return page(request, "runs.html", runs_page.runs(counts, found, status, before, formats))
+
+
+def run(request: Request, run_id: str) -> Answer:
+    with admin_connection(request.admin) as connection, reading(connection, request.who) as reader:
+        found, alerts = reader.run(UUID(run_id)), reader.alerts(UUID(run_id))
+        formats = _formats(reader)
+    if found is None:
+        raise NotFound("there is no such run")
+    return page(request, "run.html", runs_page.run(found, alerts, formats))
+
+
+def settings(request: Request) -> Answer:
+    return _settings(request, saved=_uuid(request.query.get("saved")))
+
+
+def _settings(
+    request: Request,
+    *,
+    saved: UUID | None = None,
+    posted: settings_page.Posted | None = None,
+    status: HTTPStatus = HTTPStatus.OK,
+) -> Answer:
+    with admin_connection(request.admin) as connection, reading(connection, request.who) as reader:
+        organisations, made = reader.organisations(), reader.changes()
+    if posted and posted.org_id not in {each.org_id for each in organisations}:
+        raise NotFound("there is no such organisation")
+    formats = _formats_of(organisations, posted.org_id if posted else None)
+    view = settings_page.settings(organisations, made, formats, posted=posted, saved=saved)
+    return page(request, "settings.html", view, status)
+
+
+def set_thresholds(request: Request, org_id: str) -> Answer:
+    """Change the thresholds. What the admin saw is sent along, so that another admin's change is not undone unseen."""
+    organisation, values = UUID(org_id), {n: request.form.get(n, "") for n in ("reminder_days", "escalation_days")}
+    wanted = settings_page.thresholds(values)
+    seen = (_days(request.form.get("seen_reminder")), _days(request.form.get("seen_escalation")))
+    if wanted.errors:
+        posted = settings_page.Posted(organisation, Form(values, wanted.errors))
+        return _settings(request, posted=posted, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    try:
+        with admin_connection(request.admin) as connection:
+            changes.set_thresholds(
+                connection, request.who, organisation, wanted.reminder_days, wanted.escalation_days, seen
+            )
+    except changes.ChangedMeanwhile:
+        text = (
+            "Another admin has changed these days while this page was open. They are shown below as they are now; your "
+            "numbers are still in the form. Nothing of yours was saved. If yours are right, save them again."
+        )
+        posted = settings_page.Posted(organisation, Form(values), text)
+        return _settings(request, posted=posted, status=HTTPStatus.CONFLICT)
+    except changes.NoSuchOrganisation:
+        raise NotFound("there is no such organisation") from None
+    return redirect("/console/settings", saved=str(organisation))
+
+
+def _days(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 6 else None
+
+
+def _which(request: Request) -> WaitingFilter:
+    threshold = request.query.get("threshold") or "reminder"
+    if threshold not in THRESHOLDS:
+        raise NotFound("there is no such list")
+    org = request.query.get("org")
+    return WaitingFilter(_uuid(org) if org else None, threshold)
+
+
+def _check_organisation(which: WaitingFilter, organisations: list[Organisation]) -> None:
+    if which.org_id is not None and which.org_id not in {each.org_id for each in organisations}:
+        raise NotFound("there is no such organisation")
+
+
+def _position(request: Request, name: str) -> Position | None:
+    text = request.query.get(name)
+    if not text:
+        return None
+    found = Position.read(text)
+    if found is None:
+        raise NotFound("there is no such place in the list")
+    return found
+
+
+def _uuid(text: str | None) -> UUID | None:
+    if not text:
+        return None
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound("there is nothing with this id") from None
+
+
+def _formats(reader: Reader, org_id: UUID | None = None) -> Formats:
+    return _formats_of(reader.organisations(), org_id)
+
+
+def _formats_of(organisations: list[Organisation], org_id: UUID | None) -> Formats:
+    """Of one organisation; of all of them, if they agree, else UTC."""
+    mine = {(o.time_zone, o.locale) for o in organisations if org_id is None or o.org_id == org_id}
+    return Formats.of(*mine.pop()) if len(mine) == 1 else Formats()

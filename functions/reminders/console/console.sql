@@ -1,0 +1,138 @@
+-- name: overview
+-- One row: how the job stands, for the sentence on top. The ledger is read under the caller's policy.
+SELECT
+    now() AS now,
+    good.completed_at AS succeeded_at,
+    good.started_at AS success_started_at,
+    good.reminders_dispatched AS dispatched,
+    good.assignments_failed AS failed,
+    good.assignments_without_recipient AS without_recipient,
+    last.id AS last_run_id,
+    last.status = 'failed' AS last_failed,
+    last.consecutive_failure_count AS failures,
+    last.scheduled_for AS last_scheduled_for,
+    going.started_at AS running_since,
+    c.open_assignments,
+    c.past_reminder,
+    c.past_escalation,
+    c.without_coordinator,
+    c.longest_days
+FROM reminder_admin.waiting_counts(NULL) AS c
+LEFT JOIN LATERAL (
+    SELECT * FROM public.cron_execution_logs WHERE status = 'success' ORDER BY started_at DESC LIMIT 1
+) AS good ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM public.cron_execution_logs WHERE status IN ('success', 'failed') ORDER BY started_at DESC LIMIT 1
+) AS last ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM public.cron_execution_logs WHERE status = 'running' ORDER BY started_at LIMIT 1
+) AS going ON true
+
+-- name: days
+-- One row for each day with a settled run, by the scheduled time: a run that is repeated later belongs to its own day.
+SELECT
+    (scheduled_for AT TIME ZONE 'UTC')::date AS day,
+    bool_or(status = 'success') AS succeeded,
+    bool_or(status = 'failed') AS failed,
+    sum(reminders_dispatched)::integer AS dispatched
+FROM public.cron_execution_logs
+WHERE
+    started_at > now() - make_interval(days => %(days)s + 2)
+    AND scheduled_for > now() - make_interval(days => %(days)s + 1)
+    AND status IN ('success', 'failed')
+GROUP BY 1
+
+-- name: organisations
+-- Those of which the caller is an admin, with their settings.
+SELECT org_id, name, time_zone, locale, reminder_days, escalation_days FROM reminder_admin.organisations()
+
+-- name: waiting
+-- One page with the counts of the whole list beside each row, so that one question is enough. A page without rows has
+-- one row of counts.
+SELECT
+    c.open_assignments,
+    c.past_reminder,
+    c.past_escalation,
+    c.without_coordinator,
+    w.*
+FROM reminder_admin.waiting_counts(%(org_id)s) AS c
+LEFT JOIN reminder_admin.waiting(
+    %(org_id)s, %(threshold)s, %(after_since)s, %(after_id)s, NULL, NULL, %(at_most)s
+) AS w ON true
+ORDER BY w.since, w.id
+
+-- name: export_ends
+-- Where the parts of a long CSV end: the last row of each part. The bounds are rows, not numbers, so that no
+-- assignment falls between two parts when another one leaves the list meanwhile.
+SELECT numbered.since, numbered.id
+FROM (
+    SELECT w.since, w.id, row_number() OVER (ORDER BY w.since, w.id) AS n
+    FROM reminder_admin.waiting(%(org_id)s, %(threshold)s, NULL, NULL, NULL, NULL, %(at_most)s) AS w
+) AS numbered
+WHERE numbered.n %% %(size)s::bigint = 0
+ORDER BY numbered.n
+
+-- name: export
+-- One part of the CSV: what lies after the end of the part before it, up to its own.
+SELECT w.*
+FROM reminder_admin.waiting(
+    %(org_id)s, %(threshold)s, %(after_since)s, %(after_id)s, %(until_since)s, %(until_id)s, %(at_most)s
+) AS w
+ORDER BY w.since, w.id
+
+-- name: assignment
+-- No row for what belongs to another organisation, as for what does not exist.
+SELECT
+    id, org_id, is_open, mentor_id, mentor_name, coordinator_id, coordinator_name, began, today, last_contact_date,
+    version, gap_days, reminder_days, escalation_days
+FROM reminder_admin.assignment_page(%(assignment_id)s)
+
+-- name: timeline
+-- Newest first. The page shows as many as somebody reads.
+SELECT at, kind, person, detail FROM reminder_admin.timeline(%(assignment_id)s, %(at_most)s)
+
+-- name: run
+-- One run by its id, under the caller's policy.
+SELECT
+    id,
+    trigger_source,
+    scheduled_for,
+    started_at,
+    completed_at,
+    duration_ms,
+    assignments_evaluated,
+    reminders_dispatched,
+    assignments_failed,
+    assignments_without_recipient,
+    status,
+    http_status,
+    error_message,
+    note,
+    consecutive_failure_count
+FROM public.cron_execution_logs
+WHERE id = %(run_id)s
+
+-- name: alerts
+-- What the operators were sent about a run.
+SELECT kind, created_at, channel, attempts, delivered_at FROM reminder_admin.alerts_of_run(%(run_id)s)
+
+-- name: run_counts
+-- How many runs there are, by status: the ledger holds a year, so that this is a few hundred rows.
+SELECT
+    count(*) AS every,
+    count(*) FILTER (WHERE status = 'success') AS success,
+    count(*) FILTER (WHERE status = 'failed') AS failed,
+    count(*) FILTER (WHERE status = 'skipped') AS skipped,
+    count(*) FILTER (WHERE status = 'running') AS running
+FROM public.cron_execution_logs
+
+-- name: set_thresholds
+-- The function checks, locks and writes the audit row. The expected values are what the admin saw.
+SELECT changed_at, old_value <> new_value AS has_changed
+FROM public.admin_set_thresholds(
+    %(org_id)s, %(reminder_days)s, %(escalation_days)s, %(expected_reminder_days)s, %(expected_escalation_days)s
+)
+
+-- name: changes
+-- Who changed which setting, newest first.
+SELECT at, what, org_id, person, old_value, new_value FROM reminder_admin.settings_changes(%(at_most)s)

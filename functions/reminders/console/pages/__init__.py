@@ -1,0 +1,43 @@
+"""
+View models: what each page shows, as text that is ready. Templates loop and choose, and nothing else.
+
+Text that others wrote (names, reasons, error messages) goes through `shown`; the templates escape it for HTML.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from reminders.text import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """`current`: it leads to what is shown already."""
+
+    text: str
+    href: str
+    current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """`name` as the charity knows them, or their role with the first digits of their id."""
+
+    name: str
+    id: str
+
+
+def shown(text: str | None) -> str:
+    """Text of others on one line, without characters that act on a screen."""
+    return printable(text or "").strip()
+
+
+def short(id_: UUID) -> str:
+    """The first eight digits of an id: enough to tell two apart, and short enough to be read out."""
+    return str(id_)[:8]
+
+
+def person(role: str, id_: UUID, name: str | None) -> Person:
+    return Person(shown(name) or f"{role} {short(id_)}", str(id_))

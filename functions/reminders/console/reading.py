@@ -1,0 +1,274 @@
+"""
+What the pages show, read as the caller: one read-only transaction a page, as `authenticated` with the claims.
+
+Rows are as the database has them; `pages` turns them into text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from reminders import database
+from reminders.database import Connection, Queries
+from reminders.identity import Caller
+from reminders.runs.history import LIMITS, Run
+
+queries = Queries(__package__, "console.sql")
+
+PAGE_ROWS = 50
+TIMELINE_ROWS = 200
+CHANGE_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """How the job stands, and the counts of the caller's organisations. None: there was no such run."""
+
+    now: datetime
+    succeeded_at: datetime | None
+    success_started_at: datetime | None
+    dispatched: int | None  #: of the last success, all organisations
+    failed: int | None  #: of the last success: assignments that the database refused
+    without_recipient: int | None  #: of the last success: escalations without a coordinator
+    last_run_id: UUID | None  #: of the last run that has ended
+    last_failed: bool | None
+    failures: int | None  #: failed runs in a row
+    last_scheduled_for: datetime | None
+    running_since: datetime | None
+    open_assignments: int
+    past_reminder: int
+    past_escalation: int
+    without_coordinator: int
+    longest_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunDay:
+    """A day (UTC) on which a run ended."""
+
+    day: date
+    succeeded: bool
+    failed: bool
+    dispatched: int
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """One of the caller's. None: not set, or there is no such setting yet."""
+
+    org_id: UUID
+    name: str | None
+    time_zone: str | None
+    locale: str | None
+    reminder_days: int
+    escalation_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An open assignment past a threshold. `since`: the last contact, or the day on which it began."""
+
+    id: UUID
+    org_id: UUID
+    mentor_id: UUID
+    mentor_name: str | None
+    coordinator_id: UUID | None
+    coordinator_name: str | None
+    last_contact_date: date | None
+    since: date
+    gap_days: int
+    reminder_days: int
+    escalation_days: int
+    mentor_notified_at: datetime | None
+    mentor_read_at: datetime | None
+    coordinator_notified_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingCounts:
+    """Of the whole list, whatever page is shown."""
+
+    open_assignments: int
+    past_reminder: int
+    past_escalation: int
+    without_coordinator: int
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the list: after this row. As text: `2026-11-01_<id>`."""
+
+    since: date
+    id: UUID
+
+    def __str__(self) -> str:
+        return f"{self.since.isoformat()}_{self.id}"
+
+    @classmethod
+    def read(cls, text: str) -> Position | None:
+        since, _, id_ = text.partition("_")
+        try:
+            return cls(date.fromisoformat(since), UUID(id_))
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingFilter:
+    """Which part of the list: of one organisation or all, past which threshold."""
+
+    org_id: UUID | None
+    threshold: str  #: reminder, escalation or no_coordinator
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One assignment. `version` names the state of the date, for a change that must not undo another admin's."""
+
+    id: UUID
+    org_id: UUID
+    is_open: bool
+    mentor_id: UUID
+    mentor_name: str | None
+    coordinator_id: UUID | None
+    coordinator_name: str | None
+    began: date
+    today: date
+    last_contact_date: date | None
+    version: str
+    gap_days: int | None
+    reminder_days: int
+    escalation_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to an assignment; `detail` holds the values of its `kind`."""
+
+    at: datetime
+    kind: str
+    person: str | None
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert about a run, by channel; without a channel it was only recorded."""
+
+    kind: str
+    created_at: datetime
+    channel: str | None
+    attempts: int | None
+    delivered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunCounts:
+    every: int
+    success: int
+    failed: int
+    skipped: int
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A setting that an admin changed."""
+
+    at: datetime
+    what: str
+    org_id: UUID | None
+    person: str
+    old_value: dict[str, Any]
+    new_value: dict[str, Any]
+
+
+class Reader:
+    """Reads as one caller, inside of one transaction (`reading`)."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def overview(self) -> Overview:
+        return queries.one(self._connection, "overview", Overview)
+
+    def days(self, days: int) -> list[RunDay]:
+        return queries.all(self._connection, "days", RunDay, days=days)
+
+    def organisations(self) -> list[Organisation]:
+        return queries.all(self._connection, "organisations", Organisation)
+
+    def waiting(self, which: WaitingFilter, after: Position | None) -> tuple[WaitingCounts, list[Waiting], bool]:
+        """The counts, one page, and whether there is a next one."""
+        rows = queries.all(self._connection, "waiting", dict, **_filter(which, after), at_most=PAGE_ROWS + 1)
+        counts = WaitingCounts(**{name: rows[0].pop(name) for name in WaitingCounts.__slots__})
+        for row in rows[1:]:
+            for name in WaitingCounts.__slots__:
+                del row[name]
+        found = [Waiting(**row) for row in rows if row["id"] is not None]
+        return counts, found[:PAGE_ROWS], len(found) > PAGE_ROWS
+
+    def export_ends(self, which: WaitingFilter, size: int, at_most: int) -> list[Position]:
+        """Where each full part of `size` rows ends."""
+        return queries.all(
+            self._connection,
+            "export_ends",
+            Position,
+            org_id=which.org_id,
+            threshold=which.threshold,
+            size=size,
+            at_most=at_most,
+        )
+
+    def export(
+        self, which: WaitingFilter, after: Position | None, until: Position | None, at_most: int
+    ) -> list[Waiting]:
+        """One part of the list."""
+        return queries.all(
+            self._connection,
+            "export",
+            Waiting,
+            **_filter(which, after),
+            until_since=until and until.since,
+            until_id=until and until.id,
+            at_most=at_most,
+        )
+
+    def assignment(self, assignment_id: UUID) -> Assignment | None:
+        return queries.first(self._connection, "assignment", Assignment, assignment_id=assignment_id)
+
+    def timeline(self, assignment_id: UUID) -> list[Event]:
+        return queries.all(self._connection, "timeline", Event, assignment_id=assignment_id, at_most=TIMELINE_ROWS + 1)
+
+    def run(self, run_id: UUID) -> Run | None:
+        return queries.first(self._connection, "run", Run, run_id=run_id)
+
+    def alerts(self, run_id: UUID) -> list[Alert]:
+        return queries.all(self._connection, "alerts", Alert, run_id=run_id)
+
+    def run_counts(self) -> RunCounts:
+        return queries.one(self._connection, "run_counts", RunCounts)
+
+    def changes(self) -> list[Change]:
+        return queries.all(self._connection, "changes", Change, at_most=CHANGE_ROWS)
+
+
+def _filter(which: WaitingFilter, after: Position | None) -> dict[str, object]:
+    return {
+        "org_id": which.org_id,
+        "threshold": which.threshold,
+        "after_since": after and after.since,
+        "after_id": after and after.id,
+    }
+
+
+@contextmanager
+def reading(connection: Connection, caller: Caller) -> Iterator[Reader]:
+    """A read-only transaction of the caller's own: row level security decides what is in it."""
+    with database.transaction(connection, {**LIMITS, **caller.database_settings()}):
+        yield Reader(connection)

@@ -1,0 +1,294 @@
+"""
+A stand-in for Supabase Auth on loopback, as far as the console uses it.
+
+    with SupabaseAuth(secret) as auth:
+        auth.add(User("ada@example.org", "a password", app_metadata={"role": "admin"}))
+
+Its answers have the documented form (Supabase docs: "Error codes", "Auth REST API"): status, `error_code`, `msg`.
+Access tokens are signed with the project's secret (HS256). A code by e-mail is in `sent`. At the end all is forgotten.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+import struct
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import jwt
+
+PUBLISHABLE_KEY = "sb_publishable_local"
+TOKEN_SECONDS = 3600
+CODE_SECONDS = 3600
+# Supabase's default: a refresh token may be used again for so long, because two tabs may do it at once.
+REUSE_SECONDS = 10.0
+_INVALID_LOGIN = (400, "invalid_credentials", "Invalid login credentials")
+_EXPIRED_CODE = (403, "otp_expired", "Token has expired or is invalid")
+
+Answer = tuple[int, dict[str, Any]]
+
+
+@dataclass
+class User:
+    """An account. `totp_secret`: of the authenticator app, Base32; None: no second factor."""
+
+    email: str
+    password: str
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    app_metadata: dict[str, Any] = field(default_factory=dict)
+    is_confirmed: bool = True
+    totp_secret: str | None = None
+    factor_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+@dataclass
+class _Session:
+    user: User
+    aal: str
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    refresh_token: str = field(default_factory=lambda: secrets.token_urlsafe(9))
+    # The token of before, and until when it may be used again.
+    previous: str = ""
+    previous_until: float = 0.0
+
+
+class Refused(Exception):
+    """An error answer: status, error_code, msg."""
+
+
+class SupabaseAuth:
+    """The server. `limited`: answer every attempt to sign in with 429."""
+
+    def __init__(self, secret: str, issuer: str | None = None) -> None:
+        self._secret = secret
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Door)
+        self._server.auth = self  # type: ignore[attr-defined]
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.issuer = issuer or f"{self.url}/auth/v1"
+        self.users: dict[str, User] = {}
+        self.sent: list[tuple[str, str]] = []
+        self.limited = False
+        self.token_seconds = TOKEN_SECONDS
+        self._codes: dict[str, tuple[str, float]] = {}
+        self._sessions: list[_Session] = []
+        self._challenges: dict[str, str] = {}
+
+    def __enter__(self) -> SupabaseAuth:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def add(self, user: User) -> User:
+        self.users[user.email] = user
+        return user
+
+    def end_sessions(self) -> None:
+        """As an administrator does who signs everybody out."""
+        self._sessions.clear()
+
+    def answer(self, method: str, target: str, headers: dict[str, str], body: dict[str, Any]) -> Answer:
+        parts = urlsplit(target)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        if headers.get("apikey") != PUBLISHABLE_KEY:
+            return 401, {"message": "Invalid API key", "hint": "Double check your Supabase `anon` API key."}
+        key = (method, parts.path.removeprefix("/auth/v1").strip("/").split("/")[0])
+        try:
+            handle: Callable[..., Answer] | None = _HANDLERS.get(key)
+            if handle is None:
+                raise Refused(404, "not_found", "404 page not found")
+            return handle(self, parts.path.split("/")[3:], query, headers, body)
+        except Refused as refused:
+            status, code, message = refused.args
+            return status, {"code": status, "error_code": code, "msg": message}
+
+    def _token(self, path: list[str], query: dict[str, str], headers: dict[str, str], body: dict[str, Any]) -> Answer:
+        if query.get("grant_type") == "refresh_token":
+            return self._refresh(str(body.get("refresh_token")))
+        self._check_limit("over_request_rate_limit", "Request rate limit reached")
+        user = self.users.get(str(body.get("email")).lower())
+        if user is None or not hmac.compare_digest(user.password, str(body.get("password"))):
+            raise Refused(*_INVALID_LOGIN)
+        if not user.is_confirmed:
+            raise Refused(400, "email_not_confirmed", "Email not confirmed")
+        return self._begin(user, "aal1", "password")
+
+    def _refresh(self, given: str) -> Answer:
+        for session in self._sessions:
+            if session.refresh_token == given:
+                session.previous, session.previous_until = given, time.monotonic() + REUSE_SECONDS
+                session.refresh_token = secrets.token_urlsafe(9)
+                return self._tokens(session, "token_refresh")
+            if session.previous == given:
+                if time.monotonic() < session.previous_until:
+                    return self._tokens(session, "token_refresh")
+                # Somebody else has the token as well: the whole session ends.
+                self._sessions.remove(session)
+                raise Refused(400, "refresh_token_already_used", "Invalid Refresh Token: Already Used")
+        raise Refused(400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found")
+
+    def _otp(self, path: list[str], query: dict[str, str], headers: dict[str, str], body: dict[str, Any]) -> Answer:
+        self._check_limit(
+            "over_email_send_rate_limit", "For security purposes, you can only request this after 60 seconds."
+        )
+        email = str(body.get("email")).lower()
+        if "@" not in email:
+            raise Refused(400, "validation_failed", "Unable to validate email address: invalid format")
+        if email not in self.users:
+            raise Refused(422, "otp_disabled", "Signups not allowed for otp")
+        code = f"{secrets.randbelow(10**6):06}"
+        self._codes[email] = (code, time.monotonic() + CODE_SECONDS)
+        self.sent.append((email, code))
+        return 200, {}
+
+    def _verify(self, path: list[str], query: dict[str, str], headers: dict[str, str], body: dict[str, Any]) -> Answer:
+        self._check_limit("over_request_rate_limit", "Request rate limit reached")
+        email = str(body.get("email")).lower()
+        code, until = self._codes.get(email, ("", 0.0))
+        if not code or code != body.get("token") or time.monotonic() > until:
+            raise Refused(*_EXPIRED_CODE)
+        del self._codes[email]
+        user = self.users[email]
+        user.is_confirmed = True
+        return self._begin(user, "aal1", "otp")
+
+    def _logout(self, path: list[str], query: dict[str, str], headers: dict[str, str], body: dict[str, Any]) -> Answer:
+        self._sessions.remove(self._session(headers))
+        return 204, {}
+
+    def _user(self, path: list[str], query: dict[str, str], headers: dict[str, str], body: dict[str, Any]) -> Answer:
+        return 200, _user_document(self._session(headers).user)
+
+    def _factors(self, path: list[str], query: dict[str, str], headers: dict[str, str], body: dict[str, Any]) -> Answer:
+        session = self._session(headers)
+        user = session.user
+        if user.totp_secret is None or len(path) != 3 or path[1] != user.factor_id:
+            raise Refused(404, "mfa_factor_not_found", "MFA factor with the provided factor ID not found")
+        if path[2] == "challenge":
+            challenge = str(uuid.uuid4())
+            self._challenges[challenge] = user.factor_id
+            return 200, {"id": challenge, "type": "totp", "expires_at": int(time.time()) + 300}
+        if self._challenges.get(str(body.get("challenge_id"))) != user.factor_id:
+            raise Refused(422, "mfa_challenge_expired", "MFA challenge has expired, verify against another challenge")
+        if body.get("code") not in {totp(user.totp_secret, back) for back in (0, 1)}:
+            raise Refused(422, "mfa_verification_failed", "Invalid TOTP code entered")
+        del self._challenges[str(body.get("challenge_id"))]
+        session.aal = "aal2"
+        session.refresh_token = secrets.token_urlsafe(9)
+        return self._tokens(session, "totp")
+
+    def _check_limit(self, code: str, message: str) -> None:
+        if self.limited:
+            raise Refused(429, code, message)
+
+    def _session(self, headers: dict[str, str]) -> _Session:
+        token = headers.get("authorization", "").removeprefix("Bearer ")
+        try:
+            claims = jwt.decode(token, self._secret, algorithms=["HS256"], audience="authenticated")
+        except jwt.PyJWTError:
+            raise Refused(403, "bad_jwt", "invalid JWT: unable to parse or verify signature") from None
+        for session in self._sessions:
+            if session.id == claims["session_id"]:
+                return session
+        raise Refused(403, "session_not_found", "Session from session_id claim in JWT does not exist")
+
+    def _begin(self, user: User, aal: str, method: str) -> Answer:
+        session = _Session(user, aal)
+        self._sessions.append(session)
+        return self._tokens(session, method)
+
+    def _tokens(self, session: _Session, method: str) -> Answer:
+        now, user = int(time.time()), session.user
+        claims = {
+            "iss": self.issuer,
+            "sub": user.id,
+            "aud": "authenticated",
+            "exp": now + self.token_seconds,
+            "iat": now,
+            "email": user.email,
+            "phone": "",
+            "app_metadata": {"provider": "email", "providers": ["email"], **user.app_metadata},
+            "user_metadata": {},
+            "role": "authenticated",
+            "aal": session.aal,
+            "amr": [{"method": method, "timestamp": now}],
+            "session_id": session.id,
+            "is_anonymous": False,
+        }
+        return 200, {
+            "access_token": jwt.encode(claims, self._secret, algorithm="HS256"),
+            "token_type": "bearer",
+            "expires_in": self.token_seconds,
+            "expires_at": claims["exp"],
+            "refresh_token": session.refresh_token,
+            "user": _user_document(user),
+        }
+
+
+def _user_document(user: User) -> dict[str, Any]:
+    document = {"id": user.id, "aud": "authenticated", "role": "authenticated", "email": user.email}
+    document["app_metadata"] = user.app_metadata  # type: ignore[assignment]
+    if user.totp_secret is not None:
+        factor = {"id": user.factor_id, "status": "verified", "factor_type": "totp", "friendly_name": "phone"}
+        document["factors"] = [factor]  # type: ignore[assignment]
+    return document
+
+
+def totp(secret: str, steps_back: int = 0) -> str:
+    """The code of an authenticator app (RFC 6238: SHA-1, 30 seconds, 6 digits)."""
+    counter = struct.pack(">Q", int(time.time()) // 30 - steps_back)
+    digest = hmac.new(base64.b32decode(secret), counter, hashlib.sha1).digest()
+    start = digest[-1] & 15
+    number: int = struct.unpack(">I", digest[start : start + 4])[0] & 0x7FFFFFFF
+    return f"{number % 10**6:06}"
+
+
+_HANDLERS: dict[tuple[str, str], Callable[..., Answer]] = {
+    ("POST", "token"): SupabaseAuth._token,
+    ("POST", "otp"): SupabaseAuth._otp,
+    ("POST", "verify"): SupabaseAuth._verify,
+    ("POST", "logout"): SupabaseAuth._logout,
+    ("GET", "user"): SupabaseAuth._user,
+    ("POST", "factors"): SupabaseAuth._factors,
+}
+
+
+class _Door(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        length = int(self.headers.get("content-length") or 0)
+        text = self.rfile.read(length)
+        self._send(json.loads(text) if text else {})
+
+    def do_GET(self) -> None:
+        self._send({})
+
+    def _send(self, body: dict[str, Any]) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        auth: SupabaseAuth = self.server.auth  # type: ignore[attr-defined]
+        status, document = auth.answer(self.command, self.path, headers, body or {})
+        text = b"" if status == 204 else json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """The tests look at what is answered."""
