@@ -350,7 +350,8 @@ BEGIN
             format('ALTER TABLE public.%I RENAME TO %I;', n.name, n.name || '_before')
         FROM unnest(ARRAY[
             'cron_execution_logs', 'cron_execution_log', 'cron_alerts', 'cron_alert_deliveries',
-            'contact_activity_types', 'contact_date_corrections', 'reminder_notifications', 'admin_changes'
+            'contact_activity_types', 'contact_date_corrections', 'reminder_notifications', 'admin_changes',
+            'recipient_settings', 'devices', 'email_suppressions', 'messages', 'message_items', 'message_rates'
         ]) AS n (name)
         WHERE NOT adopted AND to_regclass('public.' || n.name) IS NOT NULL
         UNION ALL
@@ -369,7 +370,7 @@ BEGIN
                 'admin_scope',
                 'apply_correction', 'prune_runs', 'run_lock_holder', 'write_alert', 'apply_reminder_statuses',
                 'keep_first_read_at', 'my_reminder_settings', 'admin_set_coordinator', 'admin_close_assignment',
-                'admin_set_thresholds', 'admin_set_activity_type'
+                'admin_set_thresholds', 'admin_set_activity_type', 'check_time_zone'
             )
         UNION ALL
         SELECT

@@ -157,7 +157,7 @@ def test_roles_prints_sql_that_gives_the_login_and_no_password(operated: Operate
     """What it prints works in psql, the passwords of the secrets still log in, and stand nowhere in it."""
     made = operated.run("roles", "--from-secrets")
     assert 0 == made.returncode
-    assert 3 == made.stdout.count("LOGIN PASSWORD 'SCRAM-SHA-256$4096:")
+    assert 5 == made.stdout.count("LOGIN PASSWORD 'SCRAM-SHA-256$4096:")
     uri = login(operated)
     assert str(psycopg.conninfo.conninfo_to_dict(uri)["password"]) not in made.stdout + made.stderr
     assert 0 == operated.run("local", "psql", "-v", "ON_ERROR_STOP=1", "-c", made.stdout).returncode
@@ -185,7 +185,7 @@ def test_roles_by_psql_on_the_local_stack(operated: Operated) -> None:
         text=True,
         check=False,
     )
-    assert (0, 3) == (done.returncode, done.stdout.count("ALTER ROLE")), done.stderr
+    assert (0, 5) == (done.returncode, done.stdout.count("ALTER ROLE")), done.stderr
 
 
 def test_the_log_of_the_scheduler_is_kept(operated: Operated) -> None:

@@ -17,6 +17,8 @@ FIRST_MIGRATION = """\
 CREATE ROLE cron_runner NOLOGIN;
 CREATE ROLE reminder_scheduler NOLOGIN;
 CREATE ROLE contact_admin_api NOLOGIN;
+CREATE ROLE reminder_courier NOLOGIN;
+CREATE ROLE message_feedback NOLOGIN;
 GRANT authenticated TO contact_admin_api;
 CREATE TABLE public.notes (id int PRIMARY KEY, owner uuid DEFAULT auth.uid());
 -- migrate:down

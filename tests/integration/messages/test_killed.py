@@ -31,12 +31,12 @@ class Provider:
     taken = 0
 
     def send(self, message, *, test=False):
-        if step == "before" and Provider.taken == int(after):
+        if step == "before" and Provider.taken >= int(after):
             os.kill(os.getpid(), 9)
         with open(file, "a") as taken:
             taken.write(f"{message.message_id}\\n")
         Provider.taken += 1
-        if step == "after" and Provider.taken == int(after):
+        if step == "after" and Provider.taken >= int(after):
             os.kill(os.getpid(), 9)
         return Result(Status.SENT, provider_message_id=f"{os.getpid()}-{message.message_id}-{Provider.taken}")
 
