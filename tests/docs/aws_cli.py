@@ -36,9 +36,10 @@ def main(arguments: list[str]) -> int:
             member = next(key for key in shape.members if xform_name(key, "-") == wanted)
             parameters[member] = _typed(shape.members[member].type_name, _content(value))
     if (service, operation) == ("lambda", "invoke"):
-        return _invoke(parameters, positional[0])
-    answer = getattr(client, xform_name(name))(**parameters)
-    answer.pop("ResponseMetadata", None)
+        answer = _invoke(parameters, positional[0])
+    else:
+        answer = getattr(client, xform_name(name))(**parameters)
+        answer.pop("ResponseMetadata", None)
     _print(jmespath.search(options["query"], answer) if "query" in options else answer, options.get("output", "json"))
     return 0
 
@@ -77,13 +78,12 @@ def _print(answer: Any, output: str) -> None:
         print(json.dumps(answer, default=str))
 
 
-def _invoke(parameters: dict[str, Any], file: str) -> int:
+def _invoke(parameters: dict[str, Any], file: str) -> dict[str, Any]:
     function = parameters["FunctionName"].rpartition("-")[2]
     command = [sys.executable, "-m", "ops.local.invoke", f"handlers.{function}:handler", parameters["Payload"]]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     Path(file).write_bytes(done.stdout)
-    print(json.dumps({"StatusCode": 200, "ExecutedVersion": "$LATEST"}))
-    return 0
+    return {"StatusCode": 200, "ExecutedVersion": "$LATEST"}
 
 
 if __name__ == "__main__":

@@ -5,6 +5,13 @@ The code blocks of the documents, and how the marker above each says that it is 
     <!-- run: shell, answer yes --> the same, and its question is answered
     <!-- run: sql as ROLE -->      as that role, in the local stack's database
     <!-- check: bash | sam | make | diagram -->   cannot be run here; looked at as far as it can be
+
+In docs/deploy.md the blocks run in one terminal, one after the other (test_deploy_blocks.py):
+
+    <!-- run: shell, with own values -->       with its placeholders replaced
+    <!-- run: shell, answering the question -->
+    <!-- run: shell, without PROGRAM -->       that program is replaced by one that does next to nothing
+    <!-- check: WHAT, because REASON -->       the same as above, with the reason
 """
 
 from __future__ import annotations

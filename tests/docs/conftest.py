@@ -20,6 +20,7 @@ from reminders.database import Connection
 from tests.cli.operated import COMMAND, Operated
 from tests.docs.blocks import ROOT
 from tests.docs.desk import Desk
+from tests.migrations.test_supabase_cli import cli  # noqa: F401, a fixture
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +63,14 @@ def deploy(target: Local) -> None:
     }
     target.client("cloudformation").create_stack(StackName=GROUP, TemplateBody=json.dumps(template))
     target.client("logs").create_log_group(logGroupName=f"/aws/lambda/{GROUP}-scheduler")
+
+
+@pytest.fixture(params=["by dbmate", pytest.param("by the CLI", marks=pytest.mark.matrix)])
+def supabase(request: pytest.FixtureRequest) -> str:
+    """The shell's words for the Supabase CLI, which npm may take long to install, or for what stands in for it."""
+    if request.param == "by the CLI":
+        return shlex.quote(request.getfixturevalue("cli"))
+    return f"{shlex.quote(sys.executable)} -m tests.docs.supabase_cli"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""docs/deploy.md: what can be checked of its blocks without AWS."""
+"""docs/deploy.md: what can be checked of the blocks that need AWS or containers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import tomllib
 import pytest
 
 from ops.tools.build.sam import sam
+from tests.cli.operated import say
 from tests.docs.blocks import ROOT, Block, blocks_of
 from tests.helpers.cases import first
 
 PAGE = ROOT / "docs" / "deploy.md"
 BLOCKS = blocks_of(PAGE.name, PAGE.read_text())
+EVENTS = list((ROOT / "infra" / "events").glob("*.json"))
 SHELL = [block for block in BLOCKS if block.language == "sh"]
 SAM = [
     (str(block), line.partition("#")[0].strip())
@@ -62,6 +64,29 @@ def test_parameters_are_the_templates() -> None:
     named = [*overridden, *re.findall(r"`(\w+)`", " ".join(tables))]
     assert named
     assert [] == [name for name in named if not re.search(rf"^  {name}:$", template, re.M)]
+
+
+def test_make_has_the_targets() -> None:
+    """Of the blocks that are too slow to run."""
+    named = [target for line in _lines("make") for target in line.split() if "=" not in target]
+    makefile = (ROOT / "Makefile").read_text()
+    assert named
+    assert [] == [target for target in named if not re.search(rf"^{target}:", makefile, re.M)]
+
+
+def test_reminders_has_the_commands() -> None:
+    """For each function and each sample event that exists, and with options that exist."""
+    invoked = [line.removeprefix("local invoke ").split() for line in _lines("reminders") if "invoke" in line]
+    assert sorted(str(path.relative_to(ROOT)) for path in EVENTS) == sorted(event for _, event in invoked)
+    assert {"cron", "watchdog", "scheduler", "admin"} == {function for function, _ in invoked}
+    (up,) = [line for line in _lines("reminders") if "local up" in line]
+    assert up.split()[-1] in say("local", "up", "--help").out
+
+
+def _lines(program: str) -> list[str]:
+    """The arguments of `program` in the blocks that are only checked, without comments."""
+    text = "\n".join(block.text for block in SHELL if (block.marker or "").startswith("check: "))
+    return [line.partition("#")[0].strip() for line in re.findall(rf"^{program} (.+)$", text, re.M)]
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language == "json"], ids=str)
