@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_reminders_has_the_commands() -> None:
     """For each function and each sample event that exists, and with options that exist."""
     invoked = [line.removeprefix("local invoke ").split() for line in _lines("reminders") if "invoke" in line]
     assert sorted(str(path.relative_to(ROOT)) for path in EVENTS) == sorted(event for _, event in invoked)
-    assert {"cron", "watchdog", "scheduler", "admin"} == {function for function, _ in invoked}
+    assert [] == [pair for pair in invoked if not Path(pair[1]).name.startswith(f"{pair[0]}-")]
     (up,) = [line for line in _lines("reminders") if "local up" in line]
     assert up.split()[-1] in say("local", "up", "--help").out
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from ops.cli.commands.roles import ROLES
 from ops.local.aws import Aws
 from ops.migrations import MIGRATIONS
 from tests.docs.blocks import ROOT, Block, blocks_of
@@ -20,6 +19,7 @@ from tests.docs.terminal import PasteError
 PAGE = ROOT / "docs" / "deploy.md"
 BLOCKS = blocks_of(PAGE.name, PAGE.read_text())
 RUN = [block for block in BLOCKS if (block.marker or "").startswith("run: ")]
+ROLES = {"cron_runner": "cron", "reminder_scheduler": "scheduler", "contact_admin_api": "admin"}
 APPLIED = "SELECT count(*) FROM supabase_migrations.schema_migrations"
 # A stand-in that does nothing is named, and a check has its reason.
 MARKERS = re.compile(
@@ -117,7 +117,7 @@ def _nothing_is_left(person: Deployer, shown: str) -> None:
 # The blocks with these words, in the page's order, and what is true afterwards.
 OUTCOMES: dict[str, Callable[[Deployer, str], None]] = {
     "mkdir -p supabase": _schema_is_there,
-    "roles --role": _roles_log_in,
+    "cron_runner cron-database": _roles_log_in,
     "SELECT current_user": _the_login_is_shown,
     "test_alert": _alert_arrived_and_nothing_changed,
     "SchedulerUrl": _the_url_is_filled_in,
