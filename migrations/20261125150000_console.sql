@@ -189,12 +189,15 @@ AS $$
         WHERE a.id = found.id
         UNION ALL
         SELECT
-            l.created_at, 'contact', l.registered_by,
+            coalesce((o.columns ->> 'created_at')::timestamptz, l.recorded_date), 'contact',
+            (o.columns ->> 'registered_by')::uuid,
             jsonb_build_object(
-                'type', l.activity_type, 'date', l.recorded_date, 'path', l.registration_path,
+                'type', l.activity_type, 'date', l.recorded_date, 'path', o.columns ->> 'registration_path',
                 'counts', EXISTS (SELECT FROM public.contact_activity_types AS t WHERE t.code = l.activity_type::text)
             ), 1
         FROM public.activities AS l
+        -- By name, because an existing project's table may lack them.
+        CROSS JOIN LATERAL (SELECT to_jsonb(l) AS columns) AS o
         WHERE l.assignment_id = found.id
         UNION ALL
         SELECT

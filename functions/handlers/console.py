@@ -105,7 +105,7 @@ class NotSignedIn(ReminderError):
 class NotAllowed(ReminderError):
     """The text is for the person; `title` says it in short."""
 
-    def __init__(self, title: str, text: str) -> None:
+    def __init__(self, text: str, title: str = "You have no access") -> None:
         super().__init__(text)
         self.title = title
 
@@ -207,7 +207,6 @@ def _check_access(request: Request, route: Route | None) -> None:
         return
     if not request.caller.is_admin:
         raise NotAllowed(
-            "You have no access",
             "You are signed in, but this account is not an admin of an organisation. Ask the person who manages your "
             "organisation's accounts for the role “admin”, then sign out and in again.",
         )
@@ -222,9 +221,9 @@ def _check_access(request: Request, route: Route | None) -> None:
         raise _FactorNeeded("a second factor is needed")
     if request.admin.require_aal2:
         raise NotAllowed(
-            "A second factor is needed",
             "Here admins confirm with an authenticator app that it is them, and your account has none yet. Set one up "
             "in the app of your organisation, then sign out and in again.",
+            title="A second factor is needed",
         )
 
 
@@ -234,9 +233,9 @@ class _FactorNeeded(ReminderError):
 
 def _forbidden_form() -> NotAllowed:
     return NotAllowed(
-        "This form cannot be used any more",
         "It was opened before you signed in, or comes from another website. Nothing was changed. Open the page again, "
         "and send the form from there.",
+        title="This form cannot be used any more",
     )
 
 

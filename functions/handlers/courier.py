@@ -27,7 +27,7 @@ from reminders.telemetry import logger, metrics
 startup.check(CourierSettings.read, AlertSettings.read)
 
 
-@logger.inject_lambda_context(clear_state=True)
+@logger.inject_lambda_context(clear_state=True, log_event=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """

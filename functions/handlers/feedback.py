@@ -19,7 +19,7 @@ from reminders.telemetry import logger, metrics
 startup.check(FeedbackSettings.read)
 
 
-@logger.inject_lambda_context(clear_state=True)
+@logger.inject_lambda_context(clear_state=True, log_event=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Record the event; the answer has `recorded`. Raise `EventError` for one that is not known."""

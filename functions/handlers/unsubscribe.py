@@ -38,11 +38,11 @@ LARGEST_BODY = 1_024
 
 startup.check(UnsubscribeSettings.read)
 
-app = LambdaFunctionUrlResolver()
+app = LambdaFunctionUrlResolver(debug=False)
 queries: Queries = messages_queries
 
 
-@logger.inject_lambda_context(clear_state=True)
+@logger.inject_lambda_context(clear_state=True, log_event=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one Function URL event (payload format 2.0)."""

@@ -219,7 +219,7 @@ def test_migrations_not_applied(stack: LocalStack, unmigrated: str) -> None:
     with pytest.raises(DatabaseError, match=r"try_run_lock.* does not exist \(are the migrations applied\?\)$"):
         stack.invoke({})
     with psycopg.connect(stack.server.dsn(stack.server.superuser, unmigrated)) as connection:
-        tables = "SELECT FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+        tables = "SELECT FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema', 'auth')"
         assert [] == connection.execute(tables).fetchall()
 
 

@@ -118,7 +118,10 @@ def populate(owner: Connection, day: date = TODAY) -> list[UUID]:
 
 def due(owner: Connection, as_of: date) -> list[Reminder]:
     """Every reminder and escalation that must have been dispatched when `as_of` is over."""
-    thresholds = {org: (r, e) for org, r, e in owner.execute("SELECT * FROM org_settings").fetchall()}
+    thresholds = {
+        org: (r, e)
+        for org, r, e in owner.execute("SELECT org_id, reminder_days, escalation_days FROM org_settings").fetchall()
+    }
     found: list[Reminder] = []
     for assignment, org, mentor, coordinator, assigned_at, last_contact in owner.execute(
         """
