@@ -36,6 +36,21 @@ FROM reminder_private.open_assignments AS a
 LEFT JOIN public.org_settings AS s ON s.org_id = a.org_id
 WHERE isfinite(a.anchor);
 
+-- The project's reminders. A project with notifications of its own has ours under another name.
+DO $$
+BEGIN
+    EXECUTE format(
+        $view$
+        CREATE VIEW reminder_admin.notifications AS
+        SELECT n.assignment_id, n.recipient_id, n.kind::text, n.contact_anchor, n.gap_days,
+            n.created_at, n.read_at, n.resolved_at
+        FROM public.%I AS n
+        $view$,
+        (SELECT p.notifications FROM reminder_private.project AS p)
+    );
+END
+$$;
+
 -- Assignments past a threshold, longest without contact first: pages by keyset (after_since, after_id), up to and
 -- with (until_since, until_id) where that is given. threshold: 'reminder', 'escalation', or 'no_coordinator' for those
 -- past the second one that have none. of_org: one organisation, or NULL for all of the caller's.
@@ -87,9 +102,9 @@ AS $$
     INNER JOIN public.assignments AS a ON a.id = p.id
     LEFT JOIN reminder_admin.people AS mentor ON mentor.person_id = p.peer_mentor_id
     LEFT JOIN reminder_admin.people AS coordinator ON coordinator.person_id = p.coordinator_id
-    LEFT JOIN public.notifications AS reminder
+    LEFT JOIN reminder_admin.notifications AS reminder
         ON reminder.assignment_id = p.id AND reminder.kind = 'reminder' AND reminder.contact_anchor = p.since
-    LEFT JOIN public.notifications AS escalation
+    LEFT JOIN reminder_admin.notifications AS escalation
         ON escalation.assignment_id = p.id AND escalation.kind = 'escalation' AND escalation.contact_anchor = p.since
     ORDER BY p.since, p.id
 $$;
@@ -201,9 +216,9 @@ AS $$
         WHERE l.assignment_id = found.id
         UNION ALL
         SELECT
-            n.created_at, n.kind::text, n.recipient_id,
+            n.created_at, n.kind, n.recipient_id,
             jsonb_build_object('gap_days', n.gap_days, 'read_at', n.read_at, 'resolved_at', n.resolved_at), 4
-        FROM public.notifications AS n
+        FROM reminder_admin.notifications AS n
         WHERE n.assignment_id = found.id
         UNION ALL
         SELECT
@@ -250,22 +265,8 @@ AS $$
     ORDER BY l.created_at, d.channel
 $$;
 
--- Where the app's own notifications are of another kind, ours have another name.
-DO $$
-DECLARE
-    target constant text := (SELECT p.notifications FROM reminder_private.project AS p);
-    reading regprocedure;
-BEGIN
-    FOR reading IN
-        SELECT p.oid::regprocedure FROM pg_catalog.pg_proc AS p
-        WHERE p.pronamespace = 'reminder_admin'::regnamespace AND p.proname IN ('waiting', 'timeline')
-    LOOP
-        EXECUTE replace(pg_get_functiondef(reading), 'public.notifications', format('public.%I', target));
-    END LOOP;
-END
-$$;
-
-REVOKE ALL ON reminder_admin.people, reminder_admin.open_gaps FROM PUBLIC, anon, authenticated, service_role;
+REVOKE ALL ON reminder_admin.people, reminder_admin.open_gaps, reminder_admin.notifications
+FROM PUBLIC, anon, authenticated, service_role;
 REVOKE ALL ON FUNCTION
 reminder_admin.waiting, reminder_admin.waiting_counts, reminder_admin.organisations, reminder_admin.assignment_page,
 reminder_admin.timeline, reminder_admin.settings_changes, reminder_admin.alerts_of_run
