@@ -7,6 +7,8 @@ The table in docs/reliability.md is made here. When it is out of date, the test'
 from __future__ import annotations
 
 import builtins
+import importlib
+import pkgutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
@@ -17,8 +19,8 @@ import httpx
 import psycopg
 import pytest
 
-import handlers.admin
-import handlers.scheduler
+import handlers
+import reminders
 from handlers import cron, unrecorded, watchdog
 from handlers.wiring.alerts import working_channels
 from reminders.alerts.channels import Channel
@@ -29,8 +31,10 @@ from reminders.runs.records import Outcome
 from reminders.scheduling.work import RunTotals
 from tests.docs.blocks import ROOT
 
-# Every module whose classes of ReminderError count must be imported: the handlers import all packages.
-assert handlers.admin and handlers.scheduler
+# So that all classes of ReminderError are known, whatever other tests have imported.
+for package in (handlers, reminders):
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        importlib.import_module(module.name)
 HEADER = "| exception class | before the run's row is written | during a run | in the watchdog |"
 NOTHING = "not reported: the caller reads it, the watchdog reports the scheduled time"
 CONTEXT: Any = SimpleNamespace(
@@ -81,10 +85,9 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def instance(kind: type[BaseException]) -> BaseException:
     """One of ours with a sentence; others without their own arguments, which only their raiser knows."""
-    if issubclass(kind, ReminderError):
-        return kind("the sentence")
-    error = kind.__new__(kind)
-    error.args = ("a row's value",)
+    is_ours = issubclass(kind, ReminderError)
+    error = kind("the sentence") if is_ours else kind.__new__(kind)
+    error.args = ("the sentence" if is_ours else "a row's value",)
     return error
 
 
