@@ -36,6 +36,7 @@ from tests.docs.terminal import Terminal
 STACK = "assignment-reminders"
 REFERENCE = "abcdefghijklmnopqrst"
 DATABASE = "postgres"
+MESSAGE_SECRETS = ("courier-database", "feedback-database", "unsubscribe-key")
 SECRETS = ("cron-database", "scheduler-database", "admin-database", "scheduler-token", "slack-webhook")
 NEW_MIGRATION = "29991231235959_new.sql"
 
@@ -112,7 +113,7 @@ def _remove(aws: Aws, topic: str) -> None:
     """What the session's other tests would find."""
     secrets = aws.client("secretsmanager")
     for secret in secrets.list_secrets(IncludePlannedDeletion=True)["SecretList"]:
-        if secret["Name"] in {f"reminders/{name}" for name in SECRETS}:
+        if secret["Name"] in {f"reminders/{name}" for name in (*SECRETS, *MESSAGE_SECRETS)}:
             secrets.delete_secret(SecretId=secret["Name"], ForceDeleteWithoutRecovery=True)
     aws.client("cloudformation").delete_stack(StackName=STACK)
     aws.client("sns").delete_topic(TopicArn=topic)

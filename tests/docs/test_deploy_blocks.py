@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,13 +13,14 @@ import pytest
 from ops.local.aws import Aws
 from ops.migrations import MIGRATIONS
 from tests.docs.blocks import ROOT, Block, blocks_of
-from tests.docs.deployer import SECRETS, Deployer, deployer
+from tests.docs.deployer import MESSAGE_SECRETS, SECRETS, Deployer, deployer
 from tests.docs.terminal import PasteError
 
 PAGE = ROOT / "docs" / "deploy.md"
 BLOCKS = blocks_of(PAGE.name, PAGE.read_text())
 RUN = [block for block in BLOCKS if (block.marker or "").startswith("run: ")]
 ROLES = {"cron_runner": "cron", "reminder_scheduler": "scheduler", "contact_admin_api": "admin"}
+MESSAGE_ROLES = {"reminder_courier": "courier", "message_feedback": "feedback"}
 APPLIED = "SELECT count(*) FROM supabase_migrations.schema_migrations"
 # A stand-in that does nothing is named, and a check has its reason.
 MARKERS = re.compile(
@@ -104,14 +105,29 @@ def _all_of_the_upgrade_was_done(person: Deployer, shown: str) -> None:
     assert "sam deploy\n" in shown
 
 
+def _message_roles_log_in(person: Deployer, shown: str) -> None:
+    for role, function in MESSAGE_ROLES.items():
+        with psycopg.connect(person.secret(f"{function}-database")) as connection:
+            assert (role,) == connection.execute("SELECT current_user").fetchone()
+    assert [] == [name for name in MESSAGE_SECRETS if person.secret(name) in shown]
+
+
 def _nothing_is_left(person: Deployer, shown: str) -> None:
+    _are_gone(person, SECRETS, ROLES)
+
+
+def _nothing_of_the_messages_is_left(person: Deployer, shown: str) -> None:
+    _are_gone(person, MESSAGE_SECRETS, MESSAGE_ROLES)
+
+
+def _are_gone(person: Deployer, secrets: Iterable[str], roles: Iterable[str]) -> None:
     """No secret that could be read, no role that could log in."""
     left = []
-    for name in SECRETS:
+    for name in secrets:
         with suppress(person.aws.client("secretsmanager").exceptions.ClientError):
             left.append(person.secret(name))
     assert [] == left
-    assert 0 == person.one(f"SELECT count(*) FROM pg_roles WHERE rolcanlogin AND rolname IN {tuple(ROLES)}")
+    assert 0 == person.one(f"SELECT count(*) FROM pg_roles WHERE rolcanlogin AND rolname IN {tuple(roles)}")
 
 
 # The blocks with these words, in the page's order, and what is true afterwards.
@@ -120,7 +136,9 @@ OUTCOMES: dict[str, Callable[[Deployer, str], None]] = {
     "cron_runner cron-database": _roles_log_in,
     "SELECT current_user": _the_login_is_shown,
     "test_alert": _alert_arrived_and_nothing_changed,
+    "message_feedback feedback-database": _message_roles_log_in,
     "SchedulerUrl": _the_url_is_filled_in,
     "git pull": _all_of_the_upgrade_was_done,
-    "delete-secret": _nothing_is_left,
+    "contact_admin_api NOLOGIN": _nothing_is_left,
+    "message_feedback NOLOGIN": _nothing_of_the_messages_is_left,
 }
