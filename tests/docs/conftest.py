@@ -20,7 +20,7 @@ from reminders.database import Connection
 from tests.cli.operated import COMMAND, Operated
 from tests.docs.blocks import ROOT
 from tests.docs.desk import Desk
-from tests.migrations.test_supabase_cli import cli  # noqa: F401, a fixture
+from tests.helpers import supabase_cli
 
 
 @pytest.fixture(scope="session")
@@ -78,3 +78,9 @@ def runner(desk: Desk) -> Iterator[Connection]:
     """As cron_runner, in a session named as a run's."""
     with psycopg.connect(desk.login("cron"), autocommit=True, application_name="reminders-lock") as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The Supabase CLI's path."""
+    return supabase_cli.installed(tmp_path_factory.mktemp("supabase"))

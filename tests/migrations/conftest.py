@@ -10,6 +10,7 @@ import pytest
 
 from ops.local.server import Server
 from reminders.database import Connection
+from tests.helpers import supabase_cli
 from tests.migrations.personas import ASSIGNMENT, COORDINATOR, MENTOR, ORG, SOMEBODY
 
 
@@ -86,3 +87,9 @@ def _add_message(superuser: Connection, org: UUID, person: UUID) -> None:
         """,
         [org, person],
     )
+
+
+@pytest.fixture(scope="session")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The Supabase CLI's path."""
+    return supabase_cli.installed(tmp_path_factory.mktemp("supabase"))

@@ -18,25 +18,6 @@ from ops.migrations import MIGRATIONS, migrate
 from tests.existing import Project, project_on
 from tests.migrations.catalog import snapshot
 
-PACKAGE = "supabase@3.1.0"
-
-
-@pytest.fixture(scope="session")
-def cli(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The command's path: on PATH, or installed by npm without running any of its scripts."""
-    if found := shutil.which("supabase"):
-        return found
-    npm = shutil.which("npm")
-    if not npm:
-        pytest.skip("neither the supabase command nor npm is installed")
-    folder = tmp_path_factory.mktemp("supabase")
-    command = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder), PACKAGE]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    programs = list(folder.glob("node_modules/@supabase/cli-*/bin/supabase"))
-    if done.returncode or not programs:
-        pytest.skip(f"npm could not install {PACKAGE} for this machine")
-    return str(programs[0])
-
 
 def push(cli: str, project: Project, folder: Path, app: str = "") -> subprocess.CompletedProcess[str]:
     migrations = shutil.copytree(MIGRATIONS, folder / "supabase" / "migrations")
