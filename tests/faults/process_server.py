@@ -147,6 +147,8 @@ def _run_order(
 ) -> NoReturn:
     try:
         _die_with_parent()
+        # Nothing that another test of the session, or the caller's shell, has set.
+        os.environ.clear()
         os.environ.update(environment)
         redefine(Secrets, _source=lambda _: PlainSecrets(secrets))
         if short:
