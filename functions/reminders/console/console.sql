@@ -91,27 +91,6 @@ FROM reminder_admin.assignment_page(%(assignment_id)s)
 -- Newest first. The page shows as many as somebody reads.
 SELECT at, kind, person, detail FROM reminder_admin.timeline(%(assignment_id)s, %(at_most)s)
 
--- name: run
--- One run by its id, under the caller's policy.
-SELECT
-    id,
-    trigger_source,
-    scheduled_for,
-    started_at,
-    completed_at,
-    duration_ms,
-    assignments_evaluated,
-    reminders_dispatched,
-    assignments_failed,
-    assignments_without_recipient,
-    status,
-    http_status,
-    error_message,
-    note,
-    consecutive_failure_count
-FROM public.cron_execution_logs
-WHERE id = %(run_id)s
-
 -- name: alerts
 -- What the operators were sent about a run.
 SELECT kind, created_at, channel, attempts, delivered_at FROM reminder_admin.alerts_of_run(%(run_id)s)

@@ -16,6 +16,7 @@ from uuid import UUID
 from reminders import database
 from reminders.database import Connection, Queries
 from reminders.identity import Caller
+from reminders.runs import history
 from reminders.runs.history import LIMITS, Run
 
 queries = Queries(__package__, "console.sql")
@@ -246,7 +247,7 @@ class Reader:
         return queries.all(self._connection, "timeline", Event, assignment_id=assignment_id, at_most=TIMELINE_ROWS + 1)
 
     def run(self, run_id: UUID) -> Run | None:
-        return queries.first(self._connection, "run", Run, run_id=run_id)
+        return history.run(self._connection, run_id)
 
     def alerts(self, run_id: UUID) -> list[Alert]:
         return queries.all(self._connection, "alerts", Alert, run_id=run_id)

@@ -59,3 +59,8 @@ def page(connection: Connection, caller: Caller, *, limit: int, before: UUID | N
         found = queries.all(connection, "page", Run, before=before, status=status, limit=limit + 1)
     runs = found[:limit]
     return Page(runs, runs[-1].id if len(found) > limit else None)
+
+
+def run(connection: Connection, run_id: UUID) -> Run | None:
+    """One run; None if there is none that the transaction's caller may see."""
+    return queries.first(connection, "run", Run, run_id=run_id)

@@ -1,7 +1,4 @@
--- name: page
--- Newest first by keyset, so that a page costs the same wherever it lies. The row comparison can use the index
--- on started_at by its first column; the id parts runs that began in the same microsecond. A `before` that was
--- pruned meanwhile gives an empty page: everything older is gone with it.
+-- fragment: runs
 SELECT
     id,
     trigger_source,
@@ -19,6 +16,12 @@ SELECT
     note,
     consecutive_failure_count
 FROM public.cron_execution_logs
+
+-- name: page
+-- Newest first by keyset, so that a page costs the same wherever it lies. The row comparison can use the index
+-- on started_at by its first column; the id parts runs that began in the same microsecond. A `before` that was
+-- pruned meanwhile gives an empty page: everything older is gone with it.
+-- include: runs
 WHERE
     (
         %(before)s::uuid IS NULL
@@ -27,3 +30,8 @@ WHERE
     AND (%(status)s::text IS NULL OR status = %(status)s::text)
 ORDER BY started_at DESC, id DESC
 LIMIT %(limit)s
+
+-- name: run
+-- One run by its id.
+-- include: runs
+WHERE id = %(run_id)s
