@@ -5,7 +5,7 @@ The console: pages under /console, for an organisation's admins.
                  │no                  │no           │no             │no
                 403             to the sign-in     403        to its form
 
-Each error is a page as well, and names the request. Somebody who is not signed in learns nothing about which pages
+Each error is a page as well, and names the request. A visitor who is not signed in learns nothing about which pages
 there are, or whether an id exists.
 """
 
@@ -202,7 +202,7 @@ def _ends_in(caller: Caller) -> float:
 
 
 def _check_access(request: Request, route: Route | None) -> None:
-    """Raise `NotAllowed` for somebody who is no admin. The second factor is asked for before any page is shown."""
+    """Raise `NotAllowed` for a user who is not an admin. The second factor is asked for before any page is shown."""
     if request.caller is None or (route and route.before_factor):
         return
     if not request.caller.is_admin:

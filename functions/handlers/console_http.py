@@ -93,7 +93,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`is_public`: for somebody who is not signed in. `before_factor`: before the second factor was shown."""
+    """`is_public`: for visitors who are not signed in. `before_factor`: before the second factor was shown."""
 
     method: str
     path: str

@@ -1,4 +1,4 @@
-"""The pages for somebody who is signed in, and the forms on them. Each reads in one transaction of the caller's."""
+"""The pages for signed-in admins, and the forms on them. Each reads in one transaction of the caller's."""
 
 from __future__ import annotations
 

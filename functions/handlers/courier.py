@@ -33,7 +33,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     Send what is due; the answer has `composed` and what each channel did.
 
-    Raise what went wrong, after the operators were told of it.
+    Raise what went wrong, after it was reported to the operators.
     """
     deps = courier_deps(context)
     person = _test_recipient(event)

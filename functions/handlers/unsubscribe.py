@@ -1,10 +1,10 @@
 """
 The unsubscribe function: one click in a mail, on a Function URL, without signing in.
 
-    GET    a page with a button; changes nothing, so that a link scanner unsubscribes nobody
+    GET    a page with a button; changes nothing, so that a link scanner unsubscribes no one
     POST   List-Unsubscribe=One-Click (RFC 8058), from a mail program or from that button
 
-Every link that is not signed gets the same answer, whoever it names.
+Every link that is not signed gets the same answer, whichever person it names.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class SupabaseAuth:
         return _tokens(self._post("/token?grant_type=password", {"email": email, "password": password}))
 
     def send_code(self, email: str) -> None:
-        """E-mail a code. An address without an account gets none, and no answer tells."""
+        """E-mail a code. An address without an account gets none, and the answer is the same."""
         response = self._request("POST", "/otp", {"email": email, "create_user": False})
         if not response.is_success and _code(response) not in _NO_ACCOUNT:
             raise _refusal(response)

@@ -88,7 +88,7 @@ SELECT
 FROM reminder_admin.assignment_page(%(assignment_id)s)
 
 -- name: timeline
--- Newest first. The page shows as many as somebody reads.
+-- Newest first. The page shows at most 200.
 SELECT at, kind, person, detail FROM reminder_admin.timeline(%(assignment_id)s, %(at_most)s)
 
 -- name: alerts

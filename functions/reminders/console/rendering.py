@@ -29,7 +29,7 @@ _NAVIGATION = (
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What is around a page. `navigation` and `who` are empty where nobody is signed in."""
+    """What is around a page. `navigation` and `who` are empty when no user is signed in."""
 
     style: str
     form_token: str = ""

@@ -4,7 +4,7 @@ The session: what the browser keeps between two pages.
 Two cookies, both HttpOnly, Secure, SameSite=Strict and `__Host-` (no subdomain can set them):
 
     __Host-console        form token, access token, refresh token; in pieces, because a browser takes 4,096 bytes
-    __Host-console-form   the form token of somebody who is not signed in yet
+    __Host-console-form   the form token of a visitor who is not signed in yet
 
 The form token is random, is new with each sign-in, and is not changed when the tokens are refreshed, so that a form
 that was open meanwhile still works. The access token is verified on each request like any other.

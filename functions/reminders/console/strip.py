@@ -38,7 +38,7 @@ class Strip:
 
 
 def strip(days: list[RunDay], today: date, formats: Formats) -> Strip:
-    """The 30 days up to `today`. How tall a bar is tells how much was sent, compared with the busiest day."""
+    """The 30 days up to `today`. The height of a bar is what was sent, relative to the busiest day."""
     by_day = {each.day: each for each in days}
     every = [today - timedelta(days=back) for back in reversed(range(DAYS))]
     most = max((by_day[day].dispatched for day in every if day in by_day), default=0)

@@ -126,9 +126,9 @@ def _deliver(channel: MessageChannel, connection: Connection, deps: CourierDeps,
     try:
         _Delivery(channel, connection, deps, tally).run()
     except AccountError as error:
-        told = {"channel": channel.name, "reason": safe_message(error), "alert_channels": list(deps.alert_channels)}
-        if queries.value(connection, "report_failure", **told):
-            logger.warning("alert written", extra={"alert": "message_failure", **told})
+        failure = {"channel": channel.name, "reason": safe_message(error), "alert_channels": list(deps.alert_channels)}
+        if queries.value(connection, "report_failure", **failure):
+            logger.warning("alert written", extra={"alert": "message_failure", **failure})
         raise
 
 

@@ -165,5 +165,5 @@ def _refusal(error: Exception) -> Result:
         return Result(Status.FAILED, error=f"ses: {code}")
     if code == "BadRequestException":
         return Result(Status.FAILED, error=f"ses: {code}", suppress=True)
-    # Throttled, over the day's quota, 5xx, no answer in time, and what nobody foresaw: it may pass.
+    # Throttled, over the day's quota, 5xx, no answer in time, and unknown errors: a retry may succeed.
     return Result(Status.RETRY, error=f"ses: {code}")

@@ -124,7 +124,7 @@ def _refusal(error: Exception, device: Device) -> Result:
     """The result, or AccountError, that SNS' error stands for."""
     code = error_code(error)
     dead = [{"id": device.id, "dead": True}]
-    # Without an endpoint, NotFound is about the platform application: nobody would be reached.
+    # Without an endpoint, NotFound is about the platform application: no message would arrive.
     if code in _ACCOUNT or (code.startswith("NotFound") and device.endpoint_arn is None):
         raise AccountError(f"sns: {code}") from None
     if code.startswith(("EndpointDisabled", "InvalidParameter", "NotFound")):

@@ -160,7 +160,7 @@ def _facts(found: Run, formats: Formats) -> list[tuple[str, str]]:
 
 
 def _advice(found: Run) -> str:
-    """For whoever is asked about it; the section is the runbook's."""
+    """For the person who is asked about it; the section is the runbook's."""
     if found.status == "failed":
         return (
             "For the engineer on call: docs/operations/cron-reminder-runbook.md, section Troubleshooting, has this "
