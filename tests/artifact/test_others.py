@@ -64,8 +64,8 @@ def test_admin_shows_the_interface_to_anybody(start: Start) -> None:
 def test_admin_reads_runs_with_a_token(start: Start, stack: LocalStack) -> None:
     """Token, row level security and database work together in the artifact."""
     logins = give_logins(stack.server, stack.database)
-    stack.aws.put_secret("reminders/admin-database", logins["contact_admin_api"])
-    stack.aws.put_secret("reminders/jwt", KEY)
+    stack.aws.put_secret("artifact/admin-database", logins["contact_admin_api"])
+    stack.aws.put_secret("artifact/jwt", KEY)
 
     function = start("admin", {**stack.aws.environment(), **ADMIN})
     refused = function.invoke(get("/runs"))
@@ -87,8 +87,8 @@ def test_admin_can_verify_public_key_tokens(start: Start) -> None:
 KEY = "a key for tests, of thirty-two bytes or more"
 ISSUER = "https://project.example/auth/v1"
 ADMIN = {
-    "DATABASE_SECRET": "reminders/admin-database",
-    "SUPABASE_JWT_SECRET": "reminders/jwt",
+    "DATABASE_SECRET": "artifact/admin-database",
+    "SUPABASE_JWT_SECRET": "artifact/jwt",
     "SUPABASE_JWT_ISSUER": ISSUER,
 }
 

@@ -178,6 +178,22 @@ def test_address_of_another_machine(address: str, monkeypatch: pytest.MonkeyPatc
     assert 3 == len(made)
 
 
+def test_plain_text_from_a_container_of_sam_local(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reaches this machine by a bridge's address; plain text must still be asked for."""
+    made: list[str] = []
+
+    def refuse(**parameters: str) -> None:
+        made.append(parameters["sslmode"])
+        raise psycopg.OperationalError("connection refused")
+
+    monkeypatch.setattr(psycopg, "connect", refuse)
+    monkeypatch.setenv("AWS_SAM_LOCAL", "true")
+    for mode in ("sslmode=disable", ""):
+        with pytest.raises(DatabaseUnavailable, match="connection refused"):
+            connect(f"host=172.17.0.1 {mode}", name="x")
+    assert ["disable", "require"] == made
+
+
 @pytest.mark.parametrize("name", ["PGHOSTADDR", "PGSERVICE"])
 def test_environment_that_names_another_machine(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable of libpq's that moves the connection elsewhere does not take TLS away."""

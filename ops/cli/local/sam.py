@@ -47,9 +47,10 @@ def engine() -> Engine:
 @contextmanager
 def prepared(stack: LocalStack, state: LocalState, found: Engine) -> Iterator[LocalState]:
     """Let containers reach the stack, and keep the environment file, until the block ends."""
-    # A webhook must be https, except on loopback: containers alert through the topic alone.
-    without_slack = {function: {**e, "SLACK_WEBHOOK_SECRET": ""} for function, e in state.environments.items()}
-    with reachable(found, stack.aws, without_slack) as environments:
+    # These addresses must be https, except on loopback: in containers alerts go to the topic alone, and nobody signs in.
+    without = dict.fromkeys(("SLACK_WEBHOOK_SECRET", "SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY_SECRET"), "")
+    given = {function: {**variables, **without} for function, variables in state.environments.items()}
+    with reachable(found, stack.aws, given) as environments:
         ENVIRONMENT_FILE.parent.mkdir(exist_ok=True)
         ENVIRONMENT_FILE.write_text(json.dumps(_by_logical_id(environments), indent=2) + "\n")
         try:
