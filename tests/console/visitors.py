@@ -21,6 +21,17 @@ ASSIGNMENT, FOREIGN = UUID(int=0xA1), UUID(int=0xB1)
 MENTOR, COORDINATOR = UUID(int=0xA2), UUID(int=0xA3)
 PASSWORD = "a password of some length"
 
+# The settings of an organisation without a row, as the fields of the form.
+SETTINGS = {
+    "reminder_days": "10",
+    "escalation_days": "20",
+    "display_name": "",
+    "locale": "en",
+    "time_zone": "UTC",
+    "send_from": "08:00",
+    "send_until": "20:00",
+}
+
 
 @dataclass
 class Visitor:
