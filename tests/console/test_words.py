@@ -46,6 +46,8 @@ DUE = NOW - timedelta(hours=3)
         (replace(GOOD, success_started_at=NOW - timedelta(days=1)), "problem", "Reminders are late."),
         (replace(GOOD, running_since=NOW - timedelta(hours=1)), "problem", "A run does not end."),
         (replace(GOOD, running_since=NOW - timedelta(minutes=5)), "good", "All is well."),
+        (replace(GOOD, unreached=0), "good", "All is well."),
+        (replace(GOOD, unreached=1), "attention", "The reminders work, but 1 person could not be reached."),
         (replace(GOOD, lock_pid=7), "problem", "No run can start."),
         (replace(GOOD, lock_pid=7, running_since=NOW), "good", "All is well."),
         (replace(GOOD, lock_pid=7, last_ended_at=NOW - timedelta(seconds=9)), "good", "All is well."),

@@ -57,6 +57,10 @@ def verdict(seen: Overview, last_due: datetime | None, formats: Formats) -> Verd
         what = formats.counted(seen.failed, "assignment")
         why = f"{last}. It sent {sent}. The engineers can see which ones; the next run tries them again."
         return Verdict("attention", f"The reminders work, but {what} could not be checked.", why)
+    if seen.unreached:
+        who = formats.counted(seen.unreached, "person", "people")
+        why = f"{last}. It sent {sent}. Who it is, and why, is below."
+        return Verdict("attention", f"The reminders work, but {who} could not be reached.", why)
     return Verdict("good", "All is well.", f"{last}. It sent {sent}.")
 
 

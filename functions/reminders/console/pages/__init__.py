@@ -48,5 +48,13 @@ def short(id_: UUID | int) -> str:
     return str(id_)[:8] if isinstance(id_, UUID) else str(id_)
 
 
+def named(name_or_id: str | None, role: str = "person") -> str:
+    """A person by name; where there is only an id, by their role and its first digits."""
+    try:
+        return f"{role} {short(UUID(name_or_id or ''))}"
+    except ValueError:
+        return shown(name_or_id)
+
+
 def person(role: str, id_: UUID, name: str | None) -> Person:
     return Person(shown(name) or f"{role} {short(id_)}", str(id_))

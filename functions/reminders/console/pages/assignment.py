@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from reminders.console.formats import Formats, Moment
-from reminders.console.pages import Form, Person, person, short, shown
+from reminders.console.pages import Form, Person, named, person, short, shown
 from reminders.console.pages.messages import message_lines
 from reminders.console.reading import TIMELINE_ROWS, Assignment, Event
 
@@ -97,7 +97,7 @@ def _answer(found: Assignment, formats: Formats) -> str:
 
 
 def _entry(event: Event, formats: Formats) -> Entry:
-    who = shown(event.person)
+    who = named(event.person, _ROLES.get(event.kind, "person"))
     what, detail = _WORDS.get(event.kind, _other)(event.detail, who, formats)
     return Entry(formats.moment(event.at), what, [each for each in detail if each], event.kind)
 
@@ -155,6 +155,8 @@ def _day(text: str, formats: Formats) -> str:
         return shown(text)
 
 
+# Whom an event is about; of the others it is who did it.
+_ROLES = {"assigned": "Mentor", "reminder": "Mentor", "escalation": "Coordinator"}
 _WORDS: dict[str, Callable[[dict[str, Any], str, Formats], _Words]] = {
     "assigned": _assigned,
     "contact": _contact,

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from reminders.console.changes import Settings
 from reminders.console.formats import Formats, Moment
-from reminders.console.pages import Form, Link, shown
+from reminders.console.pages import Form, Link, named, shown
 from reminders.console.pages.waiting import organisation_names
 from reminders.console.reading import Change, Organisation
 from reminders.text import is_printable
@@ -186,7 +186,7 @@ def _change(change: Change, names: Mapping[UUID, str], formats: Formats) -> Chan
         formats.moment(change.at),
         organisation,
         _differences(change.old_value, change.new_value),
-        shown(change.person),
+        named(change.person),
     )
 
 
