@@ -33,6 +33,7 @@ from reminders.errors import (
     SecretError,
     safe_message,
 )
+from reminders.limits import LIMITS, Limits
 from reminders.scheduling.work import TOKEN_HEADER
 from reminders.secrets import Secrets
 from reminders.settings import SchedulerSettings
@@ -48,8 +49,9 @@ app = LambdaFunctionUrlResolver(debug=False)
 
 @logger.inject_lambda_context(clear_state=True, log_event=False)
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: LambdaContext, limits: Limits = LIMITS) -> dict[str, Any]:
     """Answer one Function URL event (payload format 2.0); every refusal is a problem document."""
+    app.context.update(limits=limits)  # until this request ends
     return app.resolve(event, context)
 
 
@@ -68,7 +70,7 @@ def runs() -> dict[str, Any] | Response[str]:
         return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {LARGEST_BODY:,} characters")
     body = RunsBody.model_validate_json(_decoded_body())
     logger.append_keys(run_id=body.run_id and str(body.run_id))
-    with scheduler_service(settings.database_secret, settings.batch_size) as service:
+    with scheduler_service(settings.database_secret, settings.batch_size, app.context["limits"]) as service:
         result = service.work(body.request(), body.budget_ms / 1000)
     logger.info("shard processed", extra={"shard": body.shard.index, "evaluated": result.counts.evaluated})
     return answer(result, dry_run=body.dry_run)

@@ -115,7 +115,7 @@ def outcomes(kind: type[BaseException], reported: list[str], patched: pytest.Mon
     error, answers = instance(kind), []
     for module, build in ((cron, "run_deps"), (watchdog, "watchdog_deps")):
         reported.clear()
-        patched.setattr(module, build, lambda context: Raising(error))
+        patched.setattr(module, build, lambda *_: Raising(error))
         with pytest.raises(kind):
             module.handler({}, CONTEXT)
         documented = outcome(error, reported[0] if reported else None)
@@ -140,7 +140,7 @@ def test_run_whose_failure_is_in_the_ledger(reported: list[str], monkeypatch: py
     """The outbox reports it then, so nothing goes straight to the channels."""
 
     @contextmanager
-    def deps(context: object) -> Iterator[Any]:
+    def deps(*_: object) -> Iterator[Any]:
         yield SimpleNamespace(ledger=SimpleNamespace(run_is_recorded=True))
 
     def fail(*_: object) -> None:

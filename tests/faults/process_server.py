@@ -21,6 +21,7 @@ import signal
 import ssl
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import httpx
@@ -31,39 +32,43 @@ import handlers.watchdog
 from ops.local.function_url import FunctionUrl
 from ops.local.invoke import LocalContext
 from ops.local.keeper import PR_SET_PDEATHSIG
-from reminders.alerts import outbox
-from reminders.runs import ledger, lifecycle, lock
-from reminders.scheduling import client
-from reminders.scheduling.service import ReminderSchedulerService
+from reminders.limits import LIMITS, Limits
 from reminders.secrets import Secrets
 
 LOOK_EVERY = 0.02  # seconds
-SHORT_GRACE = 0.3  # seconds
-SHORT_IDLE = {"idle_in_transaction_session_timeout": "700"}
+# A lease that ends soon after the invocation's time, and transactions that end soon when they are idle.
+SHORT = Limits(
+    lease_grace=0.3,
+    reserve=0.2,
+    answer_margin=0.2,
+    settle=replace(LIMITS.settle, idle=0.7),
+    claim=replace(LIMITS.claim, idle=0.7),
+    batch=replace(LIMITS.batch, idle=0.7),
+)
 
 Report = Callable[..., None]
 
 
-def cron(report: Report, event: object, seconds: float) -> None:
+def cron(report: Report, limits: Limits, event: object, seconds: float) -> None:
     """One run: its summary, or the class of its error. It is not stopped when its time is over, as Lambda would."""
     try:
-        report(answer=handlers.cron.handler(event, LocalContext("cron", seconds)))
+        report(answer=handlers.cron.handler(event, LocalContext("cron", seconds), limits))
     except Exception as error:
         report(raised=type(error).__name__)
 
 
-def invocations(report: Report, events: list[object]) -> None:
+def invocations(report: Report, limits: Limits, events: list[object]) -> None:
     """Invocations one after the other; the event "watchdog" invokes the watchdog."""
     for event in events:
         if event == "watchdog":
-            report(answer=handlers.watchdog.handler({}, LocalContext("watchdog", 60)))
+            report(answer=handlers.watchdog.handler({}, LocalContext("watchdog", 60), limits))
         else:
-            cron(report, event, 60)
+            cron(report, limits, event, 60)
 
 
-def scheduler(report: Report, port: int) -> NoReturn:
+def scheduler(report: Report, limits: Limits, port: int) -> NoReturn:
     """The scheduler behind its URL, until it is killed."""
-    with FunctionUrl(handlers.scheduler.handler, port=port) as endpoint:
+    with FunctionUrl(functools.partial(handlers.scheduler.handler, limits=limits), port=port) as endpoint:
         report(url=endpoint.url)
         while True:
             signal.pause()
@@ -80,15 +85,6 @@ class PlainSecrets:
 
     def get(self, name: str, *, max_age: int, force_fetch: bool) -> object:
         return self._values[name]
-
-
-def shorten() -> None:
-    """A lease that ends 0.3 s after the invocation's time, and transactions that end when idle for 0.7 s."""
-    lock.GRACE_SECONDS, lifecycle.RESERVE_SECONDS, client.ANSWER_MARGIN_SECONDS = SHORT_GRACE, 0.2, 0.2
-    redefine(ledger, SETTLE_LIMITS=ledger.SETTLE_LIMITS | SHORT_IDLE)
-    redefine(outbox, CLAIM_LIMITS=outbox.CLAIM_LIMITS | SHORT_IDLE)
-    limits = ReminderSchedulerService._limits
-    redefine(ReminderSchedulerService, _limits=lambda *given: limits(*given) | SHORT_IDLE)
 
 
 def redefine(target: object, **names: object) -> None:
@@ -151,9 +147,7 @@ def _run_order(
         os.environ.clear()
         os.environ.update(environment)
         redefine(Secrets, _source=lambda _: PlainSecrets(secrets))
-        if short:
-            shorten()
-        WHAT[what](lambda **words: _report(id=id, **words), **arguments)
+        WHAT[what](lambda **words: _report(id=id, **words), SHORT if short else LIMITS, **arguments)
         os._exit(0)
     except BaseException:
         sys.excepthook(*sys.exc_info())

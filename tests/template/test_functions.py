@@ -9,9 +9,8 @@ from typing import Any
 import boto3
 import pytest
 
-from reminders.runs.lifecycle import RESERVE_SECONDS
+from reminders.limits import LIMITS
 from reminders.runs.watchdog import OLDEST_LIVING_RUN
-from reminders.scheduling.client import ANSWER_MARGIN_SECONDS, CALL_BUDGET_SECONDS
 from reminders.settings import (
     AdminSettings,
     AlertSettings,
@@ -117,8 +116,8 @@ def test_timeouts_fit_the_budgets_of_the_code(resources: Json) -> None:
     """Each function may live as long as its code plans to, and a run never longer than the watchdog believes."""
     timeout = {name: resources[name]["Properties"]["Timeout"] for name in READS}
 
-    assert 300 + RESERVE_SECONDS < timeout["CronFunction"] < OLDEST_LIVING_RUN.total_seconds()
-    assert CALL_BUDGET_SECONDS + ANSWER_MARGIN_SECONDS < timeout["SchedulerFunction"]
+    assert 300 + LIMITS.reserve < timeout["CronFunction"] < OLDEST_LIVING_RUN.total_seconds()
+    assert LIMITS.call_budget + LIMITS.answer_margin < timeout["SchedulerFunction"]
 
 
 def test_concurrency_is_capped_with_room_for_the_shards(template: Json) -> None:

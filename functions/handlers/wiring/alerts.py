@@ -14,6 +14,7 @@ from reminders.alerts.policy import Policy
 from reminders.alerts.slack import SlackChannel
 from reminders.alerts.sns import SnsChannel, SnsClient
 from reminders.errors import SettingsError, safe_message
+from reminders.limits import LIMITS, Limits
 from reminders.runs import JOB_NAME
 from reminders.settings import AlertSettings
 from reminders.telemetry import logger
@@ -59,11 +60,17 @@ def _channels(settings: AlertSettings, origin: Origin) -> list[Channel]:
     return channels
 
 
-def outbox(database_secret: str) -> Outbox:
+def outbox(database_secret: str, limits: Limits = LIMITS) -> Outbox:
     """The outbox of the job, sending through the channels that are configured."""
     settings = AlertSettings.read(os.environ)
     policy = Policy(settings.threshold, settings.repeat_every)
-    return Outbox(JOB_NAME, policy, alert_channels(), lambda: closing(connect(database_secret, "reminders-outbox")))
+    return Outbox(
+        JOB_NAME,
+        policy,
+        alert_channels(),
+        lambda: closing(connect(database_secret, "reminders-outbox")),
+        limits=limits,
+    )
 
 
 @cache

@@ -9,14 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from reminders.alerts.channels import Channel, ChannelError, send_within
 from reminders.alerts.message import Alert
-from reminders.alerts.outbox import LONGEST_SEND_SECONDS
 from reminders.errors import safe_message
+from reminders.limits import LIMITS
 from reminders.telemetry import logger
 
 DELIVERED = "delivered"
 
 
-def send_now(channels: Sequence[Channel], alert: Alert, seconds: float = LONGEST_SEND_SECONDS) -> dict[str, str]:
+def send_now(channels: Sequence[Channel], alert: Alert, seconds: float = LIMITS.send) -> dict[str, str]:
     """
     Send `alert` to all channels in parallel, within `seconds` each.
 

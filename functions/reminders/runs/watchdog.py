@@ -26,6 +26,7 @@ from reminders.alerts.message import Alert, iso
 from reminders.alerts.outbox import Outbox
 from reminders.database import Connection, Queries
 from reminders.errors import safe_message
+from reminders.limits import LIMITS, Limits
 from reminders.messages import backlog
 from reminders.runs import JOB_NAME
 from reminders.runs.ledger import Ledger
@@ -41,8 +42,6 @@ MINUTE = timedelta(minutes=1)
 # No invocation lasts longer ("Lambda quotas": 900 s); the minute is for clocks and slow starts.
 OLDEST_LIVING_RUN = timedelta(seconds=900 + 60)
 PRUNE_BATCH = 1_000
-DELIVERY_SECONDS = 20.0
-RESERVE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +77,7 @@ class WatchdogDeps:
     rules: WatchdogRules
     schedule: Callable[[], ScheduleState | None]
     seconds_left: Callable[[], float]
+    limits: Limits = LIMITS
 
 
 @dataclass(slots=True)
@@ -160,7 +160,7 @@ def watch(deps: WatchdogDeps) -> WatchdogSummary:
     summary.rescued = step("rescue", lambda: _rescue(deps), 0)
     summary.missed_tick = step("missed", lambda: _alert_missed_tick(deps), None)
     summary.messages_waiting = step("messages", lambda: _alert_backlog(deps), 0)
-    step("deliver", lambda: deps.outbox.deliver(deps.connection, DELIVERY_SECONDS), None)
+    step("deliver", lambda: deps.outbox.deliver(deps.connection, deps.limits.watchdog_delivery), None)
     summary.pruned = step("prune", lambda: _prune(deps, _prune_runs), 0)
     summary.messages_pruned = step("prune messages", lambda: _prune(deps, _prune_messages), 0)
     telemetry.count(WatchdogRounds=1, RunsRescued=summary.rescued, RunsMissed=int(summary.missed_tick is not None))
@@ -282,7 +282,7 @@ def _alert_backlog(deps: WatchdogDeps) -> int:
 def _prune(deps: WatchdogDeps, prune: Callable[[WatchdogDeps], int]) -> int:
     """Batch by batch, each its own transaction, while there is time."""
     pruned = 0
-    while deps.seconds_left() > RESERVE_SECONDS:
+    while deps.seconds_left() > deps.limits.watchdog_reserve:
         gone = prune(deps)
         pruned += gone
         if gone < PRUNE_BATCH:
