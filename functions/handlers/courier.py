@@ -14,8 +14,8 @@ from uuid import UUID
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from handlers import unrecorded
 from handlers.wiring import startup
+from handlers.wiring.alerts import unrecorded_failures
 from handlers.wiring.courier import courier_deps, message_channels
 from reminders.errors import EventError
 from reminders.messages import JOB_NAME, courier, test_message
@@ -51,9 +51,9 @@ def _run(deps: CourierDeps) -> dict[str, Any]:
     except AccountError:
         raise
     except BaseException as error:
-        unrecorded.report("courier", error, job_name=JOB_NAME, what="messages could not be sent")
+        unrecorded_failures().report("courier", error, JOB_NAME, "messages could not be sent")
         raise
-    unrecorded.forget("courier")
+    unrecorded_failures().forget("courier")
     return summary
 
 

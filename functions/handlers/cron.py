@@ -10,9 +10,8 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from handlers import unrecorded
 from handlers.wiring import startup
-from handlers.wiring.alerts import alert_channels
+from handlers.wiring.alerts import alert_channels, unrecorded_failures
 from handlers.wiring.cron import run_deps
 from reminders.alerts.direct import DELIVERED, send_now
 from reminders.alerts.message import Alert
@@ -50,9 +49,9 @@ def _run(request: RunRequest, context: LambdaContext, limits: Limits) -> dict[st
             summary = lifecycle.run(request, deps).as_json()
     except BaseException as error:
         if not request.dry_run and not (ledger and ledger.run_is_recorded):
-            unrecorded.report(dedupe_key, error)
+            unrecorded_failures().report(dedupe_key, error, JOB_NAME, "nothing could be recorded in the ledger")
         raise
-    unrecorded.forget(dedupe_key)
+    unrecorded_failures().forget(dedupe_key)
     return summary
 
 

@@ -51,7 +51,7 @@ app = LambdaFunctionUrlResolver(debug=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext, limits: Limits = LIMITS) -> dict[str, Any]:
     """Answer one Function URL event (payload format 2.0); every refusal is a problem document."""
-    app.context.update(limits=limits)  # until this request ends
+    app.append_context(limits=limits)  # until this request ends
     return app.resolve(event, context)
 
 

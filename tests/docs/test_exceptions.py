@@ -21,8 +21,9 @@ import pytest
 
 import handlers
 import reminders
-from handlers import cron, unrecorded, watchdog
-from handlers.wiring.alerts import working_channels
+from handlers import cron, watchdog
+from handlers.wiring.alerts import unrecorded_failures, working_channels
+from reminders.alerts import direct
 from reminders.alerts.channels import Channel
 from reminders.alerts.message import Alert
 from reminders.errors import ReminderError
@@ -79,7 +80,7 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         texts.append(str(alert.error_message))
         return {}
 
-    monkeypatch.setattr(unrecorded, "send_now", send)
+    monkeypatch.setattr(direct, "send_now", send)
     return texts
 
 
@@ -126,7 +127,7 @@ def outcomes(kind: type[BaseException], reported: list[str], patched: pytest.Mon
 
 def test_what_is_reported_for_every_class(reported: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever class ends a run or a watchdog round, it is reported as the document says."""
-    monkeypatch.setattr(unrecorded, "_told", set())
+    unrecorded_failures.cache_clear()
     lines = [HEADER, "| --- | --- | --- | --- |"]
     for name, kinds in FAMILIES.items():
         (found,) = {outcomes(kind, reported, monkeypatch) for kind in kinds}

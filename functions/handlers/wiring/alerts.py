@@ -8,6 +8,7 @@ from functools import cache
 
 from handlers.wiring.common import connect, secrets
 from reminders.alerts.channels import Channel
+from reminders.alerts.direct import UnrecordedFailures
 from reminders.alerts.message import Origin
 from reminders.alerts.outbox import Outbox
 from reminders.alerts.policy import Policy
@@ -35,6 +36,12 @@ def working_channels() -> list[Channel]:
         except Exception as error:
             logger.error("alert channel not built", extra={"setting": name, "reason": safe_message(error)})
     return channels
+
+
+@cache
+def unrecorded_failures() -> UnrecordedFailures:
+    """What the process has reported directly; made at first use, kept while the process is warm."""
+    return UnrecordedFailures(working_channels)
 
 
 def _working_origin() -> Origin:
