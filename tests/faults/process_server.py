@@ -23,15 +23,19 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+import boto3
 import httpx
 
+import handlers.courier
 import handlers.cron
 import handlers.scheduler
 import handlers.watchdog
+from handlers.wiring import courier as courier_wiring
 from ops.local.function_url import FunctionUrl
 from ops.local.invoke import LocalContext
 from ops.local.keeper import PR_SET_PDEATHSIG
 from reminders.alerts import outbox
+from reminders.messages.courier import CourierLimits
 from reminders.runs import ledger, lifecycle, lock
 from reminders.scheduling import client
 from reminders.scheduling.service import ReminderSchedulerService
@@ -69,7 +73,22 @@ def scheduler(report: Report, port: int) -> NoReturn:
             signal.pause()
 
 
-WHAT: dict[str, Callable[..., None]] = {"cron": cron, "invocations": invocations, "scheduler": scheduler}
+def courier(report: Report, seconds: float, limits: dict[str, Any], provider_patience: float) -> None:
+    """One invocation of the courier: what it did, or the class of its error."""
+    redefine(courier_wiring, CourierLimits=functools.partial(CourierLimits, **limits))
+    redefine(courier_wiring, READ_TIMEOUT_SECONDS=provider_patience)
+    try:
+        report(answer=handlers.courier.handler({}, LocalContext("courier", seconds)))
+    except Exception as error:
+        report(raised=type(error).__name__)
+
+
+WHAT: dict[str, Callable[..., None]] = {
+    "cron": cron,
+    "invocations": invocations,
+    "scheduler": scheduler,
+    "courier": courier,
+}
 
 
 class PlainSecrets:
@@ -98,9 +117,10 @@ def redefine(target: object, **names: object) -> None:
 
 
 def warm_up() -> None:
-    """What each fork would need a tenth of a second for: TLS' authorities, HTTP's modules."""
+    """What each fork would need a tenth of a second for: TLS' authorities, HTTP's modules, boto3's models."""
     redefine(ssl, create_default_context=functools.cache(ssl.create_default_context))
     httpx.Client().close()
+    boto3.client("sesv2", region_name="eu-west-2")  # its models stay in the default session
     gc.collect()
     gc.freeze()  # else the first collection in each fork copies all of our memory
 
