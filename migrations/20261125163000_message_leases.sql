@@ -14,7 +14,9 @@ CREATE INDEX messages_pending_idx ON public.messages (channel, next_attempt_at, 
 -- squawk-ignore require-concurrent-index-deletion
 DROP INDEX public.messages_due_idx;
 
+-- squawk-ignore ban-drop-function
 DROP FUNCTION reminder_private.claim_messages(text, integer, double precision, double precision);
+-- squawk-ignore ban-drop-function
 DROP FUNCTION reminder_private.load_messages(bigint []);
 
 -- As before. What was in flight when a courier died comes first: it has waited longest. Answers the lease as well.
