@@ -24,15 +24,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
 
+import boto3
 import httpx
 
+import handlers.courier
 import handlers.cron
 import handlers.scheduler
 import handlers.watchdog
+from handlers.wiring import courier as courier_wiring
 from ops.local.function_url import FunctionUrl
 from ops.local.invoke import LocalContext
 from ops.local.keeper import PR_SET_PDEATHSIG
 from reminders.limits import LIMITS, Limits
+from reminders.messages.courier import CourierLimits
 from reminders.secrets import Secrets
 
 LOOK_EVERY = 0.02  # seconds
@@ -74,7 +78,22 @@ def scheduler(report: Report, limits: Limits, port: int) -> NoReturn:
             signal.pause()
 
 
-WHAT: dict[str, Callable[..., None]] = {"cron": cron, "invocations": invocations, "scheduler": scheduler}
+def courier(report: Report, seconds: float, limits: dict[str, Any], provider_patience: float) -> None:
+    """One invocation of the courier: what it did, or the class of its error."""
+    redefine(courier_wiring, CourierLimits=functools.partial(CourierLimits, **limits))
+    redefine(courier_wiring, READ_TIMEOUT_SECONDS=provider_patience)
+    try:
+        report(answer=handlers.courier.handler({}, LocalContext("courier", seconds)))
+    except Exception as error:
+        report(raised=type(error).__name__)
+
+
+WHAT: dict[str, Callable[..., None]] = {
+    "cron": cron,
+    "invocations": invocations,
+    "scheduler": scheduler,
+    "courier": courier,
+}
 
 
 class PlainSecrets:
@@ -94,9 +113,10 @@ def redefine(target: object, **names: object) -> None:
 
 
 def warm_up() -> None:
-    """What each fork would need a tenth of a second for: TLS' authorities, HTTP's modules."""
+    """What each fork would need a tenth of a second for: TLS' authorities, HTTP's modules, boto3's models."""
     redefine(ssl, create_default_context=functools.cache(ssl.create_default_context))
     httpx.Client().close()
+    boto3.client("sesv2", region_name="eu-west-2")  # its models stay in the default session
     gc.collect()
     gc.freeze()  # else the first collection in each fork copies all of our memory
 

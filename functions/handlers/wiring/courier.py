@@ -18,6 +18,9 @@ from reminders.messages.message import MessageChannel
 from reminders.messages.push import PushChannel
 from reminders.settings import CourierSettings
 
+# Together below half of the courier's `send_seconds`: a message is settled before its lease ends.
+CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS = 3.0, 10.0
+
 
 def courier_deps(context: LambdaContext) -> CourierDeps:
     """All that `handlers.courier` needs; nothing is open yet."""
@@ -55,8 +58,8 @@ def _client(service: str) -> Any:
 
     # One attempt: the messages' own retries keep to the rate and count attempts.
     config = Config(
-        connect_timeout=3,
-        read_timeout=10,
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=READ_TIMEOUT_SECONDS,
         retries={"total_max_attempts": 1},
         max_pool_connections=CourierLimits().workers,
     )

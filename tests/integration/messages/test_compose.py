@@ -12,7 +12,18 @@ import pytest
 from reminders.database import Connection
 from tests.factories import COORDINATOR, MENTOR, ORG, add_assignment
 from tests.helpers.connections import AsRole
-from tests.messages import add_device, add_notification, add_person, always_open, at, claim, compose, messages
+from tests.messages import (
+    add_device,
+    add_notification,
+    add_person,
+    always_open,
+    at,
+    claim,
+    compose,
+    lease,
+    messages,
+    settle,
+)
 
 OTHER_ORG = UUID(int=0xE)
 
@@ -60,7 +71,7 @@ def test_what_becomes_due_after_sending_goes_out_the_next_day(owner: Connection,
     add_notification(owner)
     compose(courier)
     (first,) = claim(courier)
-    courier.execute("SELECT reminder_private.settle_messages(%s)", [f'[{{"id": {first}, "status": "sent"}}]'])
+    assert 1 == settle(courier, first, lease(owner, first))
     add_notification(owner)
     assert 1 == compose(courier)
     today, tomorrow = messages(owner)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import email
 import email.policy
+import re
 from email.message import EmailMessage
 from typing import Any
 from uuid import UUID
@@ -90,6 +92,28 @@ def test_seven_bit_safe_with_short_lines() -> None:
     assert raw.isascii()
     assert max(map(len, raw.split(b"\r\n"))) <= 998
     assert raw.count(b"\n") == raw.count(b"\r\n")
+
+
+def test_long_subject_is_folded() -> None:
+    """An encoded word has at most 75 characters (RFC 2047), whatever the organisation's name."""
+    request, mail = sent(organisation="😀 Ørsted & Söhne " * 10)
+    head = request["Content"]["Raw"]["Data"].decode().partition("\r\n\r\n")[0]
+    words = re.findall(r"=\?utf-8\?.*?\?=", head)
+    assert len(words) > 1 and max(map(len, words)) <= 75
+    assert str(mail["Subject"]).startswith("😀 Ørsted & Söhne 😀")
+
+
+def test_sender_s_name() -> None:
+    """It may have any characters; SES gets it in ASCII."""
+    ses = Ses()
+    settings = dataclasses.replace(SETTINGS, sender="Påminnelser, Søndre <reminders@example.org>")
+    EmailChannel(lambda: ses, settings).send(message())
+    (request,) = ses.requests
+    mail = email.message_from_bytes(request["Content"]["Raw"]["Data"], policy=email.policy.SMTP)
+    assert request["FromEmailAddress"].isascii() and "reminders@example.org" in request["FromEmailAddress"]
+    assert [("Påminnelser, Søndre", "reminders@example.org")] == [
+        (a.display_name, a.addr_spec) for a in mail["From"].addresses
+    ]
 
 
 @pytest.mark.parametrize("name", NASTY_NAMES)
