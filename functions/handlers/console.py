@@ -43,6 +43,7 @@ from reminders import telemetry
 from reminders.console import rendering, session
 from reminders.console.auth import AuthUnavailable, SessionEnded, SignInRefused
 from reminders.console.pages import Link
+from reminders.console.reading import NoSuchId
 from reminders.console.session import Session
 from reminders.errors import (
     DatabaseUnavailable,
@@ -85,12 +86,14 @@ ROUTES = (
     Route("POST", "/console/sign-out", console_sign_in.sign_out, before_factor=True),
     Route("GET", "/console/needs-contact", console_pages.needs_contact),
     Route("GET", "/console/needs-contact.csv", console_pages.needs_contact_csv),
+    Route("GET", "/console/needs-contact/not-reached", console_pages.not_reached),
     Route("GET", "/console/assignments/<assignment_id>", console_pages.assignment),
     Route("POST", "/console/assignments/<assignment_id>/contact-date", console_pages.correct),
     Route("GET", "/console/runs", console_pages.runs),
     Route("GET", "/console/runs/<run_id>", console_pages.run),
     Route("GET", "/console/settings", console_pages.settings),
-    Route("POST", "/console/settings/<org_id>", console_pages.set_thresholds),
+    Route("GET", "/console/settings/<org_id>", console_pages.organisation),
+    Route("POST", "/console/settings/<org_id>", console_pages.save_settings),
 )
 
 
@@ -280,7 +283,7 @@ def _problem(request: Request, error: Exception) -> Answer:
 
 
 def _words(error: Exception) -> tuple[HTTPStatus, str, str, Link | None]:
-    if isinstance(error, NotFound):
+    if isinstance(error, NotFound | NoSuchId):
         text = "There is no such page, or it belongs to an organisation that you cannot see. Check the address."
         return HTTPStatus.NOT_FOUND, "Not found", text, _HOME
     if isinstance(error, NotAllowed):

@@ -102,10 +102,15 @@ class Route:
     before_factor: bool = False
 
     def match(self, path: str) -> dict[str, str] | None:
-        """The path's parameters, which are ids, or None."""
-        pattern = re.sub(r"<(\w+)>", r"(?P<\1>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.escape(self.path))
+        """The path's parameters, which are ids, or None. Only assignments may have numbers for ids."""
+        pattern = re.sub(r"<(\w+)>", _id_pattern, re.escape(self.path))
         found = re.fullmatch(pattern.replace(r"\.", "[.]"), path, re.ASCII)
         return found.groupdict() if found else None
+
+
+def _id_pattern(name: re.Match[str]) -> str:
+    uuid = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    return f"(?P<{name[1]}>{uuid}|-?[0-9]{{1,19}})" if name[1] == "assignment_id" else f"(?P<{name[1]}>{uuid})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,18 +13,27 @@ from handlers.wiring import console as wiring
 from handlers.wiring.admin import admin_connection
 from reminders.console import changes, export
 from reminders.console.formats import Formats
+from reminders.console.pages import Form
 from reminders.console.pages import assignment as assignment_page
+from reminders.console.pages import messages as messages_page
 from reminders.console.pages import overview as overview_page
 from reminders.console.pages import runs as runs_page
 from reminders.console.pages import settings as settings_page
 from reminders.console.pages import waiting as waiting_page
-from reminders.console.pages.assignment import Form
-from reminders.console.reading import Organisation, Position, Reader, WaitingFilter, reading
+from reminders.console.reading import (
+    Organisation,
+    Position,
+    Reader,
+    WaitingFilter,
+    reading,
+)
+from reminders.console.reading import assignment_id as read_assignment_id
 from reminders.console.strip import DAYS
 from reminders.contacts import correction
 from reminders.contacts.correction import VersionConflict
 from reminders.errors import AssignmentNotFound, DateRefused, ReminderError
 from reminders.runs import history
+from reminders.scheduling.ids import AssignmentId
 from reminders.text import is_printable
 
 THRESHOLDS = ("reminder", "escalation", "no_coordinator")
@@ -52,7 +61,7 @@ def needs_contact(request: Request) -> Answer:
     which, after = _which(request), _position(request, "after")
     with admin_connection(request.admin) as connection, reading(connection, request.who) as reader:
         organisations = reader.organisations()
-        _check_organisation(which, organisations)
+        _check_organisation(which.org_id, organisations)
         counts, rows, more = reader.waiting(which, after)
         is_long = max(counts.past_reminder, counts.without_coordinator) > export.PART_ROWS
         ends = reader.export_ends(which, export.PART_ROWS, export.MOST_ROWS) if is_long else []
@@ -73,19 +82,35 @@ def needs_contact_csv(request: Request) -> Answer:
     which, after, until = _which(request), _position(request, "after"), _position(request, "until")
     with admin_connection(request.admin) as connection, reading(connection, request.who) as reader:
         organisations = reader.organisations()
-        _check_organisation(which, organisations)
-        rows = reader.export(which, after, until, export.PART_ROWS)
+        _check_organisation(which.org_id, organisations)
+        rows, in_use = reader.export(which, after, until, export.PART_ROWS), reader.messages_in_use()
     headers = {"Content-Disposition": 'attachment; filename="needs-contact.csv"'}
-    text = export.as_csv(rows, waiting_page.organisation_names(organisations))
+    text = export.as_csv(rows, waiting_page.organisation_names(organisations), messages=in_use)
     return Answer(HTTPStatus.OK, text, "text/csv; charset=utf-8", headers)
 
 
+def not_reached(request: Request) -> Answer:
+    after = _position(request, "after")
+    with admin_connection(request.admin) as connection, reading(connection, request.who) as reader:
+        organisations = reader.organisations()
+        total, people, more = reader.unreached(after)
+    view = messages_page.unreached(
+        total,
+        people,
+        waiting_page.organisation_names(organisations),
+        after=after,
+        more=more,
+        formats=_formats_of(organisations, None),
+    )
+    return page(request, "not_reached.html", view)
+
+
 def assignment(request: Request, assignment_id: str) -> Answer:
-    return _assignment(request, UUID(assignment_id))
+    return _assignment(request, read_assignment_id(assignment_id))
 
 
 def _assignment(
-    request: Request, assignment_id: UUID, form: Form | None = None, *, is_conflict: bool = False
+    request: Request, assignment_id: AssignmentId, form: Form | None = None, *, is_conflict: bool = False
 ) -> Answer:
     """The page; with a form that was not accepted, what was typed and why."""
     with admin_connection(request.admin) as connection, reading(connection, request.who) as reader:
@@ -108,7 +133,10 @@ def _assignment(
 
 def correct(request: Request, assignment_id: str) -> Answer:
     """Correct the date. Sent twice, it is one correction; where another admin was faster, the page asks."""
-    id_, values = UUID(assignment_id), {name: request.form.get(name, "").strip() for name in ("date", "reason")}
+    id_, values = (
+        read_assignment_id(assignment_id),
+        {name: request.form.get(name, "").strip() for name in ("date", "reason")},
+    )
     day = _date(values["date"])
     errors = _correction_errors(values, day)
     if errors or day is None:
@@ -166,52 +194,61 @@ def run(request: Request, run_id: str) -> Answer:
 
 
 def settings(request: Request) -> Answer:
-    return _settings(request, saved=_uuid(request.query.get("saved")))
+    return _settings(request, None)
+
+
+def organisation(request: Request, org_id: str) -> Answer:
+    return _settings(request, UUID(org_id))
 
 
 def _settings(
     request: Request,
-    *,
-    saved: UUID | None = None,
+    chosen: UUID | None,
     posted: settings_page.Posted | None = None,
     status: HTTPStatus = HTTPStatus.OK,
 ) -> Answer:
+    """The page; with a form that was not accepted, what was typed and why."""
     with admin_connection(request.admin) as connection, reading(connection, request.who) as reader:
-        organisations, made = reader.organisations(), reader.changes()
-    if posted and posted.org_id not in {each.org_id for each in organisations}:
-        raise NotFound("there is no such organisation")
-    formats = _formats_of(organisations, posted.org_id if posted else None)
-    view = settings_page.settings(organisations, made, formats, posted=posted, saved=saved)
+        organisations, made = reader.organisations(), reader.changes(chosen)
+    _check_organisation(chosen, organisations)
+    view = settings_page.settings(
+        organisations,
+        made,
+        _formats_of(organisations, chosen),
+        chosen,
+        posted=posted,
+        saved=request.query.get("saved") == "yes",
+        after=_uuid(request.query.get("after")),
+    )
     return page(request, "settings.html", view, status)
 
 
-def set_thresholds(request: Request, org_id: str) -> Answer:
-    """Change the thresholds. What the admin saw is sent along, so that another admin's change is not undone unseen."""
-    organisation, values = UUID(org_id), {n: request.form.get(n, "") for n in ("reminder_days", "escalation_days")}
-    wanted = settings_page.thresholds(values)
-    seen = (_days(request.form.get("seen_reminder")), _days(request.form.get("seen_escalation")))
-    if wanted.errors:
-        posted = settings_page.Posted(organisation, Form(values, wanted.errors))
-        return _settings(request, posted=posted, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+def save_settings(request: Request, org_id: str) -> Answer:
+    """Change the settings. What the admin saw is sent along, so that another admin's change is not undone unseen."""
+    chosen, values = UUID(org_id), {name: request.form.get(name, "").strip() for name in settings_page.FIELDS}
+    seen = settings_page.read_seen(request.form.get("seen", ""))
+    wanted = settings_page.read(values)
+    if not isinstance(wanted, changes.Settings):
+        posted = settings_page.Posted(values, seen, wanted)
+        return _settings(request, chosen, posted, HTTPStatus.UNPROCESSABLE_ENTITY)
+    days = {name: _days(seen[name]) for name in ("reminder_days", "escalation_days")}
     try:
         with admin_connection(request.admin) as connection:
-            changes.set_thresholds(
-                connection, request.who, organisation, wanted.reminder_days, wanted.escalation_days, seen
-            )
+            changes.save(connection, request.who, chosen, wanted, {**seen, **days})
+    except changes.UnknownTimeZone as error:
+        errors = {"time_zone": settings_page.unknown_zone(values["time_zone"], error.suggestions)}
+        posted = settings_page.Posted(values, seen, errors)
+        return _settings(request, chosen, posted, HTTPStatus.UNPROCESSABLE_ENTITY)
     except changes.ChangedMeanwhile:
-        text = (
-            "Another admin has changed these days while this page was open. They are shown below as they are now; your "
-            "numbers are still in the form. Nothing of yours was saved. If yours are right, save them again."
-        )
-        posted = settings_page.Posted(organisation, Form(values), text)
-        return _settings(request, posted=posted, status=HTTPStatus.CONFLICT)
+        posted = settings_page.Posted(values, seen, is_conflict=True)
+        return _settings(request, chosen, posted, HTTPStatus.CONFLICT)
     except changes.NoSuchOrganisation:
         raise NotFound("there is no such organisation") from None
-    return redirect("/console/settings", saved=str(organisation))
+    return redirect(f"/console/settings/{chosen}", saved="yes")
 
 
-def _days(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 6 else None
+def _days(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else None
 
 
 def _which(request: Request) -> WaitingFilter:
@@ -222,8 +259,8 @@ def _which(request: Request) -> WaitingFilter:
     return WaitingFilter(_uuid(org) if org else None, threshold)
 
 
-def _check_organisation(which: WaitingFilter, organisations: list[Organisation]) -> None:
-    if which.org_id is not None and which.org_id not in {each.org_id for each in organisations}:
+def _check_organisation(org_id: UUID | None, organisations: list[Organisation]) -> None:
+    if org_id is not None and org_id not in {each.org_id for each in organisations}:
         raise NotFound("there is no such organisation")
 
 

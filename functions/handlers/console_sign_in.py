@@ -9,7 +9,7 @@ from handlers.console_http import Answer, Request, page, redirect, safe_next
 from handlers.wiring import console as wiring
 from reminders.console import session
 from reminders.console.auth import AuthUnavailable, SignInRefused, Tokens
-from reminders.console.pages.assignment import Form
+from reminders.console.pages import Form
 from reminders.console.session import Session
 from reminders.telemetry import logger
 

@@ -169,8 +169,8 @@ def _messages(facts: Facts) -> list[Finding]:
         what = f"{seen.late:,} {are} more than an hour late."
         found.append(Finding("problem", "messages_late", what, "`reminders messages` shows the last errors."))
     if seen.in_use and seen.unreachable:
-        people = "1 person was" if seen.unreachable == 1 else f"{seen.unreachable:,} people were"
-        what = f"{people} reminded and can be reached on no channel."
-        fix = "They see the reminder in the app. The runbook, 'Messages', says how to find out why."
+        people = "1 person" if seen.unreachable == 1 else f"{seen.unreachable:,} people"
+        what = f"{people} could not be reached: no address, all turned off, or each message failed."
+        fix = "They see the reminder in the app. The console lists them and says why; see also the runbook, 'Messages'."
         found.append(Finding("note", "unreachable", what, fix))
     return found

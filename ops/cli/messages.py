@@ -11,7 +11,7 @@ from reminders.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class MessageOverview:
-    """Messages at a glance. `unreachable`: people reminded in the last two days whom no channel reaches."""
+    """Messages at a glance. `unreachable`: people whom a reminder has not reached."""
 
     in_use: bool = False
     unsent: int = 0

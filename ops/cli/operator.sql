@@ -89,11 +89,11 @@ SELECT version::text AS version FROM supabase_migrations.schema_migrations ORDER
 SELECT to_regclass('supabase_migrations.schema_migrations') IS NOT NULL
 
 -- name: has_messages_table
-SELECT to_regclass('public.messages') IS NOT NULL
+SELECT to_regclass('reminder_private.unreached_notifications') IS NOT NULL
 
 -- name: message_overview
--- Late: due for an hour, as the watchdog counts. Unreachable: people with a reminder of the last two days whom no
--- channel reaches.
+-- Late: due for an hour, as the watchdog counts. Unreachable: people whom a reminder has not reached, as the console
+-- counts them.
 SELECT
     (SELECT EXISTS (SELECT FROM public.messages)) AS in_use,
     (SELECT count(*) FROM public.messages WHERE status IN ('pending', 'sending')) AS unsent,
@@ -102,10 +102,8 @@ SELECT
         WHERE status IN ('pending', 'sending') AND send_after < now() - interval '1 hour'
     ) AS late,
     (
-        SELECT count(DISTINCT o.recipient_id) FROM reminder_private.open_notifications AS o
-        WHERE
-            o.created_at > now() - interval '2 days'
-            AND NOT EXISTS (SELECT FROM reminder_private.reachable AS r WHERE r.person_id = o.recipient_id)
+        SELECT count(DISTINCT u.recipient_id) FROM reminder_private.unreached_notifications AS u
+        WHERE EXISTS (SELECT FROM public.messages)
     ) AS unreachable
 
 -- name: message_counts

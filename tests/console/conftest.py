@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
 
-from handlers import admin
-from handlers.wiring import console as wiring
 from ops.local.aws import Aws
-from ops.local.function_url import FunctionUrl
 from ops.local.server import Server
-from ops.local.supabase_auth import PUBLISHABLE_KEY, SupabaseAuth
+from ops.local.supabase_auth import SupabaseAuth
 from reminders.database import Connection
-from tests.console.visitors import ASSIGNMENT, COORDINATOR, FILL, FOREIGN, MENTOR, ORG, OTHER, Console
+from tests.console.visitors import ASSIGNMENT, COORDINATOR, FILL, FOREIGN, MENTOR, ORG, OTHER, Console, console_on
 from tests.tokens import SECRET
 
 
@@ -28,22 +24,8 @@ def auth() -> Iterator[SupabaseAuth]:
 def console(
     server: Server, template: str, database: str, aws: Aws, auth: SupabaseAuth, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Console]:
-    prefix = f"reminders/{uuid.uuid4().hex[:8]}"
-    aws.put_secret(f"{prefix}/admin-database", server.dsn("contact_admin_api", database))
-    aws.put_secret(f"{prefix}/jwt", SECRET)
-    aws.put_secret(f"{prefix}/key", PUBLISHABLE_KEY)
-    environment = {
-        "DATABASE_SECRET": f"{prefix}/admin-database",
-        "SUPABASE_JWT_SECRET": f"{prefix}/jwt",
-        "SUPABASE_JWT_ISSUER": auth.issuer,
-        "SUPABASE_URL": auth.url,
-        "SUPABASE_PUBLISHABLE_KEY_SECRET": f"{prefix}/key",
-    }
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    wiring._second_factors.clear()
-    with FunctionUrl(admin.handler, timeout=30) as served:
-        yield Console(served.url, auth)
+    with console_on(server, database, aws, auth, monkeypatch) as running:
+        yield running
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ PAGES = (
     "/console",
     "/console/needs-contact",
     "/console/needs-contact?threshold=no_coordinator",
+    "/console/needs-contact/not-reached",
     f"/console/assignments/{ASSIGNMENT}",
     "/console/runs",
     "/console/settings",
@@ -78,6 +79,9 @@ def test_a_visit_by_keyboard_on_a_phone(browser: Any, site: Console, filled: Con
     _reach(page, "input[name=reminder_days]")
     page.keyboard.press("Control+A")
     page.keyboard.type("1")
+    _type(page, "#time_zone", "")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("Europe/Oslo")
     _press(page, "Save")
     page.wait_for_selector("text=It holds from the next run on.")
 

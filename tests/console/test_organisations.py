@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from handlers.console import ROUTES
 from handlers.console_http import Route
 from reminders.database import Connection
-from tests.console.visitors import ASSIGNMENT, FOREIGN, ORG, OTHER, Console, Visitor, text_of
+from tests.console.visitors import ASSIGNMENT, FOREIGN, ORG, OTHER, SETTINGS, Console, Visitor, text_of
 
 # The routes whose ids belong to an organisation, with the id of the other one.
 FOREIGN_IDS = {"assignment_id": str(FOREIGN), "org_id": str(OTHER)}
@@ -16,10 +18,9 @@ NOWHERE = "00000000-0000-0000-0000-00000000ffff"
 FORM = {
     "date": "2026-11-20",
     "reason": "a reason",
+    **SETTINGS,
     "reminder_days": "7",
-    "escalation_days": "9",
-    "seen_reminder": "10",
-    "seen_escalation": "20",
+    "seen": json.dumps(SETTINGS),
 }
 # A run belongs to no organisation; the rest of the ids do.
 WITH_ID = [r for r in ROUTES if any(f"<{name}>" in r.path for name in FOREIGN_IDS)]

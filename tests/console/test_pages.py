@@ -14,7 +14,6 @@ from tests.factories import add_run
 NEEDS = "/console/needs-contact"
 PAGE = f"/console/assignments/{ASSIGNMENT}"
 CORRECT = f"{PAGE}/contact-date"
-SETTINGS = f"/console/settings/{ORG}"
 TODAY = datetime.now(UTC).date()
 
 
@@ -308,54 +307,6 @@ def test_one_run(console: Console, filled: Connection) -> None:
     page = text_of(console.admin(ORG).get(f"/console/runs/{run}"))
     for part in ("This run failed.", "scheduler unreachable: ConnectTimeout", "Troubleshooting", "delivered by Slack"):
         assert part in page
-
-
-# Settings -------------------------------------------------------------------------------------------------------
-
-
-def test_thresholds_are_changed_and_audited(console: Console, filled: Connection) -> None:
-    """Saved, said so, and in the list of changes with who and from what to what."""
-    visitor = console.admin(ORG)
-    page = text_of(
-        visitor.post(SETTINGS, reminder_days="7", escalation_days="14", seen_reminder="10", seen_escalation="20")
-    )
-    assert "It holds from the next run on." in page
-    assert "reminder after 10, alert after 20 days → reminder after 7, alert after 14 days" in page
-
-
-@pytest.mark.parametrize(
-    ("reminder", "escalation", "words"),
-    [
-        ("", "20", "Enter a whole number of days"),
-        ("ten", "20", "Enter a whole number of days"),
-        ("0", "20", "Enter a whole number of days"),
-        ("-1", "20", "Enter a whole number of days"),
-        ("10", "10", "enter 11 or more"),
-        ("10", "99999", "Enter a whole number of days"),
-        ("\u0661\u0660", "20", "Enter a whole number of days"),
-    ],
-)
-def test_thresholds_that_cannot_be(
-    console: Console, filled: Connection, reminder: str, escalation: str, words: str
-) -> None:
-    """The error stands beside the field, and what was typed is kept."""
-    values = {"reminder_days": reminder, "escalation_days": escalation}
-    page = console.admin(ORG).post(SETTINGS, **values, seen_reminder="10", seen_escalation="20")
-    assert (422, 2) == (page.status_code, text_of(page).count(words))
-    assert f'name="reminder_days" type="text" inputmode="numeric" value="{reminder}"' in page.text
-
-
-def test_two_admins_change_the_thresholds(console: Console, filled: Connection) -> None:
-    """The second is told, sees the present values, keeps their own in the form, and can save them."""
-    first, second = console.admin(ORG), console.admin(ORG, email="bob@example.org")
-    first.post(SETTINGS, reminder_days="7", escalation_days="14", seen_reminder="10", seen_escalation="20")
-    mine = {"reminder_days": "8", "escalation_days": "16"}
-    page = second.post(SETTINGS, **mine, seen_reminder="10", seen_escalation="20")
-    assert (409, True) == (page.status_code, "Another admin has changed these days" in text_of(page))
-    assert 'name="seen_reminder" value="7"' in page.text and 'value="16"' in page.text
-    assert "It holds from the next run on." in text_of(
-        second.post(SETTINGS, **mine, seen_reminder="7", seen_escalation="14")
-    )
 
 
 # Errors ---------------------------------------------------------------------------------------------------------

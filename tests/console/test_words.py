@@ -24,12 +24,15 @@ GOOD = Overview(
     last_failed=False,
     failures=0,
     last_scheduled_for=NOW - timedelta(hours=3),
+    last_ended_at=NOW - timedelta(hours=3),
     running_since=None,
+    lock_pid=None,
     open_assignments=40,
     past_reminder=3,
     past_escalation=1,
     without_coordinator=0,
     longest_days=22,
+    unreached=None,
 )
 DUE = NOW - timedelta(hours=3)
 
@@ -43,6 +46,11 @@ DUE = NOW - timedelta(hours=3)
         (replace(GOOD, success_started_at=NOW - timedelta(days=1)), "problem", "Reminders are late."),
         (replace(GOOD, running_since=NOW - timedelta(hours=1)), "problem", "A run does not end."),
         (replace(GOOD, running_since=NOW - timedelta(minutes=5)), "good", "All is well."),
+        (replace(GOOD, unreached=0), "good", "All is well."),
+        (replace(GOOD, unreached=1), "attention", "The reminders work, but 1 person could not be reached."),
+        (replace(GOOD, lock_pid=7), "problem", "No run can start."),
+        (replace(GOOD, lock_pid=7, running_since=NOW), "good", "All is well."),
+        (replace(GOOD, lock_pid=7, last_ended_at=NOW - timedelta(seconds=9)), "good", "All is well."),
         (replace(GOOD, succeeded_at=None), "attention", "No run has taken place yet."),
         (replace(GOOD, succeeded_at=None, last_failed=True), "problem", "No run has succeeded yet."),
     ],

@@ -5,21 +5,42 @@ from __future__ import annotations
 import csv
 import io
 import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import unescape
 from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 
-from ops.local.supabase_auth import SupabaseAuth, User
+from handlers import admin
+from handlers.wiring import console as wiring
+from ops.local.aws import Aws
+from ops.local.function_url import FunctionUrl
+from ops.local.server import Server
+from ops.local.supabase_auth import PUBLISHABLE_KEY, SupabaseAuth, User
 from reminders.console.session import FORM_COOKIE
 from reminders.database import Connection
+from tests.tokens import SECRET
 
 ORG, OTHER = UUID(int=0xA), UUID(int=0xB)
 ASSIGNMENT, FOREIGN = UUID(int=0xA1), UUID(int=0xB1)
 MENTOR, COORDINATOR = UUID(int=0xA2), UUID(int=0xA3)
 PASSWORD = "a password of some length"
+
+# The settings of an organisation without a row, as the fields of the form.
+SETTINGS = {
+    "reminder_days": "10",
+    "escalation_days": "20",
+    "display_name": "",
+    "locale": "en",
+    "time_zone": "UTC",
+    "send_from": "08:00",
+    "send_until": "20:00",
+}
 
 
 @dataclass
@@ -88,6 +109,29 @@ class Console:
         visitor = self.visitor()
         assert visitor.sign_in(email).status_code == 200
         return visitor
+
+
+@contextmanager
+def console_on(
+    server: Server, database: str, aws: Aws, auth: SupabaseAuth, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Console]:
+    """The admin function behind a Function URL, on this database."""
+    prefix = f"reminders/{uuid.uuid4().hex[:8]}"
+    aws.put_secret(f"{prefix}/admin-database", server.dsn("contact_admin_api", database))
+    aws.put_secret(f"{prefix}/jwt", SECRET)
+    aws.put_secret(f"{prefix}/key", PUBLISHABLE_KEY)
+    environment = {
+        "DATABASE_SECRET": f"{prefix}/admin-database",
+        "SUPABASE_JWT_SECRET": f"{prefix}/jwt",
+        "SUPABASE_JWT_ISSUER": auth.issuer,
+        "SUPABASE_URL": auth.url,
+        "SUPABASE_PUBLISHABLE_KEY_SECRET": f"{prefix}/key",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    wiring._second_factors.clear()
+    with FunctionUrl(admin.handler, timeout=30) as served:
+        yield Console(served.url, auth)
 
 
 FILL = """

@@ -74,6 +74,13 @@ VALUES: dict[str, Any] = {
     "org_id": UUID(int=1),
     "reminder_days": 10,
     "threshold": "reminder",
+    "display_name": "Friends of Oslo",
+    "expected": Jsonb({}),
+    "locale": "nb",
+    "send_from": "08:00",
+    "send_until": "20:00",
+    "text": "Oslo",
+    "time_zone": "Europe/Oslo",
     "until_id": UUID(int=1),
     "until_since": TODAY,
 }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+from psycopg.types.json import Jsonb
 
 from reminders import database
 from reminders.console.reading import queries
@@ -14,8 +17,10 @@ from reminders.errors import DatabaseError, ReminderError
 from reminders.identity import Caller
 from reminders.telemetry import logger
 
-# Raised by the functions: PostgREST answers 412, and 404, for them.
-_CHANGED, _NO_SUCH = "PT412", "PT404"
+# Raised by the functions: PostgREST answers 412, and 404, for them. invalid_parameter_value: the trigger of the time
+# zone; all else was checked before.
+_CHANGED, _NO_SUCH, _UNKNOWN_ZONE = "PT412", "PT404", "22023"
+_OF_ORGANISATION = ("display_name", "locale", "time_zone", "send_from", "send_until")
 
 
 class ChangedMeanwhile(ReminderError):
@@ -26,21 +31,48 @@ class NoSuchOrganisation(ReminderError):
     """There is no such organisation among the caller's."""
 
 
+class UnknownTimeZone(ReminderError):
+    """PostgreSQL does not know it; `suggestions` are names that are like it."""
+
+    def __init__(self, suggestions: list[str]) -> None:
+        super().__init__("there is no such time zone")
+        self.suggestions = suggestions
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an organisation can set. Times as in 08:00; without a name, `display_name` is empty."""
+
+    reminder_days: int
+    escalation_days: int
+    display_name: str
+    locale: str
+    time_zone: str
+    send_from: str
+    send_until: str
+
+
 @dataclass(frozen=True, slots=True)
 class _Changed:
     changed_at: datetime | None
     has_changed: bool
 
 
-def set_thresholds(
-    connection: Connection,
-    caller: Caller,
-    org_id: UUID,
-    reminder_days: int,
-    escalation_days: int,
-    seen: tuple[int | None, int | None],
+@dataclass(frozen=True, slots=True)
+class _Zone:
+    name: str
+
+
+def save(
+    connection: Connection, caller: Caller, org_id: UUID, wanted: Settings, seen: Mapping[str, str | int | None]
 ) -> None:
-    """Set both, in days. `seen` are the values that may be replaced. Raise the two errors above."""
+    """
+    Save all of them, or nothing. `seen` are the values that may be replaced, by their names.
+
+    Raise one of the three errors above.
+    """
+    name = {"display_name": wanted.display_name or None}
+    rest = {each: getattr(wanted, each) for each in _OF_ORGANISATION}
     try:
         with database.transaction(connection, {**LIMITS, **caller.database_settings()}):
             queries.one(
@@ -48,15 +80,26 @@ def set_thresholds(
                 "set_thresholds",
                 _Changed,
                 org_id=org_id,
-                reminder_days=reminder_days,
-                escalation_days=escalation_days,
-                expected_reminder_days=seen[0],
-                expected_escalation_days=seen[1],
+                reminder_days=wanted.reminder_days,
+                escalation_days=wanted.escalation_days,
+                expected_reminder_days=seen["reminder_days"],
+                expected_escalation_days=seen["escalation_days"],
+            )
+            expected = {each: seen[each] or None for each in _OF_ORGANISATION}
+            queries.one(
+                connection, "set_organisation", _Changed, org_id=org_id, **{**rest, **name}, expected=Jsonb(expected)
             )
     except DatabaseError as error:
         if error.sqlstate == _CHANGED:
-            raise ChangedMeanwhile("the thresholds are other ones by now") from None
+            raise ChangedMeanwhile("the settings are other ones by now") from None
         if error.sqlstate == _NO_SUCH:
             raise NoSuchOrganisation("there is no such organisation") from None
+        if error.sqlstate == _UNKNOWN_ZONE:
+            raise UnknownTimeZone(_zones_like(connection, caller, wanted.time_zone)) from None
         raise
-    logger.info("thresholds set", extra={"org_id": str(org_id), "by": str(caller.user_id)})
+    logger.info("settings saved", extra={"org_id": str(org_id), "by": str(caller.user_id)})
+
+
+def _zones_like(connection: Connection, caller: Caller, text: str) -> list[str]:
+    with database.transaction(connection, {**LIMITS, **caller.database_settings()}):
+        return [each.name for each in queries.all(connection, "time_zones_like", _Zone, text=text)]

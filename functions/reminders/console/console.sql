@@ -11,12 +11,15 @@ SELECT
     last.status = 'failed' AS last_failed,
     last.consecutive_failure_count AS failures,
     last.scheduled_for AS last_scheduled_for,
+    last.completed_at AS last_ended_at,
     going.started_at AS running_since,
+    held.pid AS lock_pid,
     c.open_assignments,
     c.past_reminder,
     c.past_escalation,
     c.without_coordinator,
-    c.longest_days
+    c.longest_days,
+    reminder_admin.unreached_count() AS unreached
 FROM reminder_admin.waiting_counts(NULL) AS c
 LEFT JOIN LATERAL (
     SELECT * FROM public.cron_execution_logs WHERE status = 'success' ORDER BY started_at DESC LIMIT 1
@@ -27,6 +30,17 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT * FROM public.cron_execution_logs WHERE status = 'running' ORDER BY started_at LIMIT 1
 ) AS going ON true
+-- Who holds the run lock: every role may read that, and nothing else of another session.
+LEFT JOIN LATERAL (
+    SELECT l.pid FROM pg_catalog.pg_locks AS l
+    WHERE
+        l.locktype = 'advisory'
+        AND l.granted
+        AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+        AND l.objsubid = 1
+        AND (l.classid::bigint << 32 | l.objid::bigint) = %(key)s
+    LIMIT 1
+) AS held ON true
 
 -- name: days
 -- One row for each day with a settled run, by the scheduled time: a run that is repeated later belongs to its own day.
@@ -44,7 +58,8 @@ GROUP BY 1
 
 -- name: organisations
 -- Those of which the caller is an admin, with their settings.
-SELECT org_id, name, time_zone, locale, reminder_days, escalation_days FROM reminder_admin.organisations()
+SELECT org_id, name, time_zone, locale, reminder_days, escalation_days, send_from, send_until
+FROM reminder_admin.organisations()
 
 -- name: waiting
 -- One page with the counts of the whole list beside each row, so that one question is enough. A page without rows has
@@ -54,6 +69,7 @@ SELECT
     c.past_reminder,
     c.past_escalation,
     c.without_coordinator,
+    reminder_admin.messages_in_use() AS messages_in_use,
     w.*
 FROM reminder_admin.waiting_counts(%(org_id)s) AS c
 LEFT JOIN reminder_admin.waiting(
@@ -79,6 +95,17 @@ FROM reminder_admin.waiting(
     %(org_id)s, %(threshold)s, %(after_since)s, %(after_id)s, %(until_since)s, %(until_id)s, %(at_most)s
 ) AS w
 ORDER BY w.since, w.id
+
+-- name: messages_in_use
+-- Whether messages are sent from here at all: without, the pages do not speak of them.
+SELECT reminder_admin.messages_in_use()
+
+-- name: unreached
+-- People whom a reminder has not reached, one row each. The total is beside each row, so that one question is enough.
+SELECT total.people AS total, u.*
+FROM (SELECT reminder_admin.unreached_count() AS people) AS total
+LEFT JOIN reminder_admin.unreached(%(after_since)s, %(after_id)s, %(at_most)s) AS u ON true
+ORDER BY u.since, u.id
 
 -- name: assignment
 -- No row for what belongs to another organisation, as for what does not exist.
@@ -112,6 +139,23 @@ FROM public.admin_set_thresholds(
     %(org_id)s, %(reminder_days)s, %(escalation_days)s, %(expected_reminder_days)s, %(expected_escalation_days)s
 )
 
+-- name: set_organisation
+-- As set_thresholds, for the name, the language, the time zone and the hours.
+SELECT changed_at, old_value <> new_value AS has_changed
+FROM reminder_admin.set_organisation(
+    %(org_id)s, %(display_name)s, %(locale)s, %(time_zone)s, %(send_from)s, %(send_until)s, %(expected)s
+)
+
+-- name: time_zones_like
+-- For "did you mean": by the whole name, or by the city alone.
+SELECT z.name
+FROM pg_catalog.pg_timezone_names AS z
+WHERE
+    lower(%(text)s) IN (lower(z.name), lower(regexp_replace(z.name, '^.*/', '')))
+    AND z.name !~ '^(posix|right)/'
+ORDER BY z.name
+LIMIT 3
+
 -- name: changes
 -- Who changed which setting, newest first.
-SELECT at, what, org_id, person, old_value, new_value FROM reminder_admin.settings_changes(%(at_most)s)
+SELECT at, what, org_id, person, old_value, new_value FROM reminder_admin.settings_changes(%(org_id)s, %(at_most)s)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
+from reminders.console.formats import Formats
 from reminders.console.pages import shown
+from reminders.console.pages.messages import message_lines
 from reminders.console.reading import Waiting
 
 # With the longest names, so many rows stay below the 6 MB that Lambda answers with at most.
@@ -29,16 +32,20 @@ HEADER = (
     "mentor_notified_at_utc",
     "coordinator_notified_at_utc",
 )
+# Where messages are sent from here.
+MESSAGES = ("mentor_messages_utc", "coordinator_messages_utc")
 # What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def as_csv(rows: Iterable[Waiting], organisations: Mapping[UUID, str]) -> str:
-    """RFC 4180, with the mark by which spreadsheets know UTF-8."""
+def as_csv(rows: Iterable[Waiting], organisations: Mapping[UUID, str], *, messages: bool = False) -> str:
+    """RFC 4180, with the mark by which spreadsheets know UTF-8. `messages`: with what became of them."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(HEADER)
-    writer.writerows([_cell(value) for value in _values(row, organisations)] for row in rows)
+    writer.writerow((*HEADER, *(MESSAGES if messages else ())))
+    for row in rows:
+        more = (_messages(row.mentor_messages), _messages(row.coordinator_messages)) if messages else ()
+        writer.writerow([_cell(value) for value in (*_values(row, organisations), *more)])
     return "\ufeff" + text.getvalue()
 
 
@@ -61,6 +68,10 @@ def _values(row: Waiting, organisations: Mapping[UUID, str]) -> tuple[object, ..
 
 def _time(value: datetime | None) -> str:
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if value else ""
+
+
+def _messages(messages: Sequence[Mapping[str, Any]] | None) -> str:
+    return "; ".join(f"{line.text} {line.at.iso[:16].replace('T', ' ')}" for line in message_lines(messages, Formats()))
 
 
 def _cell(value: object) -> str:

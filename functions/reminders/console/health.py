@@ -16,6 +16,8 @@ from reminders.console.reading import Overview
 LATE = timedelta(minutes=45)
 # No run lives longer: Lambda's 15 minutes, and what its retry waits.
 LONGEST_RUN = timedelta(minutes=30)
+# A run lets go of its lock at the latest so long after its row was settled.
+LETS_GO = timedelta(minutes=1)
 _ENGINEERS = "The engineers are alerted automatically. You do not have to do anything."
 
 
@@ -30,6 +32,12 @@ class Verdict:
 
 def verdict(seen: Overview, last_due: datetime | None, formats: Formats) -> Verdict:
     """`last_due`: the newest time at which a run should have started, None where that is not known."""
+    if seen.lock_pid and not seen.running_since and _ended_long_ago(seen):
+        why = (
+            f"The run lock is held by a session (pid {seen.lock_pid}), but no run is running. Until it is freed, no "
+            "reminders are sent. Ask an engineer for `reminders unlock`."
+        )
+        return Verdict("problem", "No run can start.", why)
     if seen.succeeded_at is None or seen.success_started_at is None:
         return _never(seen)
     last = f"The last complete run ended {formats.moment(seen.succeeded_at).local}"
@@ -49,7 +57,15 @@ def verdict(seen: Overview, last_due: datetime | None, formats: Formats) -> Verd
         what = formats.counted(seen.failed, "assignment")
         why = f"{last}. It sent {sent}. The engineers can see which ones; the next run tries them again."
         return Verdict("attention", f"The reminders work, but {what} could not be checked.", why)
+    if seen.unreached:
+        who = formats.counted(seen.unreached, "person", "people")
+        why = f"{last}. It sent {sent}. Who it is, and why, is below."
+        return Verdict("attention", f"The reminders work, but {who} could not be reached.", why)
     return Verdict("good", "All is well.", f"{last}. It sent {sent}.")
+
+
+def _ended_long_ago(seen: Overview) -> bool:
+    return seen.last_ended_at is None or seen.now - seen.last_ended_at > LETS_GO
 
 
 def _never(seen: Overview) -> Verdict:

@@ -15,15 +15,31 @@ from uuid import UUID
 
 from reminders import database
 from reminders.database import Connection, Queries
+from reminders.errors import DatabaseError, ReminderError
 from reminders.identity import Caller
 from reminders.runs import history
 from reminders.runs.history import LIMITS, Run
+from reminders.runs.lock import LOCK_KEY
+from reminders.scheduling.ids import AssignmentId
 
 queries = Queries(__package__, "console.sql")
+
+# invalid_text_representation, numeric_value_out_of_range: it is no id of this project, whose ids have another type.
+_NO_SUCH_ID = {"22P02", "22003"}
 
 PAGE_ROWS = 50
 TIMELINE_ROWS = 200
 CHANGE_ROWS = 20
+
+
+class NoSuchId(ReminderError):
+    """What was given cannot be the id of an assignment of this project."""
+
+
+def assignment_id(text: str) -> AssignmentId:
+    """A uuid, or a number where the project's assignments have such ids; raise `ValueError` for anything else."""
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 19 else UUID(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +56,15 @@ class Overview:
     last_failed: bool | None
     failures: int | None  #: failed runs in a row
     last_scheduled_for: datetime | None
+    last_ended_at: datetime | None
     running_since: datetime | None
+    lock_pid: int | None  #: the session that holds the run lock
     open_assignments: int
     past_reminder: int
     past_escalation: int
     without_coordinator: int
     longest_days: int
+    unreached: int | None  #: people; None where no messages are sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +79,27 @@ class RunDay:
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """One of the caller's. None: not set, or there is no such setting yet."""
+    """One of the caller's. Messages are sent between `send_from` and `send_until`, as in 08:00, in its time zone."""
 
     org_id: UUID
     name: str | None
-    time_zone: str | None
-    locale: str | None
+    time_zone: str
+    locale: str
     reminder_days: int
     escalation_days: int
+    send_from: str
+    send_until: str
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An open assignment past a threshold. `since`: the last contact, or the day on which it began."""
+    """
+    An open assignment past a threshold. `since`: the last contact, or the day on which it began.
 
-    id: UUID
+    Messages are as `reminder_admin.notifications` has them: channel, status, at, error.
+    """
+
+    id: AssignmentId
     org_id: UUID
     mentor_id: UUID
     mentor_name: str | None
@@ -87,7 +112,24 @@ class Waiting:
     escalation_days: int
     mentor_notified_at: datetime | None
     mentor_read_at: datetime | None
+    mentor_messages: list[dict[str, Any]] | None
     coordinator_notified_at: datetime | None
+    coordinator_messages: list[dict[str, Any]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """A person whom a reminder has not reached, and which of their assignments waits longest."""
+
+    id: UUID
+    name: str | None
+    role: str  #: mentor or coordinator
+    reason: str  #: failed, refused, turned_off or no_address
+    assignments: int  #: how many they should have heard of
+    assignment_id: AssignmentId
+    org_id: UUID
+    since: date
+    today: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +140,15 @@ class WaitingCounts:
     past_reminder: int
     past_escalation: int
     without_coordinator: int
+    messages_in_use: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in the list: after this row. As text: `2026-11-01_<id>`."""
+    """A place in a list: after this row. As text: `2026-11-01_<id>`."""
 
     since: date
-    id: UUID
+    id: AssignmentId
 
     def __str__(self) -> str:
         return f"{self.since.isoformat()}_{self.id}"
@@ -114,7 +157,7 @@ class Position:
     def read(cls, text: str) -> Position | None:
         since, _, id_ = text.partition("_")
         try:
-            return cls(date.fromisoformat(since), UUID(id_))
+            return cls(date.fromisoformat(since), assignment_id(id_))
         except ValueError:
             return None
 
@@ -131,7 +174,7 @@ class WaitingFilter:
 class Assignment:
     """One assignment. `version` names the state of the date, for a change that must not undo another admin's."""
 
-    id: UUID
+    id: AssignmentId
     org_id: UUID
     is_open: bool
     mentor_id: UUID
@@ -196,7 +239,7 @@ class Reader:
         self._connection = connection
 
     def overview(self) -> Overview:
-        return queries.one(self._connection, "overview", Overview)
+        return queries.one(self._connection, "overview", Overview, key=LOCK_KEY)
 
     def days(self, days: int) -> list[RunDay]:
         return queries.all(self._connection, "days", RunDay, days=days)
@@ -236,15 +279,29 @@ class Reader:
             Waiting,
             **_filter(which, after),
             until_since=until and until.since,
-            until_id=until and until.id,
+            until_id=until and str(until.id),
             at_most=at_most,
         )
 
-    def assignment(self, assignment_id: UUID) -> Assignment | None:
-        return queries.first(self._connection, "assignment", Assignment, assignment_id=assignment_id)
+    def messages_in_use(self) -> bool:
+        return bool(queries.value(self._connection, "messages_in_use"))
 
-    def timeline(self, assignment_id: UUID) -> list[Event]:
-        return queries.all(self._connection, "timeline", Event, assignment_id=assignment_id, at_most=TIMELINE_ROWS + 1)
+    def unreached(self, after: Position | None) -> tuple[int | None, list[Unreached], bool]:
+        """How many people, one page of them, and whether there is a next one; None where no messages are sent."""
+        bounds = {"after_since": after and after.since, "after_id": after and str(after.id)}
+        rows = queries.all(self._connection, "unreached", dict, **bounds, at_most=PAGE_ROWS + 1)
+        total = rows[0]["total"]
+        for row in rows:
+            del row["total"]
+        found = [Unreached(**row) for row in rows if row["id"] is not None]
+        return total, found[:PAGE_ROWS], len(found) > PAGE_ROWS
+
+    def assignment(self, an_id: AssignmentId) -> Assignment | None:
+        # As text, so that PostgreSQL reads it as what the project's ids are.
+        return queries.first(self._connection, "assignment", Assignment, assignment_id=str(an_id))
+
+    def timeline(self, an_id: AssignmentId) -> list[Event]:
+        return queries.all(self._connection, "timeline", Event, assignment_id=str(an_id), at_most=TIMELINE_ROWS + 1)
 
     def run(self, run_id: UUID) -> Run | None:
         return history.run(self._connection, run_id)
@@ -255,8 +312,9 @@ class Reader:
     def run_counts(self) -> RunCounts:
         return queries.one(self._connection, "run_counts", RunCounts)
 
-    def changes(self) -> list[Change]:
-        return queries.all(self._connection, "changes", Change, at_most=CHANGE_ROWS)
+    def changes(self, org_id: UUID | None) -> list[Change]:
+        """The newest, of one organisation or of all."""
+        return queries.all(self._connection, "changes", Change, org_id=org_id, at_most=CHANGE_ROWS)
 
 
 def _filter(which: WaitingFilter, after: Position | None) -> dict[str, object]:
@@ -264,12 +322,21 @@ def _filter(which: WaitingFilter, after: Position | None) -> dict[str, object]:
         "org_id": which.org_id,
         "threshold": which.threshold,
         "after_since": after and after.since,
-        "after_id": after and after.id,
+        "after_id": after and str(after.id),
     }
 
 
 @contextmanager
 def reading(connection: Connection, caller: Caller) -> Iterator[Reader]:
-    """A read-only transaction of the caller's own: row level security decides what is in it."""
-    with database.transaction(connection, {**LIMITS, **caller.database_settings()}):
-        yield Reader(connection)
+    """
+    A read-only transaction of the caller's own: row level security decides what is in it.
+
+    Raise `NoSuchId` for an id that is not of the type that the project's ids have.
+    """
+    try:
+        with database.transaction(connection, {**LIMITS, **caller.database_settings()}):
+            yield Reader(connection)
+    except DatabaseError as error:
+        if error.sqlstate in _NO_SUCH_ID:
+            raise NoSuchId("there is nothing with this id") from None
+        raise

@@ -87,5 +87,5 @@ def navigation(path: str) -> list[Link]:
 def _is_below(path: str, href: str) -> bool:
     if href == "/console":
         return path == href
-    beside = "/console/assignments/" if href == "/console/needs-contact" else f"{href}/"
-    return path == href or path.startswith(beside)
+    beside = ("/console/assignments/",) if href == "/console/needs-contact" else ()
+    return path == href or path.startswith((f"{href}/", *beside))

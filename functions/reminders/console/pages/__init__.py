@@ -6,7 +6,8 @@ Text that others wrote (names, reasons, error messages) goes through `shown`; th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from reminders.text import printable
@@ -29,14 +30,30 @@ class Person:
     id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What was typed, and what is wrong with it by field."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+
 def shown(text: str | None) -> str:
     """Text of others on one line, without characters that act on a screen."""
     return printable(text or "").strip()
 
 
-def short(id_: UUID) -> str:
-    """The first eight digits of an id: enough to tell two apart, and short enough to be read out."""
-    return str(id_)[:8]
+def short(id_: UUID | int) -> str:
+    """The first eight digits of a uuid, which are enough to tell two apart and can be read out; a number as it is."""
+    return str(id_)[:8] if isinstance(id_, UUID) else str(id_)
+
+
+def named(name_or_id: str | None, role: str = "person") -> str:
+    """A person by name; where there is only an id, by their role and its first digits."""
+    try:
+        return f"{role} {short(UUID(name_or_id or ''))}"
+    except ValueError:
+        return shown(name_or_id)
 
 
 def person(role: str, id_: UUID, name: str | None) -> Person:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from reminders.console.formats import Formats, Moment
-from reminders.console.pages import Person, person, short, shown
+from reminders.console.pages import Form, Person, named, person, short, shown
+from reminders.console.pages.messages import message_lines
 from reminders.console.reading import TIMELINE_ROWS, Assignment, Event
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What was typed, and what is wrong with it by field."""
-
-    values: Mapping[str, str] = field(default_factory=dict)
-    errors: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +97,7 @@ def _answer(found: Assignment, formats: Formats) -> str:
 
 
 def _entry(event: Event, formats: Formats) -> Entry:
-    who = shown(event.person)
+    who = named(event.person, _ROLES.get(event.kind, "person"))
     what, detail = _WORDS.get(event.kind, _other)(event.detail, who, formats)
     return Entry(formats.moment(event.at), what, [each for each in detail if each], event.kind)
 
@@ -127,7 +120,8 @@ def _notified(what: str, role: str) -> Callable[[dict[str, Any], str, Formats], 
         gap = f"after {formats.counted(detail['gap_days'], 'day')} without contact"
         state = "resolved" if detail["resolved_at"] else "open"
         read = "read" if detail["read_at"] else "not read yet"
-        return f"{what} {who}, the {role}", [f"{gap}, in the app", f"{state}, {read}"]
+        sent = [f"{line.text}, {line.at.local}" for line in message_lines(detail["messages"], formats)]
+        return f"{what} {who}, the {role}", [f"{gap}, in the app", f"{state}, {read}", *sent]
 
     return words
 
@@ -161,6 +155,8 @@ def _day(text: str, formats: Formats) -> str:
         return shown(text)
 
 
+# Whom an event is about; of the others it is who did it.
+_ROLES = {"assigned": "Mentor", "reminder": "Mentor", "escalation": "Coordinator"}
 _WORDS: dict[str, Callable[[dict[str, Any], str, Formats], _Words]] = {
     "assigned": _assigned,
     "contact": _contact,

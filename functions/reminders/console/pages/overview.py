@@ -7,6 +7,7 @@ from datetime import datetime
 
 from reminders.console.formats import Formats, Moment
 from reminders.console.health import Verdict, verdict
+from reminders.console.pages.messages import PATH as UNREACHED
 from reminders.console.reading import Overview, RunDay
 from reminders.console.strip import Strip, strip
 
@@ -66,6 +67,15 @@ def _cards(seen: Overview, formats: Formats) -> list[Card]:
                 "of them without a coordinator who could be alerted",
                 "/console/needs-contact?threshold=no_coordinator",
                 "problem",
+            )
+        )
+    if seen.unreached is not None:
+        cards.append(
+            Card(
+                formats.number(seen.unreached),
+                "person could not be reached" if seen.unreached == 1 else "people could not be reached",
+                UNREACHED,
+                "problem" if seen.unreached else "good",
             )
         )
     return cards

@@ -9,10 +9,13 @@ from uuid import UUID
 
 from reminders.console.formats import Formats, Moment
 from reminders.console.pages import Link, Person, person, short, shown
+from reminders.console.pages.messages import MessageLine, message_lines
 from reminders.console.reading import Organisation, Position, Waiting, WaitingCounts, WaitingFilter
 
 PATH = "/console/needs-contact"
 BAR = 120
+# More organisations are chosen on a page of their own.
+MOST_LINKS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,9 @@ class Row:
     bar_text: str
     mentor_notified: Moment | None
     mentor_read: bool
+    mentor_messages: list[MessageLine]
     coordinator_notified: Moment | None
+    coordinator_messages: list[MessageLine]
     organisation: str
 
 
@@ -47,6 +52,7 @@ class WaitingPage:
     csv: list[Link]
     csv_text: str
     empty: str
+    has_messages: bool
 
 
 def waiting(
@@ -75,6 +81,7 @@ def waiting(
         csv=csv if total else [],
         csv_text=_csv_text(csv, total, formats),
         empty=_empty(counts, after, formats),
+        has_messages=counts.messages_in_use,
     )
 
 
@@ -126,11 +133,14 @@ def _thresholds(counts: WaitingCounts, which: WaitingFilter, formats: Formats) -
 def _organisations(
     organisations: Sequence[Organisation], names: Mapping[UUID, str], which: WaitingFilter
 ) -> list[Link]:
-    """None where there is nothing to choose."""
+    """None where there is nothing to choose, and a page to choose from where there are too many."""
     if len(organisations) < 2:
         return []
-    every = [Link("All organisations", _href(WaitingFilter(None, which.threshold)), which.org_id is None)]
-    return every + [
+    every = Link("All organisations", _href(WaitingFilter(None, which.threshold)), which.org_id is None)
+    if len(organisations) > MOST_LINKS:
+        chosen = [Link(names[which.org_id], _href(which), True)] if which.org_id else []
+        return [every, *chosen, Link("Choose an organisation", "/console/settings")]
+    return [every] + [
         Link(names[each.org_id], _href(WaitingFilter(each.org_id, which.threshold)), which.org_id == each.org_id)
         for each in organisations
     ]
@@ -155,7 +165,9 @@ def _row(row: Waiting, names: Mapping[UUID, str], formats: Formats) -> Row:
         bar_text=f"reminder after {row.reminder_days}, alert after {formats.counted(row.escalation_days, 'day')}",
         mentor_notified=formats.moment_if(row.mentor_notified_at),
         mentor_read=row.mentor_read_at is not None,
+        mentor_messages=message_lines(row.mentor_messages, formats),
         coordinator_notified=formats.moment_if(row.coordinator_notified_at),
+        coordinator_messages=message_lines(row.coordinator_messages, formats),
         organisation=names.get(row.org_id, "") if len(names) > 1 else "",
     )
 
