@@ -10,6 +10,7 @@ import pytest
 from reminders.database import Connection
 from tests.console.visitors import ASSIGNMENT, MENTOR, ORG, Console, Visitor, many, rows, text_of
 from tests.factories import add_run
+from tests.helpers.cases import table
 
 NEEDS = "/console/needs-contact"
 PAGE = f"/console/assignments/{ASSIGNMENT}"
@@ -137,7 +138,7 @@ def test_empty_list_explains_itself(console: Console, filled: Connection) -> Non
     assert "Nobody has to be contacted" in page
 
 
-@pytest.mark.parametrize("query", ["threshold=x", "after=x", "after=2026-01-01_x", "org=x", "threshold=reminder&org="])
+@table("query", ["threshold=x", "after=x", "after=2026-01-01_x", "org=x", "threshold=reminder&org="])
 def test_filter_that_does_not_exist(console: Console, filled: Connection, query: str) -> None:
     """A page that says so; an empty filter is none."""
     expected = 200 if query.endswith("org=") else 404
@@ -199,7 +200,7 @@ def test_correction_is_on_the_timeline(console: Console, filled: Connection) -> 
     assert 2 == page.count("resolved, not read yet")
 
 
-@pytest.mark.parametrize(
+@table(
     ("values", "words"),
     [
         ({"date": "", "reason": "a reason"}, "Enter the day of the last contact"),

@@ -23,6 +23,7 @@ from reminders.runs.ledger import Ledger
 from reminders.runs.records import Outcome, RunStatus, Tick
 from reminders.scheduling.work import Counts, RunTotals
 from tests.factories import TICK, add_run, count, runs
+from tests.helpers.cases import table
 from tests.helpers.connections import AsRole
 from tests.helpers.services import make_ledger
 from tests.proxy import Wire
@@ -194,7 +195,7 @@ def test_abandoned_run_held_by_a_frozen_batch(owner: Connection, as_role: AsRole
 TOMORROW = datetime.now(UTC).date() + timedelta(days=1)
 
 
-@pytest.mark.parametrize(
+@table(
     ("request_", "as_of"),
     [
         (SCHEDULED, TICK.date()),
@@ -208,7 +209,7 @@ def test_day_of_a_tick(ledger: Ledger, request_: RunRequest, as_of: date) -> Non
     assert as_of == ledger.tick(request_).as_of
 
 
-@pytest.mark.parametrize(
+@table(
     ("ahead", "dry_run", "refusal"),
     [
         (timedelta(minutes=5), False, None),
@@ -307,7 +308,7 @@ def test_success_in_between(ledger: Ledger) -> None:
     assert [1, 1] == [fail(ledger, at(1)), fail(ledger, at(1))]
 
 
-@pytest.mark.parametrize(
+@table(
     ("constraint", "row"),
     [
         ("status_is_known", {"status": "done", "completed_at": TICK}),

@@ -22,6 +22,7 @@ from reminders.settings import (
     UnsubscribeSettings,
     WatchdogSettings,
 )
+from tests.helpers.cases import table
 from tests.helpers.events import SCHEDULED
 from tests.template.reading import Json, source
 
@@ -69,7 +70,7 @@ class Recorder(Mapping[str, str]):
         return len(self.values_by_name)
 
 
-@pytest.mark.parametrize("function", READS)
+@table("function", READS)
 def test_environment_is_what_settings_read(function: str, template: Json) -> None:
     """Every variable that settings.py reads is set, and no other; and with the defaults it can be read."""
     environment = environment_of(template, function)
@@ -81,7 +82,7 @@ def test_environment_is_what_settings_read(function: str, template: Json) -> Non
     assert recorder.asked | LIBRARIES == set(environment)
 
 
-@pytest.mark.parametrize("function", READS)
+@table("function", READS)
 def test_defaults_are_those_of_the_code(function: str, template: Json) -> None:
     """A default of the template says the same as the default of settings.py."""
     environment = environment_of(template, function)
@@ -147,7 +148,7 @@ def test_schedule(resources: Json) -> None:
     assert {"MaximumRetryAttempts": 10, "MaximumEventAgeInSeconds": 3600} == target["RetryPolicy"]
 
 
-@pytest.mark.parametrize("schedule", ["CronFunctionDaily", "WatchdogFunctionRounds", "CourierFunctionRounds"])
+@table("schedule", ["CronFunctionDaily", "WatchdogFunctionRounds", "CourierFunctionRounds"])
 def test_schedule_input(schedule: str, resources: Json) -> None:
     """EventBridge Scheduler's context attributes, under the names that the handler knows."""
     given = json.loads(resources[schedule]["Properties"]["Target"]["Input"])

@@ -11,6 +11,7 @@ import pytest
 
 from handlers.wiring import startup
 from reminders.errors import SettingsError
+from tests.helpers.cases import table
 
 WRONG = [
     ("POWERTOOLS_LOG_LEVEL", "LOUD"),
@@ -36,7 +37,7 @@ RIGHT = {
 }
 
 
-@pytest.mark.parametrize("environment", [{}, dict.fromkeys(RIGHT, ""), RIGHT])
+@table("environment", [{}, dict.fromkeys(RIGHT, ""), RIGHT])
 def test_logs_and_metrics_that_can_work(environment: dict[str, str]) -> None:
     """Absent, empty and right ones are taken."""
     startup.check_telemetry(environment)
@@ -66,7 +67,7 @@ def test_topic_of_another_region(monkeypatch: pytest.MonkeyPatch, region: str, w
         startup.check()
 
 
-@pytest.mark.parametrize(("name", "value"), [(n, v) for n, v in WRONG if n.endswith("LEVEL")])
+@table(("name", "value"), [(n, v) for n, v in WRONG if n.endswith("LEVEL")])
 def test_import_survives_a_wrong_level(name: str, value: str) -> None:
     """Powertools' own error would name no variable; the import logs at INFO, and the start says what is wrong."""
     program = "from reminders.telemetry import logger; print(logger.log_level)"

@@ -6,7 +6,6 @@ import re
 from dataclasses import replace
 from typing import Any, get_args
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block, ContextBlock, HeaderBlock, SectionBlock
@@ -15,6 +14,7 @@ from reminders.alerts.message import Alert
 from reminders.alerts.policy import Kind
 from reminders.alerts.slack import CUT, HEADER_LIMIT, TEXT_LIMIT, VALUE_LIMIT, blocks_of
 from tests.alerting import FAILURE
+from tests.helpers.cases import table
 
 # What Slack turns into mentions, links and dates: "Formatting text for app surfaces".
 ACTIVE = re.compile(r"[<>]")
@@ -53,7 +53,7 @@ def test_alert_as_slack_gets_it() -> None:
     assert "Last successful run: 2026-11-19 06:00:05 UTC" == message["blocks"][2]["elements"][0]["text"]
 
 
-@pytest.mark.parametrize("kind", get_args(Kind))
+@table("kind", get_args(Kind))
 def test_every_kind_is_valid_block_kit(kind: Kind) -> None:
     """Slack's models accept it and give back what was sent, for a full alert and for an empty one."""
     for alert in (replace(FAILURE, kind=kind), Alert(kind, "assignment-reminder-cron")):
@@ -100,7 +100,7 @@ def test_text_that_just_fits() -> None:
     assert HEADER_LIMIT == len(header)
 
 
-@pytest.mark.parametrize(
+@table(
     ("said", "expected"),
     [
         ("<!channel> wake up", "&lt;!channel&gt; wake up"),

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnec
 from reminders.messages.email import EmailChannel, EmailSettings, deliverable
 from reminders.messages.message import AccountError, Result, Status
 from reminders.messages.unsubscribe import is_signed
+from tests.helpers.cases import table
 from tests.nasty_names import NASTY_NAMES
 from tests.unit.messages.examples import message
 
@@ -116,7 +117,7 @@ def test_sender_s_name() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", NASTY_NAMES)
+@table("name", NASTY_NAMES)
 def test_nasty_organisation_name(name: str) -> None:
     """No name adds a header or an address."""
     request, mail = sent(organisation=name)
@@ -125,7 +126,7 @@ def test_nasty_organisation_name(name: str) -> None:
     assert [] == mail.defects
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "address"),
     [
         ("mentor+tag@example.org", "mentor+tag@example.org"),
@@ -140,7 +141,7 @@ def test_address_that_ses_takes(text: str, address: str) -> None:
     assert address == deliverable(text)
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     [
         "",
@@ -181,7 +182,7 @@ ANSWERS = [
 ]
 
 
-@pytest.mark.parametrize(("error", "status", "suppress"), ANSWERS)
+@table(("error", "status", "suppress"), ANSWERS)
 def test_answer(error: Exception, status: Status, suppress: bool) -> None:
     """What may pass is tried again, what will not pass is given up; the text of the error is not kept."""
     result = EmailChannel(lambda: Ses(error), SETTINGS).send(message())
@@ -189,7 +190,7 @@ def test_answer(error: Exception, status: Status, suppress: bool) -> None:
     assert result.error and result.error.startswith("ses: ") and " " not in result.error.removeprefix("ses: ")
 
 
-@pytest.mark.parametrize(
+@table(
     "error",
     [
         refusal("AccountSuspendedException"),

@@ -7,14 +7,15 @@ import re
 import pytest
 
 from reminders.messages.templates import language_of, languages, layout, page, words
+from tests.helpers.cases import table
 from tests.nasty_names import NASTY_NAMES
 from tests.unit.messages.examples import message
 
 COUNTS = [(r, e) for r in (0, 1, 2, 99) for e in (0, 1, 2, 99) if r + e]
 
 
-@pytest.mark.parametrize("locale", sorted(languages()))
-@pytest.mark.parametrize(("reminders", "escalations"), COUNTS)
+@table("locale", sorted(languages()))
+@table(("reminders", "escalations"), COUNTS)
 def test_every_template_renders(locale: str, reminders: int, escalations: int) -> None:
     """In every language, for one, two and ninety-nine contacts of either kind: no gap, no leftover of a template."""
     found = words(message(locale=locale, reminders=reminders, escalations=escalations, escalation_gap=25))
@@ -27,7 +28,7 @@ def test_every_template_renders(locale: str, reminders: int, escalations: int) -
         assert "https://app.example" in rendered and "https://u.example" in rendered
 
 
-@pytest.mark.parametrize(
+@table(
     ("locale", "reminders", "gap", "subject", "line"),
     [
         ("en", 1, 1, "Friends: one contact is waiting", "One of your contacts has not heard from you for 1 day."),
@@ -49,7 +50,7 @@ def test_subject_without_an_organisation_s_name() -> None:
     assert "One contact is waiting to hear from you" == words(message(organisation=None)).subject
 
 
-@pytest.mark.parametrize("name", NASTY_NAMES)
+@table("name", NASTY_NAMES)
 def test_nasty_organisation_name(name: str) -> None:
     """Whatever it holds, it stays on one line of the subject and is text in the HTML."""
     found = words(message(organisation=name))
@@ -59,7 +60,7 @@ def test_nasty_organisation_name(name: str) -> None:
     assert html.count("<a ") == 1
 
 
-@pytest.mark.parametrize(
+@table(
     ("locale", "language"),
     [("nb-NO", "nb"), ("nb_NO", "nb"), ("NO", "nb"), ("nn", "nb"), ("en-GB", "en"), ("xx", "en"), ("", "en")],
 )
