@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 
 import httpx
 
+import handlers.courier
 import handlers.cron
 import handlers.scheduler
 import handlers.watchdog
@@ -61,6 +62,14 @@ def invocations(report: Report, events: list[object]) -> None:
             cron(report, event, 60)
 
 
+def courier(report: Report) -> None:
+    """One round of the courier."""
+    try:
+        report(answer=handlers.courier.handler({}, LocalContext("courier", 60)))
+    except Exception as error:
+        report(raised=type(error).__name__)
+
+
 def scheduler(report: Report, port: int) -> NoReturn:
     """The scheduler behind its URL, until it is killed."""
     with FunctionUrl(handlers.scheduler.handler, port=port) as endpoint:
@@ -69,7 +78,12 @@ def scheduler(report: Report, port: int) -> NoReturn:
             signal.pause()
 
 
-WHAT: dict[str, Callable[..., None]] = {"cron": cron, "invocations": invocations, "scheduler": scheduler}
+WHAT: dict[str, Callable[..., None]] = {
+    "cron": cron,
+    "courier": courier,
+    "invocations": invocations,
+    "scheduler": scheduler,
+}
 
 
 class PlainSecrets:
