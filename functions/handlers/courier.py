@@ -19,7 +19,7 @@ from handlers.wiring.alerts import unrecorded_failures
 from handlers.wiring.courier import courier_deps, message_channels
 from reminders.errors import EventError
 from reminders.messages import JOB_NAME, courier, test_message
-from reminders.messages.courier import CourierDeps
+from reminders.messages.courier import LIMITS, CourierDeps, CourierLimits
 from reminders.messages.message import AccountError
 from reminders.settings import AlertSettings, CourierSettings
 from reminders.telemetry import logger, metrics
@@ -29,18 +29,18 @@ startup.check(CourierSettings.read, AlertSettings.read)
 
 @logger.inject_lambda_context(clear_state=True, log_event=False)
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: LambdaContext, limits: CourierLimits = LIMITS) -> dict[str, Any]:
     """
     Send what is due; the answer has `composed` and what each channel did.
 
     Raise what went wrong, after it was reported to the operators.
     """
-    deps = courier_deps(context)
+    deps = courier_deps(context, limits)
     person = _test_recipient(event)
     if person is None:
         return _run(deps)
     with deps.connect() as connection:
-        channels = message_channels(CourierSettings.read(os.environ))
+        channels = message_channels(CourierSettings.read(os.environ), limits)
         return test_message.send(connection, channels, person)
 
 

@@ -31,7 +31,6 @@ import handlers.courier
 import handlers.cron
 import handlers.scheduler
 import handlers.watchdog
-from handlers.wiring import courier as courier_wiring
 from ops.local.function_url import FunctionUrl
 from ops.local.invoke import LocalContext
 from ops.local.keeper import PR_SET_PDEATHSIG
@@ -78,12 +77,11 @@ def scheduler(report: Report, limits: Limits, port: int) -> NoReturn:
             signal.pause()
 
 
-def courier(report: Report, seconds: float, limits: dict[str, Any], provider_patience: float) -> None:
+def courier(report: Report, _: Limits, seconds: float = 60.0, limits: Mapping[str, float] | None = None) -> None:
     """One invocation of the courier: what it did, or the class of its error."""
-    redefine(courier_wiring, CourierLimits=functools.partial(CourierLimits, **limits))
-    redefine(courier_wiring, READ_TIMEOUT_SECONDS=provider_patience)
     try:
-        report(answer=handlers.courier.handler({}, LocalContext("courier", seconds)))
+        answer = handlers.courier.handler({}, LocalContext("courier", seconds), CourierLimits(**(limits or {})))
+        report(answer=answer)
     except Exception as error:
         report(raised=type(error).__name__)
 

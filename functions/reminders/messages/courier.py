@@ -48,13 +48,17 @@ class CourierLimits:
     group_seconds: float = 2.0  #: a claim takes what can be sent in this time
     slice_seconds: float = 0.1  #: and reads it in slices of this time, so that it is read right before it is sent
     lease_seconds: float = 60.0  #: after its turn; a provider that has not answered by then has failed
-    send_seconds: float = (
-        30.0  #: what must be left of the lease when a message is read, half of it to begin with sending
-    )
+    send_seconds: float = 30.0  #: left of the lease when a message is read, half of it to begin with sending
+    #: Together below half of `send_seconds`: a message is settled before its lease ends.
+    connect_seconds: float = 3.0  #: to connect to a provider
+    provider_seconds: float = 10.0  #: for its answer
     reconnect_pause: float = 1.0  #: between attempts to reach the database again
     reserve_seconds: float = 15.0  #: of the invocation, kept back to settle what is in flight
     first_pause: float = 60.0  #: after a failed attempt, doubling
     longest_pause: float = 3_600.0
+
+
+LIMITS = CourierLimits()
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,10 +93,8 @@ class CourierEnvironment:
             },
             {"courier-database": self.wire.dsn if observed else self._dsn, "slack-webhook": self._slack.webhook},
         )
-        wanted = LIMITS | {"workers": 1 if observed else 4} | limits
-        started = self._processes.start(
-            "courier", deployment, seconds=60, limits=wanted, provider_patience=provider_patience
-        )
+        wanted = LIMITS | {"workers": 1 if observed else 4, "provider_seconds": provider_patience} | limits
+        started = self._processes.start("courier", deployment, seconds=60, limits=wanted)
         started.started.result(processes.PATIENCE)
         return started
 
