@@ -77,7 +77,7 @@ def scheduler(report: Report, limits: Limits, port: int) -> NoReturn:
             signal.pause()
 
 
-def courier(report: Report, _: Limits, seconds: float = 60.0, limits: Mapping[str, float] | None = None) -> None:
+def courier(report: Report, _: Limits, seconds: float = 60.0, limits: Mapping[str, Any] | None = None) -> None:
     """One invocation of the courier: what it did, or the class of its error."""
     try:
         answer = handlers.courier.handler({}, LocalContext("courier", seconds), CourierLimits(**(limits or {})))

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from handlers import unrecorded
+from handlers.wiring.alerts import unrecorded_failures
 from ops.local.server import Server, any_server
 from tests.faults.processes import Processes
 from tests.simulation.simulation import Simulation, Totals, Violation
@@ -49,7 +49,7 @@ class Runner:
         self, story: Sequence[Event], days: int, progress: Callable[[int, Totals], None] | None = None
     ) -> Failure | None:
         """The first promise that the story breaks within `days` days."""
-        vars(unrecorded)["_told"].clear()  # a new process has reported nothing
+        unrecorded_failures.cache_clear()  # a new process has reported nothing
         with make_world(self.server, self.template, self.processes) as world:
             simulation = Simulation(world, story, days, progress)
             try:
