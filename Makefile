@@ -1,4 +1,4 @@
-# One door for people and CI. `make` alone lists what there is; every target sets up what it needs.
+# One entry point for people and CI. `make` alone lists what there is; every target sets up what it needs.
 
 RUN := .venv/bin/python
 export LAMBDA_PYTHON ARCHITECTURE

@@ -137,7 +137,7 @@ class SupabaseAuth:
             if session.previous == given:
                 if time.monotonic() < session.previous_until:
                     return self._tokens(session, "token_refresh")
-                # Somebody else has the token as well: the whole session ends.
+                # A second client has the token as well: the whole session ends.
                 self._sessions.remove(session)
                 raise Refused(400, "refresh_token_already_used", "Invalid Refresh Token: Already Used")
         raise Refused(400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found")
