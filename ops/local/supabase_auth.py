@@ -72,7 +72,7 @@ class SupabaseAuth:
 
     def __init__(self, secret: str, issuer: str | None = None) -> None:
         self._secret = secret
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Door)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.auth = self  # type: ignore[attr-defined]
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.issuer = issuer or f"{self.url}/auth/v1"
@@ -268,7 +268,7 @@ _HANDLERS: dict[tuple[str, str], Callable[..., Answer]] = {
 }
 
 
-class _Door(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:

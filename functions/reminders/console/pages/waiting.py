@@ -17,7 +17,7 @@ BAR = 120
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`bar` is the gap's length, `mark` where the second threshold lies, both of 120 units."""
+    """`bar` is the gap's length, `mark` where the second threshold is, both of 120 units."""
 
     href: str
     label: str
