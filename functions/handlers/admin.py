@@ -75,7 +75,7 @@ app.configure_openapi(
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one Function URL event (payload format 2.0); outside of the console, every error is a problem document."""
     if _is_console(event.get("rawPath", "")):
-        # Late: the JSON endpoints do without templates, and their cold start without loading them.
+        # Imported here, because the JSON endpoints need no templates, and loading them would slow their cold start.
         from handlers import console
 
         return console.handle(event, context)

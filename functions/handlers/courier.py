@@ -31,9 +31,9 @@ startup.check(CourierSettings.read, AlertSettings.read)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext, limits: CourierLimits = LIMITS) -> dict[str, Any]:
     """
-    Send what is due; the answer has `composed` and what each channel did.
+    Send what is due. The result has `composed` and what each channel did.
 
-    Raise what went wrong, after it was reported to the operators.
+    Raise the error that ended the work, after it was reported to the operators.
     """
     deps = courier_deps(context, limits)
     person = _test_recipient(event)
@@ -45,7 +45,7 @@ def handler(event: dict[str, Any], context: LambdaContext, limits: CourierLimits
 
 
 def _run(deps: CourierDeps) -> dict[str, Any]:
-    """The ordinary work. An `AccountError` lies in the outbox already; anything else is reported directly."""
+    """Send what is due. An `AccountError` is already in the outbox; any other error is reported directly."""
     try:
         summary = courier.run(deps).as_json()
     except AccountError:
@@ -58,7 +58,7 @@ def _run(deps: CourierDeps) -> dict[str, Any]:
 
 
 def _test_recipient(event: object) -> UUID | None:
-    """Whom a test message goes to; None for the ordinary work. Anything with an action that is not known is refused."""
+    """The recipient of a test message, or None if none is requested. Raise `EventError` for another action."""
     if not isinstance(event, Mapping) or "action" not in event:
         return None
     recipient = event.get("recipient_id")

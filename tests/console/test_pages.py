@@ -135,7 +135,7 @@ def test_empty_list_explains_itself(console: Console, filled: Connection) -> Non
     """Nobody waits: good news, and no table without rows."""
     filled.execute("UPDATE assignments SET last_contact_date = current_date")
     page = text_of(console.admin(ORG).get(NEEDS))
-    assert "Nobody has to be contacted" in page
+    assert "No contact is overdue" in page
 
 
 @table("query", ["threshold=x", "after=x", "after=2026-01-01_x", "org=x", "threshold=reminder&org="])
@@ -234,7 +234,7 @@ def test_two_admins_correct_the_same_date(console: Console, filled: Connection) 
     first.post(CORRECT, date=day, reason="Met on the bus", version=version(first))
     page = second.post(CORRECT, date=other, reason="Called them", version=seen)
     assert 409 == page.status_code
-    assert "Somebody else was faster" in text_of(page)
+    assert "Another admin was faster" in text_of(page)
     assert f"it is now {day.day} {day:%b %Y}" in text_of(page)
     assert f'value="{other}"' in page.text and "Called them" in page.text
     again = re.search(r'name="version" value="([^"]*)"', page.text)
@@ -256,7 +256,7 @@ def _count(owner: Connection, table: str) -> int:
 
 
 def test_closed_assignment_has_no_form(console: Console, filled: Connection) -> None:
-    """Nobody is reminded of it."""
+    """It gets no reminders."""
     filled.execute("UPDATE assignments SET status = 'closed' WHERE id = %s", [ASSIGNMENT])
     page = console.admin(ORG).get(PAGE)
     assert ("This assignment is closed." in text_of(page), "<textarea" in page.text) == (True, False)

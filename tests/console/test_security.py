@@ -32,7 +32,7 @@ def name(route: Route) -> str:
 
 
 @table("route", CLOSED, ids=name)
-def test_stranger_is_sent_to_the_sign_in(console: Console, filled: Connection, route: Route) -> None:
+def test_visitor_is_sent_to_the_sign_in(console: Console, filled: Connection, route: Route) -> None:
     """Each page and form: the sign-in, with the same answer whether or not the id exists."""
     visitor = console.visitor()
     answer = visitor.request(
@@ -53,7 +53,7 @@ def test_stranger_does_not_learn_which_pages_there_are(console: Console) -> None
 
 @table("app", [{}, {"role": "mentor"}, {"role": "coordinator"}, {"role": "administrator"}])
 @table("route", [r for r in CLOSED if not r.before_factor], ids=name)
-def test_somebody_who_is_no_admin(console: Console, filled: Connection, route: Route, app: dict[str, str]) -> None:
+def test_person_who_is_no_admin(console: Console, filled: Connection, route: Route, app: dict[str, str]) -> None:
     """Refused on every page and form, and told what to ask for; no date is changed."""
     console.user(app, "mia@example.org")
     visitor = console.visitor()

@@ -28,13 +28,13 @@ def alert_channels() -> list[Channel]:
 
 
 def working_channels() -> list[Channel]:
-    """As `alert_channels`, but a channel whose setting is wrong is logged and left out: the other must work."""
+    """Like `alert_channels`, but a channel with a wrong setting is logged and left out, because the other must work."""
     channels: list[Channel] = []
     for name in ("ALERT_TOPIC_ARN", "SLACK_WEBHOOK_SECRET"):
         try:
             channels += _channels(AlertSettings.read(_only(name)), _working_origin())
         except Exception as error:
-            logger.error("alert channel not built", extra={"setting": name, "reason": safe_message(error)})
+            logger.error("alert channel could not be set up", extra={"setting": name, "reason": safe_message(error)})
     return channels
 
 
@@ -45,11 +45,11 @@ def unrecorded_failures() -> UnrecordedFailures:
 
 
 def _working_origin() -> Origin:
-    """Stack and runbook; without the runbook's address where that setting is wrong."""
+    """The stack and the runbook's address, or the stack alone if the setting of the address is wrong."""
     try:
         settings = AlertSettings.read(_only("POWERTOOLS_SERVICE_NAME", "RUNBOOK_URL"))
     except SettingsError as error:
-        logger.error("alerts cannot link to the runbook", extra={"reason": safe_message(error)})
+        logger.error("alerts have no link to the runbook", extra={"reason": safe_message(error)})
         settings = AlertSettings.read(_only("POWERTOOLS_SERVICE_NAME"))
     return Origin(settings.stack, settings.runbook_url)
 

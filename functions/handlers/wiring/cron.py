@@ -73,7 +73,7 @@ def _http_scheduler(settings: CronSettings, limits: Limits) -> Iterator[Schedule
 
 
 def _signature() -> httpx.Auth:
-    # Late: botocore takes a tenth of a second, and a call that is not signed does not need it.
+    # Imported here, because botocore takes 0.1 s, and a call that is not signed does not need it.
     from handlers.wiring.signature import AwsSignature
 
     return AwsSignature.of_this_function(os.environ)
@@ -81,5 +81,5 @@ def _signature() -> httpx.Auth:
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Once a process: reading the certificate authorities takes longer than a run without news."""
+    """Once in a process: reading the certificate authorities takes longer than a run that has nothing to send."""
     return httpx.create_ssl_context()

@@ -89,7 +89,7 @@ WHERE numbered.n %% %(size)s::bigint = 0
 ORDER BY numbered.n
 
 -- name: export
--- One part of the CSV: what lies after the end of the part before it, up to its own.
+-- One part of the CSV: what comes after the end of the part before it, up to its own.
 SELECT w.*
 FROM reminder_admin.waiting(
     %(org_id)s, %(threshold)s, %(after_since)s, %(after_id)s, %(until_since)s, %(until_id)s, %(at_most)s

@@ -1,10 +1,12 @@
 """
 The watchdog: notices what no run can notice about itself.
 
-    a run that does not end ─▶ overrun alert          a run whose process is gone ─▶ settled as failed
-    a tick without its work ─▶ missed_run alert       an alert still undelivered  ─▶ sent
-    messages that wait for an hour ─▶ message_backlog alert, once, and a recovery
-    rows past their retention ─▶ pruned
+    a run that takes too long                 ─▶ overrun alert
+    a run whose process has ended             ─▶ settled as failed
+    a scheduled time whose work was not done  ─▶ missed_run alert
+    messages that have waited for an hour     ─▶ message_backlog alert, and message_recovery when none waits any more
+    an alert that is not delivered yet        ─▶ sent
+    rows that are older than their retention  ─▶ deleted
 
 The work of a scheduled time (a tick) is done when its run succeeded, or any run that was opened later, because each run
 looks for everything that is overdue. The time at which a run was opened is the database's, so no row can make the work
@@ -82,7 +84,7 @@ class WatchdogDeps:
 
 @dataclass(slots=True)
 class WatchdogSummary:
-    """What one round found: counts, and the missed tick if there was one."""
+    """What the checks found: counts, and the missed tick if there was one."""
 
     overruns: int = 0
     rescued: int = 0
@@ -194,7 +196,7 @@ def _write_overrun(deps: WatchdogDeps, run: RunningRun) -> bool:
 
 def _rescue(deps: WatchdogDeps) -> int:
     """
-    Settle the runs whose process is gone: the lock is free, or they are older than any invocation can be.
+    Settle the runs whose process has ended: the lock is free, or they are older than any invocation can be.
 
     The rows are read before the lock. If a row is 'running' and the lock is free a moment later, the run has ended.
     If it ended normally, there is nothing left to settle.

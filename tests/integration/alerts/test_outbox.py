@@ -154,9 +154,9 @@ def test_channel_that_fails(
     outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel, sns: FakeChannel
 ) -> None:
     """It keeps its own state; the channel that works gets nothing twice because the other was down."""
-    slack.fails("it has trouble of its own (503)")
+    slack.fails("it has an internal error (503)")
     outbox.deliver(runner)
-    assert ("slack: it has trouble of its own (503)", 1, False) == tuple(
+    assert ("slack: it has an internal error (503)", 1, False) == tuple(
         deliveries(owner)["slack"][key] for key in ("last_error", "attempts", "is_delivered")
     )
     slack.works()

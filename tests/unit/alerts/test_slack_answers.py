@@ -59,10 +59,10 @@ def test_success(status: int) -> None:
         (404, b"no_service", True, "slack: the webhook or its channel no longer exists (404)"),
         (410, b"channel_is_archived", True, "slack: the channel is archived (410)"),
         (418, b"teapot", True, "slack: it refuses (418)"),
-        (500, b"rollup_error", False, "slack: it has trouble of its own (500)"),
-        (502, b"", False, "slack: it has trouble of its own (502)"),
-        (503, b"", False, "slack: it has trouble of its own (503)"),
-        (599, b"", False, "slack: it has trouble of its own (599)"),
+        (500, b"rollup_error", False, "slack: it has an internal error (500)"),
+        (502, b"", False, "slack: it has an internal error (502)"),
+        (503, b"", False, "slack: it has an internal error (503)"),
+        (599, b"", False, "slack: it has an internal error (599)"),
     ],
 )
 def test_refusal(status: int, body: bytes, permanent: bool, message: str) -> None:
