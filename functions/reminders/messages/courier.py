@@ -18,7 +18,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -51,6 +51,7 @@ class CourierLimits:
     send_seconds: float = (
         30.0  #: what must be left of the lease when a message is read, half of it to begin with sending
     )
+    settle_seconds: float = 0.05  #: results that come within this time are settled in one statement
     reconnect_pause: float = 1.0  #: between attempts to reach the database again
     reserve_seconds: float = 15.0  #: of the invocation, kept back to settle what is in flight
     first_pause: float = 60.0  #: after a failed attempt, doubling
@@ -334,13 +335,12 @@ class _Delivery:
                 self._in_flight -= 1
 
     def _settle(self, timeout: float | None) -> None:
-        """Settle all results that are there, waiting for the first one at most `timeout` seconds."""
+        """Settle what comes back, waiting for the first result at most `timeout` seconds."""
         try:
             done = [self._done.get(timeout=timeout) if timeout != 0 else self._done.get_nowait()]
         except queue.Empty:
             return
-        while not self._done.empty():
-            done.append(self._done.get_nowait())
+        done += self._others(len(done), min(self._limits.settle_seconds, timeout or self._limits.settle_seconds))
         self._in_flight -= len(done)
         try:
             self._write([_row(d, self._limits) for d in done], [row for d in done for row in d.result.devices])
@@ -349,6 +349,14 @@ class _Delivery:
                 settled.settled.set()
         for settled in done:
             self._tally.count(settled.result.status)
+
+    def _others(self, known: int, seconds: float) -> list[_Done]:
+        """The results that come within so many seconds, when `known` of those in flight are there already."""
+        until, found = self._deps.clock() + seconds, list[_Done]()
+        with suppress(queue.Empty):
+            while known + len(found) < self._in_flight:
+                found.append(self._done.get(timeout=max(0.0, until - self._deps.clock())))
+        return found
 
     def _release(self, claims: list[_Claim]) -> None:
         """Give claims back that were not tried."""
