@@ -24,6 +24,9 @@ DROP FUNCTION reminder_private.claim_messages(text, integer, double precision, d
 -- squawk-ignore ban-drop-function
 DROP FUNCTION reminder_private.load_messages(bigint []);
 
+-- Every name in it is qualified. Without a setting of its own PostgreSQL takes it into the statement that calls it.
+ALTER FUNCTION reminder_private.address_hash(text) RESET search_path;
+
 -- As before. What was in flight when a courier died comes first: it has waited longest. Answers the lease as well.
 CREATE FUNCTION reminder_private.claim_messages(
     wanted_channel text, at_most integer, per_second double precision, lease_seconds double precision
@@ -92,6 +95,8 @@ BEGIN
                     at
                 ) AS next_time
             FROM (SELECT DISTINCT due.own_zone, due.time_zone, due.send_from, due.send_until FROM due) AS d
+            -- OFFSET 0: or PostgreSQL would compute them for each message first.
+            OFFSET 0
         ) AS hours
         WHERE hours.next_time > at
     )
