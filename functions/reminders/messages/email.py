@@ -27,7 +27,6 @@ from reminders.aws_errors import error_code, error_text
 from reminders.messages import templates, unsubscribe
 from reminders.messages.message import AccountError, Message, Result, Status
 
-
 # Text that no relay has to re-encode: quoted-printable, and seven-bit headers. The older half of the standard library's
 # `email`, because the newer one parses every header that it is given, and takes twice as long (docs/performance.md).
 _UTF8 = Charset("utf-8")

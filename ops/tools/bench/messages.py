@@ -148,7 +148,7 @@ class MessageBench:
         return [*rows, {"what": "claim, load and settle", "ms a message": total, "statements": calls}]
 
     def peer(self, jobs: int) -> Row:
-        """The same messages, composed the same way, with a procrastinate job for each: it reads its message, and sends."""
+        """The same messages, composed the same way; a procrastinate job for each reads it, and sends."""
         self.fill(jobs, jobs)
         self._value(COMPOSE)
         self._say(f"  {PROCRASTINATE}, {jobs:,} …")
