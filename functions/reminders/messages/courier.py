@@ -18,7 +18,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -52,6 +52,7 @@ class CourierLimits:
     #: Together below half of `send_seconds`: a message is settled before its lease ends.
     connect_seconds: float = 3.0  #: to connect to a provider
     provider_seconds: float = 10.0  #: for its answer
+    settle_seconds: float = 0.05  #: results that come within this time are settled in one statement
     reconnect_pause: float = 1.0  #: between attempts to reach the database again
     reserve_seconds: float = 15.0  #: of the invocation, kept back to settle what is in flight
     first_pause: float = 60.0  #: after a failed attempt, doubling
@@ -338,13 +339,12 @@ class _Delivery:
                 self._in_flight -= 1
 
     def _settle(self, timeout: float | None) -> None:
-        """Settle all results that are there, waiting for the first one at most `timeout` seconds."""
+        """Settle what comes back, waiting for the first result at most `timeout` seconds."""
         try:
             done = [self._done.get(timeout=timeout) if timeout != 0 else self._done.get_nowait()]
         except queue.Empty:
             return
-        while not self._done.empty():
-            done.append(self._done.get_nowait())
+        done += self._others(len(done), min(self._limits.settle_seconds, timeout or self._limits.settle_seconds))
         self._in_flight -= len(done)
         try:
             self._write([_row(d, self._limits) for d in done], [row for d in done for row in d.result.devices])
@@ -353,6 +353,14 @@ class _Delivery:
                 settled.settled.set()
         for settled in done:
             self._tally.count(settled.result.status)
+
+    def _others(self, known: int, seconds: float) -> list[_Done]:
+        """The results that come within so many seconds, when `known` of those in flight are there already."""
+        until, found = self._deps.clock() + seconds, list[_Done]()
+        with suppress(queue.Empty):
+            while known + len(found) < self._in_flight:
+                found.append(self._done.get(timeout=max(0.0, until - self._deps.clock())))
+        return found
 
     def _release(self, claims: list[_Claim]) -> None:
         """Give claims back that were not tried."""

@@ -34,6 +34,8 @@ _UTF8.body_encoding = QP
 # No header is folded here: a mail program looks for the link of List-Unsubscribe as it stands (RFC 5322 allows 998
 # characters), and the subject is folded where it is encoded.
 _POLICY = email.policy.compat32.clone(linesep="\r\n", max_line_length=None)
+# RFC 2045, 6.7: "=_" can never appear in a quoted-printable body.
+_BOUNDARY = "=_reminders_="
 
 
 class SesClient(Protocol):
@@ -104,7 +106,7 @@ class EmailChannel:
             )
             for name, subtype in (("mail.txt", "plain"), ("mail.html", "html"))
         ]
-        mail = MIMEMultipart("alternative", None, parts, policy=_POLICY)
+        mail = MIMEMultipart("alternative", _BOUNDARY, parts, policy=_POLICY)
         mail["From"] = self._settings.sender_header
         mail["To"] = address
         mail["Subject"] = _folded(words.subject)

@@ -119,7 +119,7 @@ def test_markup_in_an_error(said: str) -> None:
     assert f"Error: {said}" == text["text"].splitlines()[0]
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "expected"),
     [("<!here|here>", "&lt;!here|here&gt;"), ("salt & pepper", "salt &amp; pepper"), ("&lt;", "&amp;lt;")],
 )
