@@ -89,7 +89,7 @@ SELECT version::text AS version FROM supabase_migrations.schema_migrations ORDER
 SELECT to_regclass('supabase_migrations.schema_migrations') IS NOT NULL
 
 -- name: has_messages_table
-SELECT to_regclass('reminder_private.unreached_notifications') IS NOT NULL
+SELECT to_regprocedure('reminder_private.unreached_notifications(uuid [])') IS NOT NULL
 
 -- name: message_overview
 -- Late: due for an hour, as the watchdog counts. Unreachable: people whom a reminder has not reached, as the console
@@ -102,7 +102,7 @@ SELECT
         WHERE status IN ('pending', 'sending') AND send_after < now() - interval '1 hour'
     ) AS late,
     (
-        SELECT count(DISTINCT u.recipient_id) FROM reminder_private.unreached_notifications AS u
+        SELECT count(DISTINCT u.recipient_id) FROM reminder_private.unreached_notifications(NULL) AS u
         WHERE EXISTS (SELECT FROM public.messages)
     ) AS unreachable
 

@@ -69,7 +69,7 @@ SELECT
     c.past_reminder,
     c.past_escalation,
     c.without_coordinator,
-    reminder_admin.messages_in_use() AS messages_in_use,
+    (SELECT reminder_admin.messages_in_use()) AS messages_in_use,
     w.*
 FROM reminder_admin.waiting_counts(%(org_id)s) AS c
 LEFT JOIN reminder_admin.waiting(
@@ -80,13 +80,7 @@ ORDER BY w.since, w.id
 -- name: export_ends
 -- Where the parts of a long CSV end: the last row of each part. The bounds are rows, not numbers, so that no
 -- assignment falls between two parts when another one leaves the list meanwhile.
-SELECT numbered.since, numbered.id
-FROM (
-    SELECT w.since, w.id, row_number() OVER (ORDER BY w.since, w.id) AS n
-    FROM reminder_admin.waiting(%(org_id)s, %(threshold)s, NULL, NULL, NULL, NULL, %(at_most)s) AS w
-) AS numbered
-WHERE numbered.n %% %(size)s::bigint = 0
-ORDER BY numbered.n
+SELECT since, id FROM reminder_admin.waiting_ends(%(org_id)s, %(threshold)s, %(size)s, %(at_most)s)
 
 -- name: export
 -- One part of the CSV: what comes after the end of the part before it, up to its own.
@@ -101,11 +95,8 @@ ORDER BY w.since, w.id
 SELECT reminder_admin.messages_in_use()
 
 -- name: unreached
--- People whom a reminder has not reached, one row each. The total is beside each row, so that one question is enough.
-SELECT total.people AS total, u.*
-FROM (SELECT reminder_admin.unreached_count() AS people) AS total
-LEFT JOIN reminder_admin.unreached(%(after_since)s, %(after_id)s, %(at_most)s) AS u ON true
-ORDER BY u.since, u.id
+-- People whom a reminder has not reached, one row each, with the total beside each row.
+SELECT u.* FROM reminder_admin.unreached(%(after_since)s, %(after_id)s, %(at_most)s) AS u
 
 -- name: assignment
 -- No row for what belongs to another organisation, as for what does not exist.

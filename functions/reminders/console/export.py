@@ -15,9 +15,9 @@ from reminders.console.pages.messages import message_lines
 from reminders.console.reading import Waiting
 
 # With the longest names, so many rows stay below the 6 MB that Lambda answers with at most.
-PART_ROWS = 5_000
+PART_ROWS = 4_000
 # One page lists the parts; so many rows are 100 of them.
-MOST_ROWS = 500_000
+MOST_ROWS = 400_000
 HEADER = (
     "assignment_id",
     "organisation",

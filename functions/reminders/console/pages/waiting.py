@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 from uuid import UUID
 
+from reminders.console import export
 from reminders.console.formats import Formats, Moment
 from reminders.console.pages import Link, Person, person, short, shown
 from reminders.console.pages.messages import MessageLine, message_lines
@@ -188,7 +189,7 @@ def _csv_text(csv: list[Link], total: int, formats: Formats) -> str:
     if len(csv) < 2:
         return "For a spreadsheet. It has a row for each assignment of this list."
     return (
-        f"The list has {formats.number(total)} rows. One file holds at most 5,000 (an answer of this server must stay "
+        f"The list has {formats.number(total)} rows. One file holds at most {formats.number(export.PART_ROWS)} (an answer of this server must stay "
         f"below 6 MB), so there are {len(csv)} files. No assignment is in two of them."
     )
 
