@@ -1,4 +1,4 @@
-# One door for people and CI. `make` alone lists what there is; every target sets up what it needs.
+# One entry point for people and CI. `make` alone lists what there is; every target sets up what it needs.
 
 RUN := .venv/bin/python
 export LAMBDA_PYTHON ARCHITECTURE
@@ -15,7 +15,7 @@ empty :=
 READY := .venv/ready-in$(subst /,-,$(subst $(empty) $(empty),_,$(CURDIR)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-sam lint audit build bench bench-cold lock clean
+.PHONY: help setup demo test test-all test-sam simulate lint audit build bench bench-cold lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ test-all: test ## Run the tests, then every further case, and every fault at eve
 test-sam: setup ## Build for this machine and test `sam local invoke` (needs Docker, or podman and root)
 	@$(MAKE) --no-print-directory build ARCHITECTURE=native
 	@$(RUN) -m pytest -m containers tests/containers
+
+simulate: setup ## Simulate a charity's year, day by day, with faults (SEED=7 DAYS=365 ASSIGNMENTS=300)
+	@$(RUN) -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(DAYS),--days $(DAYS)) \
+		$(if $(ASSIGNMENTS),--assignments $(ASSIGNMENTS)) $(if $(TROUBLE),--trouble $(TROUBLE))
 
 lint: setup ## Check format, style, types, import directions, migrations, template and workflows
 	$(RUN) -m ruff format --check .
@@ -82,7 +86,7 @@ lock: setup ## Renew the lock files from pyproject.toml
 	echo uv | $(LOCK) - -o requirements-setup.lock
 	for artifact in $(ARTIFACTS); do $(LOCK) --constraint requirements.lock --group $$artifact \
 		-o ops/tools/build/locks/$$artifact.lock || exit; done
-	for tool in runtime sam audit picture; do $(LOCK) --group $$tool -o ops/tools/build/locks/$$tool.lock || exit; done
+	for tool in runtime sam audit mutation; do $(LOCK) --group $$tool -o ops/tools/build/locks/$$tool.lock || exit; done
 
 clean: ## Remove .venv, builds and caches
 	rm -rf .venv build dist .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from psycopg.types.json import Jsonb
+
 from reminders.database import Connection
 from reminders.messages.message import AccountError, Message, Result, Status
 from tests.factories import COORDINATOR, MENTOR, ORG, add_assignment
@@ -100,6 +102,27 @@ def claim(
         "SELECT message_id FROM reminder_private.claim_messages(%s, %s, %s, %s)", [channel, at_most, rate, lease]
     ).fetchall()
     return [row[0] for row in rows]
+
+
+def lease(owner: Connection, message: int) -> str:
+    """The end of the lease that `message` is held by."""
+    row = owner.execute("SELECT lease_until::text FROM messages WHERE id = %s", [message]).fetchone()
+    assert row
+    return str(row[0])
+
+
+def load(connection: Connection, ids: list[int], lease: str, seconds: float = 0) -> list[int]:
+    """Which of `ids` may be sent now by who holds `lease`."""
+    query = "SELECT message_id FROM reminder_private.load_messages(%s, %s, %s)"
+    return [row[0] for row in connection.execute(query, [ids, lease, seconds]).fetchall()]
+
+
+def settle(connection: Connection, message: int, lease: str, status: str = "sent", **fields: object) -> int:
+    """How many messages that changed."""
+    results = Jsonb([{"id": message, "lease": lease, "status": status, **fields}])
+    row = connection.execute("SELECT reminder_private.settle_messages(%s)", [results]).fetchone()
+    assert row
+    return int(row[0])
 
 
 class RecordingChannel:

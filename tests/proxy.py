@@ -39,6 +39,7 @@ class Wire(Listening):
         self.dsn = urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{self.port}", query="sslmode=disable"))
         self.statements: list[str] = []
         self.open: list[str] = []
+        self.is_away = False  # a new client then meets nobody
         self._answered = answered
         self._cut_after: str | None = None
 
@@ -47,6 +48,9 @@ class Wire(Listening):
         self._cut_after = text
 
     def met(self, client: socket.socket) -> None:
+        if self.is_away:
+            client.close()
+            return
         try:
             _Line(self, client, socket.create_connection(self._target)).start()
         except OSError:

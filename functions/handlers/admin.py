@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import binascii
 import os
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import LambdaFunctionUrlResolver, Response, content_types
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
+from aws_lambda_powertools.event_handler.middlewares.openapi_validation import (
+    OpenAPIRequestValidationMiddleware,
+    OpenAPIResponseValidationMiddleware,
+)
 from aws_lambda_powertools.event_handler.openapi.exceptions import (
     RequestUnsupportedContentType,
     RequestValidationError,
@@ -27,7 +31,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers import admin_api
 from handlers.admin_api import AnAssignmentId, CorrectionAnswer, CorrectionBody, Limit, RunsAnswer, Status, Uuid
-from handlers.problems import as_event, problem, validation_errors
+from handlers.problems import problem, validation_errors
 from handlers.wiring import startup
 from handlers.wiring.admin import admin_connection, identity
 from reminders import telemetry
@@ -56,7 +60,7 @@ _TEMPORARY = (DatabaseUnavailable, SecretError, IdentityUnavailable)
 
 startup.check(AdminSettings.read, ConsoleSettings.read)
 
-app = LambdaFunctionUrlResolver(enable_validation=True, debug=False)
+app = LambdaFunctionUrlResolver(debug=False)
 app.configure_openapi(
     title=admin_api.TITLE,
     version="1.0.0",
@@ -71,14 +75,10 @@ app.configure_openapi(
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one Function URL event (payload format 2.0); outside of the console, every error is a problem document."""
     if _is_console(event.get("rawPath", "")):
-        # Late: the JSON endpoints do without templates, and their cold start without loading them.
+        # Imported here, because the JSON endpoints need no templates, and loading them would slow their cold start.
         from handlers import console
 
         return console.handle(event, context)
-    if event.get("rawPath") != OPENAPI:
-        refusal = _authenticate(event)
-        if refusal is not None:
-            return as_event(refusal)
     return app.resolve(event, context)
 
 
@@ -86,25 +86,29 @@ def _is_console(path: str) -> bool:
     return path == CONSOLE or path.startswith(f"{CONSOLE}/")
 
 
-def _authenticate(event: Mapping[str, Any]) -> Response[str] | None:
-    """Authenticate and authorise the caller. Return an error response, or None."""
+def _authenticate(resolver: LambdaFunctionUrlResolver, next_middleware: NextMiddleware) -> Response[Any]:
+    """Authenticate and authorise the caller, and hand them and the settings to the route. Or respond with an error."""
+    event = resolver.current_event
+    if event.path == OPENAPI:
+        return next_middleware(resolver)
+    settings = AdminSettings.read(os.environ)
     try:
-        settings = AdminSettings.read(os.environ)
-        caller = identity(settings).caller(event["headers"].get("authorization", ""))
+        caller = identity(settings).caller(event.headers.get("authorization", ""))
     except IdentityError as error:
         logger.info("token refused", extra={"reason": safe_message(error)})
         return problem(HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
-    except ReminderError as error:
-        refusal: Response[str] = _failed(error)
-        return refusal
     if not caller.is_admin:
         return problem(HTTPStatus.FORBIDDEN, "the caller is not an admin")
     if settings.require_aal2 and not caller.has_second_factor:
         return problem(HTTPStatus.FORBIDDEN, "a second factor is needed: sign in again and confirm it")
-    if len(event.get("body") or "") > LARGEST_BODY:
+    if len(event.body or "") > LARGEST_BODY:
         return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {LARGEST_BODY:,} characters")
-    app.context.update(caller=caller, settings=settings)
-    return None
+    resolver.append_context(caller=caller, settings=settings)
+    return next_middleware(resolver)
+
+
+# Not `enable_validation`: Powertools would then validate a request before it calls a middleware of ours.
+app.use([_authenticate, OpenAPIRequestValidationMiddleware(), OpenAPIResponseValidationMiddleware()])
 
 
 @app.get(

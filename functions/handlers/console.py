@@ -6,7 +6,7 @@ The console: pages under /console, for an organisation's admins.
                 403             to the sign-in     403        to its form
 
 Each error is a page as well, and names the request. A visitor who is not signed in learns nothing about which pages
-there are, or whether an id exists.
+exist, or whether an id exists.
 """
 
 from __future__ import annotations

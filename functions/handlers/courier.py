@@ -14,12 +14,12 @@ from uuid import UUID
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from handlers import unrecorded
 from handlers.wiring import startup
+from handlers.wiring.alerts import unrecorded_failures
 from handlers.wiring.courier import courier_deps, message_channels
 from reminders.errors import EventError
 from reminders.messages import JOB_NAME, courier, test_message
-from reminders.messages.courier import CourierDeps
+from reminders.messages.courier import LIMITS, CourierDeps, CourierLimits
 from reminders.messages.message import AccountError
 from reminders.settings import AlertSettings, CourierSettings
 from reminders.telemetry import logger, metrics
@@ -29,36 +29,36 @@ startup.check(CourierSettings.read, AlertSettings.read)
 
 @logger.inject_lambda_context(clear_state=True, log_event=False)
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: LambdaContext, limits: CourierLimits = LIMITS) -> dict[str, Any]:
     """
-    Send what is due; the answer has `composed` and what each channel did.
+    Send what is due. The result has `composed` and what each channel did.
 
-    Raise what went wrong, after it was reported to the operators.
+    Raise the error that ended the work, after it was reported to the operators.
     """
-    deps = courier_deps(context)
+    deps = courier_deps(context, limits)
     person = _test_recipient(event)
     if person is None:
         return _run(deps)
     with deps.connect() as connection:
-        channels = message_channels(CourierSettings.read(os.environ))
+        channels = message_channels(CourierSettings.read(os.environ), limits)
         return test_message.send(connection, channels, person)
 
 
 def _run(deps: CourierDeps) -> dict[str, Any]:
-    """The ordinary work. An `AccountError` lies in the outbox already; anything else is reported directly."""
+    """Send what is due. An `AccountError` is already in the outbox; any other error is reported directly."""
     try:
         summary = courier.run(deps).as_json()
     except AccountError:
         raise
     except BaseException as error:
-        unrecorded.report("courier", error, job_name=JOB_NAME, what="messages could not be sent")
+        unrecorded_failures().report("courier", error, JOB_NAME, "messages could not be sent")
         raise
-    unrecorded.forget("courier")
+    unrecorded_failures().forget("courier")
     return summary
 
 
 def _test_recipient(event: object) -> UUID | None:
-    """Whom a test message goes to; None for the ordinary work. Anything with an action that is not known is refused."""
+    """The recipient of a test message, or None if none is requested. Raise `EventError` for another action."""
     if not isinstance(event, Mapping) or "action" not in event:
         return None
     recipient = event.get("recipient_id")

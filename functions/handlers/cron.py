@@ -10,12 +10,12 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from handlers import unrecorded
 from handlers.wiring import startup
-from handlers.wiring.alerts import alert_channels
+from handlers.wiring.alerts import alert_channels, unrecorded_failures
 from handlers.wiring.cron import run_deps
 from reminders.alerts.direct import DELIVERED, send_now
 from reminders.alerts.message import Alert
+from reminders.limits import LIMITS, Limits
 from reminders.runs import JOB_NAME, lifecycle
 from reminders.runs.events import RunRequest, TestAlertRequest, parse_event
 from reminders.settings import AlertSettings, CronSettings
@@ -26,7 +26,7 @@ startup.check(CronSettings.read, AlertSettings.read)
 
 @logger.inject_lambda_context(clear_state=True, log_event=False)
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: LambdaContext, limits: Limits = LIMITS) -> dict[str, Any]:
     """
     Do what `event` asks for.
 
@@ -37,21 +37,21 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     request = parse_event(event)
     if isinstance(request, TestAlertRequest):
         return _test_alert()
-    return _run(request, context)
+    return _run(request, context, limits)
 
 
-def _run(request: RunRequest, context: LambdaContext) -> dict[str, Any]:
+def _run(request: RunRequest, context: LambdaContext, limits: Limits) -> dict[str, Any]:
     """Do one run. A failure that is not in the ledger is reported directly. The caller of a dry run reads its error."""
     dedupe_key, ledger = f"run {request.scheduled_for or 'by hand'}", None
     try:
-        with run_deps(context) as deps:
+        with run_deps(context, limits) as deps:
             ledger = deps.ledger
             summary = lifecycle.run(request, deps).as_json()
     except BaseException as error:
         if not request.dry_run and not (ledger and ledger.run_is_recorded):
-            unrecorded.report(dedupe_key, error)
+            unrecorded_failures().report(dedupe_key, error, JOB_NAME, "nothing could be recorded in the ledger")
         raise
-    unrecorded.forget(dedupe_key)
+    unrecorded_failures().forget(dedupe_key)
     return summary
 
 

@@ -22,7 +22,7 @@ startup.check(FeedbackSettings.read)
 @logger.inject_lambda_context(clear_state=True, log_event=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Record the event; the answer has `recorded`. Raise `EventError` for one that is not known."""
+    """Record the event. The result has `recorded`. Raise `EventError` for an unknown event."""
     found = feedback.parse(event)
     settings = FeedbackSettings.read(os.environ)
     with closing(connect(settings.database_secret, "reminders-feedback")) as connection:

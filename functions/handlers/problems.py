@@ -31,12 +31,6 @@ def problem(
     )
 
 
-def as_event(response: Response[str]) -> dict[str, Any]:
-    """The response for a Function URL, for requests that are refused before routing."""
-    headers = {**response.headers, "Content-Type": response.content_type}
-    return {"statusCode": response.status_code, "headers": headers, "body": response.body}
-
-
 def validation_errors(errors: Sequence[Any]) -> list[dict[str, str]]:
     """Pydantic's errors without the input: a response must not repeat the caller's input. At most 20."""
     return [{"field": _field(e["loc"]), "message": str(e["msg"])[:200]} for e in errors[:20]]

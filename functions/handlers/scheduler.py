@@ -33,6 +33,7 @@ from reminders.errors import (
     SecretError,
     safe_message,
 )
+from reminders.limits import LIMITS, Limits
 from reminders.scheduling.work import TOKEN_HEADER
 from reminders.secrets import Secrets
 from reminders.settings import SchedulerSettings
@@ -48,8 +49,9 @@ app = LambdaFunctionUrlResolver(debug=False)
 
 @logger.inject_lambda_context(clear_state=True, log_event=False)
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: LambdaContext, limits: Limits = LIMITS) -> dict[str, Any]:
     """Answer one Function URL event (payload format 2.0); every refusal is a problem document."""
+    app.append_context(limits=limits)  # until this request ends
     return app.resolve(event, context)
 
 
@@ -58,7 +60,7 @@ def runs() -> dict[str, Any] | Response[str]:
     """Process one call of a run, and return how far it got."""
     try:
         settings = SchedulerSettings.read(os.environ)
-        allowed = _token_is_right(secrets(), settings.token_secret, _shown_token(app.current_event.headers))
+        allowed = _token_is_right(secrets(), settings.token_secret, _token_of(app.current_event.headers))
     except ReminderError as error:
         # The caller is not authenticated yet, so the response does not name the secret or setting that is wrong.
         return _failure(error, detail=None)
@@ -68,38 +70,38 @@ def runs() -> dict[str, Any] | Response[str]:
         return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {LARGEST_BODY:,} characters")
     body = RunsBody.model_validate_json(_decoded_body())
     logger.append_keys(run_id=body.run_id and str(body.run_id))
-    with scheduler_service(settings.database_secret, settings.batch_size) as service:
+    with scheduler_service(settings.database_secret, settings.batch_size, app.context["limits"]) as service:
         result = service.work(body.request(), body.budget_ms / 1000)
     logger.info("shard processed", extra={"shard": body.shard.index, "evaluated": result.counts.evaluated})
     return answer(result, dry_run=body.dry_run)
 
 
 def _decoded_body() -> str:
-    """Text; empty, and so refused as no JSON, where the Base64 or the UTF-8 of a request is broken."""
+    """The body as text. Empty if its Base64 or UTF-8 is broken, so that it is refused because it is not JSON."""
     try:
         return app.current_event.decoded_body or ""
     except ValueError:
         return ""
 
 
-def _shown_token(headers: Mapping[str, str]) -> str | None:
-    """The bearer token, or `X-Reminder-Token` of a caller whose `Authorization` is AWS's signature."""
+def _token_of(headers: Mapping[str, str]) -> str | None:
+    """The bearer token. Or `X-Reminder-Token`, if the call is signed and `Authorization` has the signature."""
     authorization = headers.get("authorization", "")
     if authorization.startswith("Bearer "):
         return authorization.removeprefix("Bearer ")
     return headers.get(TOKEN_HEADER)
 
 
-def _token_is_right(known: Secrets, name: str, shown: str | None) -> bool:
-    """Compare in constant time; when it differs, once more with a fresh secret, which may have been rotated."""
-    if shown is None:
+def _token_is_right(known: Secrets, name: str, given: str | None) -> bool:
+    """Compare in constant time. If it differs, fetch the secret again, because it may have been rotated."""
+    if given is None:
         return False
-    given = shown.encode("utf-8", "surrogatepass")
+    encoded = given.encode("utf-8", "surrogatepass")
     token = known.get(name)
-    if hmac.compare_digest(given, token.encode()):
+    if hmac.compare_digest(encoded, token.encode()):
         return True
     rotated = known.newer(name, than=token)
-    return rotated is not None and hmac.compare_digest(given, rotated.encode())
+    return rotated is not None and hmac.compare_digest(encoded, rotated.encode())
 
 
 @app.exception_handler(ValidationError)

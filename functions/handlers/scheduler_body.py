@@ -1,4 +1,4 @@
-"""What `POST /runs` takes and gives, as JSON."""
+"""The request and the response of `POST /runs`, as JSON."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class RunsBody(BaseModel):
         if self.run_id is None and not self.dry_run:
             raise ValueError("run_id is needed unless dry_run is true")
         if self.cursor is not None and not self._shard().includes(self.cursor):
-            raise ValueError("cursor must lie in the shard")
+            raise ValueError("cursor must be in the shard")
         return self
 
     def request(self) -> DispatchRequest:

@@ -1,10 +1,10 @@
 """
-The unsubscribe function: one click in a mail, on a Function URL, without signing in.
+The unsubscribe function, on a Function URL: one click in a mail ends the e-mails, without signing in.
 
     GET    a page with a button; changes nothing, so that a link scanner unsubscribes no one
     POST   List-Unsubscribe=One-Click (RFC 8058), from a mail program or from that button
 
-Every link that is not signed gets the same answer, whichever person it names.
+Every link without a valid signature gets the same response, whichever person it names.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def leave() -> Response[str]:
 
 
 def _person() -> UUID | None:
-    """Whom the link is signed for."""
+    """The person for whom the link is signed, or None."""
     parameters = app.current_event.query_string_parameters or {}
     try:
         person = UUID(parameters.get("p", ""))

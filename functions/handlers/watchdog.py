@@ -10,10 +10,11 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from handlers import unrecorded
 from handlers.wiring import startup
+from handlers.wiring.alerts import unrecorded_failures
 from handlers.wiring.watchdog import rules, watchdog_deps
-from reminders.runs import watchdog
+from reminders.limits import LIMITS, Limits
+from reminders.runs import JOB_NAME, watchdog
 from reminders.settings import AlertSettings, WatchdogSettings
 from reminders.telemetry import logger, metrics
 
@@ -22,13 +23,13 @@ startup.check(lambda env: rules(WatchdogSettings.read(env)), AlertSettings.read)
 
 @logger.inject_lambda_context(clear_state=True, log_event=False)
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Do one round; the answer has what was found and pruned. Raise what went wrong."""
+def handler(event: dict[str, Any], context: LambdaContext, limits: Limits = LIMITS) -> dict[str, Any]:
+    """Run every check once. The result has what was found and deleted. Raise the first error of a check."""
     try:
-        with watchdog_deps(context) as deps:
+        with watchdog_deps(context, limits) as deps:
             summary = watchdog.watch(deps).as_json()
     except BaseException as error:
-        unrecorded.report("watchdog", error)
+        unrecorded_failures().report("watchdog", error, JOB_NAME, "nothing could be recorded in the ledger")
         raise
-    unrecorded.forget("watchdog")
+    unrecorded_failures().forget("watchdog")
     return summary

@@ -1,5 +1,5 @@
 """
-The application packages. Each imports only from those to the right.
+The application packages. Each imports only from those to the right (docs/architecture.md#the-packages).
 
-    runs ──▶ scheduling, contacts, alerts ──▶ database, secrets ──▶ settings, telemetry, errors
+    console ──▶ runs ──▶ scheduling, contacts, alerts, messages ──▶ database, secrets, identity ──▶ settings, errors …
 """

@@ -1,4 +1,4 @@
-"""boto3's errors, read without importing boto3: by their code, because their text may quote the request."""
+"""Read boto3's errors by their code, because their text may quote the request. Without importing boto3."""
 
 from __future__ import annotations
 

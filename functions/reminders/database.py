@@ -111,7 +111,7 @@ def translated(error: psycopg.Error) -> DatabaseError:
 
 def _connection_is_gone(error: psycopg.Error) -> bool:
     if error.sqlstate is None:
-        # InternalError: psycopg found two results to one command, the last words of a pooler among them.
+        # InternalError: psycopg found two results for one command, for example the last message of a pooler that stops.
         return isinstance(error, psycopg.OperationalError | psycopg.InternalError)
     # 08: connection exceptions; 57P: the server ended the session; 25P03: idle too long in a transaction.
     return error.sqlstate.startswith(("08", "57P")) or error.sqlstate == "25P03"

@@ -54,11 +54,11 @@ class DatabaseUnavailable(DatabaseError):
 
 
 class IdentityError(ReminderError):
-    """The caller's token is missing or not valid. Why is for the log, not for the caller."""
+    """The caller's token is missing or not valid. The reason is logged, and not returned to the caller."""
 
 
 class IdentityUnavailable(ReminderError):
-    """There is no key at hand to check a token with. A retry may help."""
+    """No key is available to check a token. A retry may help."""
 
 
 class AssignmentNotFound(ReminderError):
@@ -66,7 +66,7 @@ class AssignmentNotFound(ReminderError):
 
 
 class DateRefused(ReminderError):
-    """A contact date that cannot be: in the future, or before the assignment."""
+    """A contact date that is not possible: in the future, or before the assignment."""
 
 
 class TickDone(ReminderError):
@@ -86,7 +86,7 @@ class AssignmentsFailed(ReminderError):
 
 
 class DeadlineExceeded(ReminderError):
-    """The run ran out of time. What was dispatched stays dispatched; the next run does the rest."""
+    """The run ran out of time. What it dispatched stays dispatched. The next run does the rest."""
 
     def __init__(self, message: str) -> None:
         super().__init__(f"deadline_exceeded: {message}")

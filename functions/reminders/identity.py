@@ -28,7 +28,7 @@ from reminders.telemetry import logger
 AUDIENCE = "authenticated"
 # Seconds that our clock and Supabase's may differ by.
 LEEWAY_SECONDS = 10
-# Supabase's own are around 1,000; the rest is room for an organisation list.
+# Supabase's own have around 1,000 characters. A long list of organisations makes them longer.
 LONGEST_TOKEN = 8_192
 # RFC 7518, section 3.2: an HMAC key is at least as long as the hash.
 SHORTEST_SECRET = 32
@@ -56,7 +56,7 @@ class Caller:
 
     @classmethod
     def of(cls, claims: Mapping[str, Any]) -> Caller:
-        """The caller of verified `claims`; raise `IdentityError` when they are no signed-in user's."""
+        """The caller of verified `claims`; raise `IdentityError` when they do not belong to a signed-in user."""
         # Only a user's own token: the service's and an anonymous visitor's are refused whatever app_metadata says.
         if claims.get("role") != "authenticated" or claims.get("is_anonymous", False) is not False:
             raise IdentityError("the token is not a signed-in user's")
@@ -73,7 +73,7 @@ class Caller:
 
 
 def _organisations(app: Mapping[str, Any]) -> frozenset[UUID] | None:
-    """A claim that is there but names nothing limits to nothing: a mistake there must not give access to everything."""
+    """A claim without a valid id gives access to no organisation: a mistake there must not give access to all."""
     if "org_ids" not in app:
         return None
     named = app["org_ids"] if isinstance(app["org_ids"], list) else []
@@ -95,7 +95,7 @@ class KeySource(Protocol):
     def algorithms(self) -> Sequence[str]: ...
 
     def keys(self, header: Mapping[str, Any]) -> Iterator[Any]:
-        """The keys to try for a token with `header`, likeliest first; the next only when one does not fit."""
+        """The keys to try for a token with `header`, one after the other, until one fits."""
         ...
 
 
@@ -127,8 +127,8 @@ class KeySet:
     """
     The project's JWKS (RFC 7517), kept for ten minutes.
 
-    An unknown `kid` has it fetched once more, for keys are rotated, but no two fetches come within
-    `JWKS_PAUSE_SECONDS`. `fetch` gives the JSON document or raises `IdentityUnavailable`; `clock` is monotonic.
+    An unknown `kid` causes another fetch, because keys are rotated, but at most one in `JWKS_PAUSE_SECONDS`.
+    `fetch` gives the JSON document or raises `IdentityUnavailable`; `clock` is monotonic.
     """
 
     algorithms = ("ES256", "RS256")

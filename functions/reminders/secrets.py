@@ -14,6 +14,7 @@ from typing import Protocol
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
+from reminders.aws_errors import error_code
 from reminders.errors import SecretError
 
 CACHE_SECONDS = 300
@@ -78,6 +79,4 @@ class Secrets:
 
 
 def _reason(error: GetParameterError) -> str:
-    cause = error.__cause__ or error.__context__
-    code = getattr(cause, "response", {}).get("Error", {}).get("Code")
-    return str(code or type(cause or error).__name__)
+    return error_code(error.__cause__ or error.__context__ or error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from reminders.aws_errors import error_code
+
 DONE = 0
 UNHEALTHY = 1
 WRONG_USE = 2
@@ -34,7 +36,7 @@ class CliError(Exception):
 def of_aws(error: Exception) -> CliError:
     """boto3's errors, by name: most are about credentials and the region."""
     kind = type(error).__name__
-    code = getattr(error, "response", {}).get("Error", {}).get("Code", kind)
+    code = error_code(error)
     operation = getattr(error, "operation_name", "")
     if kind in {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "TokenRetrievalError"}:
         hint = "Log in first (AWS_PROFILE, or your company's sign-in)."
@@ -43,5 +45,5 @@ def of_aws(error: Exception) -> CliError:
         return CliError("No AWS region is set.", "Set AWS_REGION to the region of the stack.", UNREACHABLE)
     if kind in {"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError"}:
         return CliError(f"AWS cannot be reached ({kind}).", "Check the network and AWS_REGION.", UNREACHABLE)
-    hint = f"You need the permission for {operation}." if "AccessDenied" in str(code) else ""
+    hint = f"You need the permission for {operation}." if "AccessDenied" in code else ""
     return CliError(f"AWS refused {operation or 'the call'}: {code}.", hint, UNREACHABLE)

@@ -14,6 +14,7 @@ does, invalid cron expressions for example, and never evaluates alarms.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class Aws:
         host, port = server.get_host_and_port()
         self.url = f"http://{host}:{port}"
         self._clients: dict[str, Any] = {}
+        self._pushed: dict[str, str] = {}
 
     @classmethod
     def start(cls) -> Aws:
@@ -101,6 +103,20 @@ class Aws:
             Published(message, subject, attributes or {})
             for _, message, subject, attributes, _ in topic.sent_notifications
         ]
+
+    def pushed(self) -> list[str]:
+        """What was published to devices since the start, in order of arrival: the text that any platform can show."""
+        from moto.sns.models import sns_backends
+
+        for endpoint in list(sns_backends[ACCOUNT][REGION].platform_endpoints.values()):
+            self._pushed |= endpoint.messages  # known ones keep their place
+        return [json.loads(text)["default"] for text in self._pushed.values()]
+
+    def mailed(self) -> list[str]:
+        """The mails that SES took since the start, oldest first, as they were sent."""
+        from moto.ses.models import ses_backends
+
+        return [str(mail.raw_data) for mail in ses_backends[ACCOUNT][REGION].sent_messages]
 
     def client(self, service: str) -> Any:
         """A boto3 client of this server, whatever the environment; cached, because each takes 0.2 s."""

@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-Handler = Callable[[Any, Any], Any]
+Handler = Callable[..., Any]
 DEFAULT_TIMEOUT = 900.0  # seconds, the longest that Lambda grants
 
 

@@ -39,6 +39,12 @@ FROM (
 ON CONFLICT (id) DO NOTHING
 """
 
+DEVICES = """
+INSERT INTO public.devices (person_id, platform, token)
+SELECT DISTINCT peer_mentor_id, 'fcm', 'phone of ' || peer_mentor_id FROM public.assignments ORDER BY 1 LIMIT 10
+ON CONFLICT (token) DO NOTHING
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Mail:
@@ -82,6 +88,15 @@ def environments(stack: LocalStack, unsubscribe_url: str = NOWHERE) -> dict[str,
         "MESSAGES_PER_SECOND": "100",
     }
     return {"courier": courier, "feedback": feedback, "unsubscribe": unsubscribe}
+
+
+def add_push(stack: LocalStack, environments: dict[str, dict[str, str]], connection: psycopg.Connection[Any]) -> None:
+    """A platform application for Android, which the courier then uses, and a phone for each of ten mentors."""
+    application = stack.aws.client("sns").create_platform_application(
+        Name="reminders-local", Platform="GCM", Attributes={"PlatformCredential": "none"}
+    )
+    environments["courier"]["PUSH_APPLICATION_ARNS"] = application["PlatformApplicationArn"]
+    connection.execute(DEVICES)
 
 
 @contextmanager

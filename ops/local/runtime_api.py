@@ -94,11 +94,11 @@ class Runtime:
                     return Answer("exit", status)
         raise TimeoutError("the function did not answer")
 
-    def freeze(self) -> None:
+    def pause(self) -> None:
         """As Lambda does between invocations: the process is paused, its connections stay open."""
         self.process.send_signal(signal.SIGSTOP)
 
-    def thaw(self) -> None:
+    def resume(self) -> None:
         self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:

@@ -1,5 +1,5 @@
 -- Organisations with different thresholds (the last one has no settings, so it gets the defaults), and
--- assignments among them whose last contact lies 0 to 29 days back: some never contacted, some closed,
+-- assignments among them whose last contact was 0 to 29 days ago: some never contacted, some closed,
 -- some without a coordinator. Deterministic: the same numbers every time.
 WITH orgs AS (
     INSERT INTO org_settings (org_id, reminder_days, escalation_days)

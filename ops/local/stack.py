@@ -31,6 +31,7 @@ from ops.local.database import create_database, give_logins, prepared
 from ops.local.invoke import LocalContext, load_handler
 from ops.local.server import MIGRATOR, Server, any_server
 from ops.local.slack import Slack
+from reminders.limits import LIMITS, Limits
 
 SCHEDULER = "handlers.scheduler:handler"
 CRON = "handlers.cron:handler"
@@ -50,6 +51,7 @@ class LocalStack:
     topic_arn: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     scheduler_environment: dict[str, str] = field(default_factory=dict)
+    limits: Limits = LIMITS
 
     @classmethod
     @contextmanager
@@ -88,7 +90,7 @@ class LocalStack:
 
     def invoke(self, event: object, *, seconds: float = 60.0) -> Any:
         """Invoke the cron function in this process, whose environment must hold `environment`."""
-        return load_handler(CRON)(event, LocalContext("cron", seconds))
+        return load_handler(CRON)(event, LocalContext("cron", seconds), limits=self.limits)
 
     def watch(self, *, seconds: float = 60.0) -> Any:
         """Invoke the watchdog in this process."""

@@ -72,7 +72,7 @@ class SupabaseAuth:
 
     def __init__(self, secret: str, issuer: str | None = None) -> None:
         self._secret = secret
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Door)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.auth = self  # type: ignore[attr-defined]
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.issuer = issuer or f"{self.url}/auth/v1"
@@ -137,7 +137,7 @@ class SupabaseAuth:
             if session.previous == given:
                 if time.monotonic() < session.previous_until:
                     return self._tokens(session, "token_refresh")
-                # Somebody else has the token as well: the whole session ends.
+                # A second client has the token as well: the whole session ends.
                 self._sessions.remove(session)
                 raise Refused(400, "refresh_token_already_used", "Invalid Refresh Token: Already Used")
         raise Refused(400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found")
@@ -268,7 +268,7 @@ _HANDLERS: dict[tuple[str, str], Callable[..., Answer]] = {
 }
 
 
-class _Door(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:

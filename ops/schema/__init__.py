@@ -14,12 +14,12 @@ from typing import Any
 # Of an object: `{role: {verb: True, or the columns in order}}`, without what is denied.
 Rights = dict[str, dict[str, Any]]
 
-# Nobody in particular stands for PUBLIC: a role with no membership and no grant of its own.
-NOBODY = "PUBLIC"
+# A role with no membership and no grant of its own has the rights of PUBLIC.
+EVERY_ROLE = "PUBLIC"
 # Those of the messages log in only where messages are sent.
 MESSAGE_ROLES = ("reminder_courier", "message_feedback")
 OUR_ROLES = ("cron_runner", "reminder_scheduler", "contact_admin_api", *MESSAGE_ROLES)
-ROLES = ("anon", "authenticated", "service_role", *OUR_ROLES, NOBODY)
+ROLES = ("anon", "authenticated", "service_role", *OUR_ROLES, EVERY_ROLE)
 KINDS = {"r": "tables", "p": "tables", "v": "views", "m": "views", "S": "sequences", "f": "functions"}
 
 MATRIX: dict[str, Any] = tomllib.loads(Path(__file__).with_name("matrix.toml").read_text())

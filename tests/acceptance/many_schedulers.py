@@ -12,13 +12,14 @@ import os
 from typing import Any
 
 from handlers import scheduler
+from reminders.limits import LIMITS, Limits
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Any, limits: Limits = LIMITS) -> dict[str, Any]:
     """The scheduler's handler with the environment of the stack that is called."""
     _, folder, stack, path = event["rawPath"].split("/", 3)
     os.environ["DATABASE_SECRET"] = f"{folder}/{stack}/scheduler-database"
     os.environ["SCHEDULER_TOKEN_SECRET"] = f"{folder}/{stack}/scheduler-token"
     event["rawPath"] = event["requestContext"]["http"]["path"] = f"/{path}"
-    answer: dict[str, Any] = scheduler.handler(event, context)
+    answer: dict[str, Any] = scheduler.handler(event, context, limits)
     return answer

@@ -85,14 +85,13 @@ def test_run_that_is_killed(stack: LocalStack, invoke_process: InvokeProcess, ow
 
 
 SHORT_LEASE = """
-import sys
+import json, sys
 import handlers.cron
-from ops.local.invoke import main
-from reminders.runs import lifecycle, lock
-from reminders.scheduling import client
+from ops.local.invoke import LocalContext
+from reminders.limits import Limits
 
-lock.GRACE_SECONDS, lifecycle.RESERVE_SECONDS, client.ANSWER_MARGIN_SECONDS = 0.5, 0.2, 0.2
-main(["handlers.cron:handler", sys.argv[1], "--timeout", "2"])
+short = Limits(lease_grace=0.5, reserve=0.2, answer_margin=0.2)
+handlers.cron.handler(json.loads(sys.argv[1]), LocalContext("cron", 2), short)
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import psutil
@@ -17,8 +18,7 @@ from ops.local.slack import Slack
 from ops.local.stack import SCHEDULER, LocalStack, scheduler_process
 from reminders.database import Connection
 from reminders.errors import DeadlineExceeded, SchedulerError
-from reminders.runs import lifecycle
-from reminders.scheduling import client
+from reminders.limits import LIMITS
 from tests.factories import add_assignments, count, runs
 from tests.helpers.events import DAY
 from tests.helpers.waiting import eventually
@@ -177,10 +177,9 @@ def slow_down(owner: Connection) -> None:
     )
 
 
-def test_run_longer_than_one_invocation(stack: LocalStack, owner: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_longer_than_one_invocation(stack: LocalStack, owner: Connection) -> None:
     """It stops in time and fails; each retry of the tick goes on with what was left, and it counts as one failure."""
-    monkeypatch.setattr(lifecycle, "RESERVE_SECONDS", 0.5)
-    monkeypatch.setattr(client, "ANSWER_MARGIN_SECONDS", 0.5)
+    stack.limits = replace(LIMITS, reserve=0.5, answer_margin=0.5)
     add_assignments(owner, 1_600, today=DAY)
     slow_down(owner)
     sent = [0]

@@ -83,13 +83,13 @@ def test_deadline_is_near(cron: Runtime, assignments: int, owner: Connection) ->
 def test_frozen_between_invocations(cron: Runtime, stack: LocalStack, assignments: int) -> None:
     """A frozen process whose connections were cut meanwhile works as before: it holds none."""
     assert "success" == cron.invoke({}).payload["status"]
-    cron.freeze()
+    cron.pause()
     with admin(stack.server, stack.database) as superuser:
         superuser.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE application_name LIKE 'reminders-%' AND datname = current_database()"
         )
-    cron.thaw()
+    cron.resume()
 
     assert "success" == cron.invoke({}).payload["status"]
 

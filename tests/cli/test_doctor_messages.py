@@ -9,6 +9,7 @@ import pytest
 from ops.cli.doctor import messages
 from ops.cli.doctor.examination import Examination, Skipped
 from tests.cli.site import Site
+from tests.helpers.cases import table
 
 
 class Account:
@@ -37,7 +38,7 @@ class Account:
 QUOTA = {"Max24HourSend": 200.0, "MaxSendRate": 1.0, "SentLast24Hours": 190.0}
 
 
-@pytest.mark.parametrize(
+@table(
     ("answer", "levels"),
     [
         ({}, ["ok"]),
@@ -73,7 +74,7 @@ class Identities(Account):
 VERIFIED = {"VerifiedForSendingStatus": True}
 
 
-@pytest.mark.parametrize(
+@table(
     ("identities", "level", "words"),
     [
         ({"example.org": VERIFIED}, "ok", "example.org is verified"),

@@ -24,7 +24,7 @@ from reminders.runs.lock import RunLock
 from reminders.text import printable
 from tests.cli.command_lines import ALL, LINES, WITHOUT_TARGET
 from tests.cli.site import Site
-from tests.helpers.cases import first
+from tests.helpers.cases import first, table
 from tests.nasty import NASTY, acting
 
 COMMANDS = Path(output.__file__).parent
@@ -134,7 +134,7 @@ def _outside_of_types(tree: ast.Module) -> list[ast.AST]:
     return [node for node in ast.walk(tree) if node not in hidden]
 
 
-@pytest.mark.parametrize("kind", NASTY)
+@table("kind", NASTY)
 def test_an_alert(kind: str) -> None:
     """In Slack and by SNS: no mention, no link, nothing that acts; each value on its line."""
     text = NASTY[kind]

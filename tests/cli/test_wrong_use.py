@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ops.cli.main import main
+from tests.helpers.cases import table
 
 CASES = {
     "stauts": ("Did you mean 'status'?", 2),
@@ -23,7 +24,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("line", CASES)
+@table("line", CASES)
 def test_wrong_use_gets_a_sentence_and_a_suggestion(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

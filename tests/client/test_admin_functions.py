@@ -14,6 +14,7 @@ from reminders.database import Connection
 from tests.client.calls import ALL, ANOTHER, CALLS, REASON, call, changes, refusal
 from tests.client.people import ADMIN_APP, ASSIGNMENT, COORDINATOR, MENTOR, ORG, UNCOORDINATED
 from tests.contacts import as_user, one, run
+from tests.helpers.cases import table
 from tests.helpers.connections import AsRole
 from tests.tokens import ADMIN
 
@@ -153,7 +154,7 @@ def test_thresholds_are_used_by_the_next_run(filled: Connection, as_role: AsRole
     assert 1 == one(filled, escalated, UNCOORDINATED)
 
 
-@pytest.mark.parametrize(("reminder", "escalation"), [(0, 5), (-1, 5), (20, 20), (21, 20), (None, 20), (10, None)])
+@table(("reminder", "escalation"), [(0, 5), (-1, 5), (20, 20), (21, 20), (None, 20), (10, None)])
 def test_thresholds_that_are_not_possible(filled: Connection, reminder: int | None, escalation: int | None) -> None:
     """Refused by name, before anything is written."""
     found = refusal(filled, "admin_set_thresholds", org_id=ORG, reminder_days=reminder, escalation_days=escalation)
@@ -191,7 +192,7 @@ def test_activity_type_counts_from_now_on(filled: Connection) -> None:
     assert ["2026-11-01", "2026-11-12", "2026-11-12"] == seen
 
 
-@pytest.mark.parametrize("code", [None, "", " letter", "letter\n", "let\x07ter", "x" * 101])
+@table("code", [None, "", " letter", "letter\n", "let\x07ter", "x" * 101])
 def test_activity_type_that_is_no_code(filled: Connection, code: str | None) -> None:
     """Refused: it would be shown in a list, and would match no activity."""
     assert "22023" == refusal(filled, "admin_set_activity_type", ADMIN, ALL, code=code, counts=True)[0]

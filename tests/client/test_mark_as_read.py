@@ -16,6 +16,7 @@ from ops.migrations import migrate
 from reminders.database import Connection
 from tests.client.people import COORDINATOR, MENTOR
 from tests.contacts import as_user, one
+from tests.helpers.cases import table
 
 READ = "UPDATE notifications SET read_at = %s WHERE id = 1 RETURNING read_at"
 
@@ -51,7 +52,7 @@ def test_notification_of_another_person(filled: Connection) -> None:
     assert one(filled, "SELECT read_at FROM notifications WHERE id = 1") is None
 
 
-@pytest.mark.parametrize("column", ["resolved_at", "created_at", "recipient_id", "gap_days", "id"])
+@table("column", ["resolved_at", "created_at", "recipient_id", "gap_days", "id"])
 def test_any_other_column(filled: Connection, column: str) -> None:
     """A recipient changes nothing else, neither alone nor together with read_at."""
     for sets in (f"{column} = DEFAULT", f"read_at = 'now', {column} = DEFAULT"):

@@ -87,7 +87,7 @@ def test_nothing_else_is_published(superuser: Connection) -> None:
     assert [] == published(superuser)
 
 
-def test_deletion_tells_the_id_alone(superuser: Connection) -> None:
+def test_deletion_shows_the_id_alone(superuser: Connection) -> None:
     """Row level security is not asked about a DELETE, so what is sent of it must be worth nothing."""
     number = str(one(superuser, INSERTED, ASSIGNMENT, MENTOR))
     superuser.execute("DELETE FROM notifications")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from handlers.console import ROUTES
 from handlers.console_http import Route
 from reminders.database import Connection
 from tests.console.visitors import ASSIGNMENT, FOREIGN, ORG, OTHER, SETTINGS, Console, Visitor, text_of
+from tests.helpers.cases import table
 
 # The routes whose ids belong to an organisation, with the id of the other one.
 FOREIGN_IDS = {"assignment_id": str(FOREIGN), "org_id": str(OTHER)}
@@ -48,7 +47,7 @@ def test_each_route_with_an_id_is_known_here() -> None:
     assert parameters == {*FOREIGN_IDS, "run_id"}
 
 
-@pytest.mark.parametrize("route", WITH_ID, ids=name)
+@table("route", WITH_ID, ids=name)
 def test_id_of_another_organisation(console: Console, filled: Connection, route: Route) -> None:
     """The answer is the one for an id that does not exist, and nothing is changed."""
     visitor = console.admin(ORG)
@@ -68,13 +67,13 @@ def _count(owner: Connection, table: str) -> int:
     return int(row[0]) if row else -1
 
 
-@pytest.mark.parametrize("route", WITH_ID, ids=name)
+@table("route", WITH_ID, ids=name)
 def test_id_of_the_own_organisation(console: Console, filled: Connection, route: Route) -> None:
     """The same requests work where they should: the test above does not pass for another reason."""
     assert 200 == answer(console.admin(ORG), route, OWN_IDS, filled)[0]
 
 
-@pytest.mark.parametrize("route", LISTS, ids=name)
+@table("route", LISTS, ids=name)
 def test_lists_hold_nothing_of_another_organisation(console: Console, filled: Connection, route: Route) -> None:
     """Neither ids, nor in counts: the other organisation's one assignment waits for 40 days."""
     page = console.admin(ORG).get(route.path)
@@ -84,8 +83,8 @@ def test_lists_hold_nothing_of_another_organisation(console: Console, filled: Co
     assert "2 open assignments" not in text_of(page)
 
 
-@pytest.mark.parametrize("query", [f"org={OTHER}", f"org={NOWHERE}"])
-@pytest.mark.parametrize("path", ["/console/needs-contact", "/console/needs-contact.csv"])
+@table("query", [f"org={OTHER}", f"org={NOWHERE}"])
+@table("path", ["/console/needs-contact", "/console/needs-contact.csv"])
 def test_filter_by_another_organisation(console: Console, filled: Connection, path: str, query: str) -> None:
     """As if it did not exist."""
     assert 404 == console.admin(ORG).get(f"{path}?{query}").status_code

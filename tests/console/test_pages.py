@@ -11,6 +11,7 @@ from reminders.database import Connection
 from reminders.runs.lock import LOCK_KEY
 from tests.console.visitors import ASSIGNMENT, MENTOR, ORG, Console, Visitor, many, rows, text_of
 from tests.factories import add_run
+from tests.helpers.cases import table
 
 NEEDS = "/console/needs-contact"
 PAGE = f"/console/assignments/{ASSIGNMENT}"
@@ -146,10 +147,10 @@ def test_empty_list_explains_itself(console: Console, filled: Connection) -> Non
     """Nobody waits: good news, and no table without rows."""
     filled.execute("UPDATE assignments SET last_contact_date = current_date")
     page = text_of(console.admin(ORG).get(NEEDS))
-    assert "Nobody has to be contacted" in page
+    assert "No contact is overdue" in page
 
 
-@pytest.mark.parametrize("query", ["threshold=x", "after=x", "after=2026-01-01_x", "org=x", "threshold=reminder&org="])
+@table("query", ["threshold=x", "after=x", "after=2026-01-01_x", "org=x", "threshold=reminder&org="])
 def test_filter_that_does_not_exist(console: Console, filled: Connection, query: str) -> None:
     """A page that says so; an empty filter is none."""
     expected = 200 if query.endswith("org=") else 404
@@ -211,7 +212,7 @@ def test_correction_is_on_the_timeline(console: Console, filled: Connection) -> 
     assert 2 == page.count("resolved, not read yet")
 
 
-@pytest.mark.parametrize(
+@table(
     ("values", "words"),
     [
         ({"date": "", "reason": "a reason"}, "Enter the day of the last contact"),
@@ -245,7 +246,7 @@ def test_two_admins_correct_the_same_date(console: Console, filled: Connection) 
     first.post(CORRECT, date=day, reason="Met on the bus", version=version(first))
     page = second.post(CORRECT, date=other, reason="Called them", version=seen)
     assert 409 == page.status_code
-    assert "Somebody else was faster" in text_of(page)
+    assert "Another admin was faster" in text_of(page)
     assert f"it is now {day.day} {day:%b %Y}" in text_of(page)
     assert f'value="{other}"' in page.text and "Called them" in page.text
     again = re.search(r'name="version" value="([^"]*)"', page.text)
@@ -267,7 +268,7 @@ def _count(owner: Connection, table: str) -> int:
 
 
 def test_closed_assignment_has_no_form(console: Console, filled: Connection) -> None:
-    """Nobody is reminded of it."""
+    """It gets no reminders."""
     filled.execute("UPDATE assignments SET status = 'closed' WHERE id = %s", [ASSIGNMENT])
     page = console.admin(ORG).get(PAGE)
     assert ("This assignment is closed." in text_of(page), "<textarea" in page.text) == (True, False)

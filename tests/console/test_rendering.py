@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
 from jinja2 import Environment, ModuleLoader, StrictUndefined
 
 from reminders.console import rendering
 from reminders.console.rendering import Frame, compile_templates, environment
+from tests.helpers.cases import table
 
 TEMPLATES = sorted(path.name for path in rendering.FOLDER.glob("*.html"))
 
@@ -30,7 +30,7 @@ def test_every_template_is_compiled(tmp_path: Path) -> None:
     assert len(TEMPLATES) == len(list(tmp_path.glob("tmpl_*.py")))
 
 
-@pytest.mark.parametrize("name", TEMPLATES)
+@table("name", TEMPLATES)
 def test_template_turns_escaping_nowhere_off(name: str) -> None:
     """No `safe` filter, no script, no style of its own, nothing from elsewhere."""
     text = (rendering.FOLDER / name).read_text()

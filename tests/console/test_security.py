@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-import pytest
-
 from handlers import console_http
 from handlers.console import ROUTES
 from handlers.console_http import Route, safe_next
 from reminders.console.session import FORM_COOKIE
 from reminders.database import Connection
 from tests.console.visitors import ASSIGNMENT, ORG, Console, text_of
+from tests.helpers.cases import table
 
 IDS = {"assignment_id": str(ASSIGNMENT), "run_id": "00000000-0000-0000-0000-0000000000c1", "org_id": str(ORG)}
 CLOSED = [route for route in ROUTES if not route.is_public]
@@ -32,8 +31,8 @@ def name(route: Route) -> str:
     return f"{route.method} {route.path}"
 
 
-@pytest.mark.parametrize("route", CLOSED, ids=name)
-def test_stranger_is_sent_to_the_sign_in(console: Console, filled: Connection, route: Route) -> None:
+@table("route", CLOSED, ids=name)
+def test_visitor_is_sent_to_the_sign_in(console: Console, filled: Connection, route: Route) -> None:
     """Each page and form: the sign-in, with the same answer whether or not the id exists."""
     visitor = console.visitor()
     answer = visitor.request(
@@ -52,9 +51,9 @@ def test_stranger_does_not_learn_which_pages_there_are(console: Console) -> None
     )
 
 
-@pytest.mark.parametrize("app", [{}, {"role": "mentor"}, {"role": "coordinator"}, {"role": "administrator"}])
-@pytest.mark.parametrize("route", [r for r in CLOSED if not r.before_factor], ids=name)
-def test_somebody_who_is_no_admin(console: Console, filled: Connection, route: Route, app: dict[str, str]) -> None:
+@table("app", [{}, {"role": "mentor"}, {"role": "coordinator"}, {"role": "administrator"}])
+@table("route", [r for r in CLOSED if not r.before_factor], ids=name)
+def test_person_who_is_no_admin(console: Console, filled: Connection, route: Route, app: dict[str, str]) -> None:
     """Refused on every page and form, and told what to ask for; no date is changed."""
     console.user(app, "mia@example.org")
     visitor = console.visitor()
@@ -70,7 +69,7 @@ def _count(owner: Connection, table: str) -> int:
     return int(row[0]) if row else -1
 
 
-@pytest.mark.parametrize("route", PAGES, ids=name)
+@table("route", PAGES, ids=name)
 def test_headers_of_each_page(console: Console, filled: Connection, route: Route) -> None:
     """No script, frame or cache; files that are public and named by their content may be cached."""
     answer = console.admin().get(path(route), follow=False)
@@ -105,8 +104,8 @@ def test_cookies_can_be_read_by_no_script_and_sent_by_no_other_site(console: Con
         assert attributes[4:] in ([], ["Max-Age=0"])
 
 
-@pytest.mark.parametrize("route", FORMS, ids=name)
-@pytest.mark.parametrize(
+@table("route", FORMS, ids=name)
+@table(
     "headers",
     [
         {"sec-fetch-site": "cross-site", "origin": "https://evil.example"},
@@ -137,8 +136,8 @@ def test_form_of_an_old_browser(console: Console) -> None:
     assert 422 == visitor.request("POST", "/console/sign-in", headers=headers, data=data).status_code
 
 
-@pytest.mark.parametrize("route", FORMS, ids=name)
-@pytest.mark.parametrize("token", ["", "x", "A" * 43])
+@table("route", FORMS, ids=name)
+@table("token", ["", "x", "A" * 43])
 def test_form_without_its_token(console: Console, filled: Connection, route: Route, token: str) -> None:
     """Refused; the token of somebody else's session is no better."""
     visitor = console.admin() if not route.is_public else console.visitor()
@@ -171,7 +170,7 @@ def test_session_that_was_planted_before(console: Console) -> None:
     assert 403 == visitor.post("/console/sign-out", token=before).status_code
 
 
-@pytest.mark.parametrize(
+@table(
     "planted",
     ["", "!", "a!b!c", "a!b", "a!b!c!d", "x" * 4000, 'a!b"!c', "a!" + "b" * 9000 + "!c", "a! !c"],
 )
@@ -182,7 +181,7 @@ def test_cookie_that_is_no_session(console: Console, planted: str) -> None:
     assert "Sign in" in text_of(visitor.get("/console"))
 
 
-@pytest.mark.parametrize(
+@table(
     ("given", "where"),
     [
         ("/console/runs", "/console/runs"),
@@ -209,7 +208,7 @@ def test_where_signing_in_leads(given: str, where: str) -> None:
     assert where == safe_next(given)
 
 
-@pytest.mark.parametrize("where", ["https://evil.example", "//evil.example", "/runs"])
+@table("where", ["https://evil.example", "//evil.example", "/runs"])
 def test_redirect_after_signing_in(console: Console, where: str) -> None:
     """The form's own field is not believed either."""
     console.user({"role": "admin"})
@@ -218,7 +217,7 @@ def test_redirect_after_signing_in(console: Console, where: str) -> None:
     assert ["/console"] == visitor.visited
 
 
-@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
+@table("method", ["PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
 def test_other_methods(console: Console, filled: Connection, method: str) -> None:
     """405, with what is allowed."""
     answer = console.admin().request(method, "/console/runs")
@@ -233,7 +232,7 @@ def test_method_is_not_overridden(console: Console, filled: Connection) -> None:
     assert (405, 0) == (answer.status_code, _count(filled, "contact_date_corrections"))
 
 
-@pytest.mark.parametrize(
+@table(
     ("content", "content_type"),
     [
         (b"{}", "application/json"),

@@ -9,6 +9,7 @@ import pytest
 from handlers.wiring import console as wiring
 from ops.local.supabase_auth import totp
 from tests.console.visitors import PASSWORD, Console, text_of
+from tests.helpers.cases import table
 
 ADMIN = {"role": "admin"}
 FACTOR = "/console/sign-in/second-factor"
@@ -43,7 +44,7 @@ def test_wrong_password(console: Console) -> None:
     assert "not the password" not in page.text
 
 
-@pytest.mark.parametrize(
+@table(
     ("email", "password", "words"),
     [
         ("", PASSWORD, "Enter your e-mail address"),

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-import pytest
-
 from reminders.console.formats import Formats, Moment
 from reminders.console.health import verdict
 from reminders.console.reading import Overview, Position, RunDay
 from reminders.console.strip import strip
+from tests.helpers.cases import table
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 GOOD = Overview(
@@ -37,7 +36,7 @@ GOOD = Overview(
 DUE = NOW - timedelta(hours=3)
 
 
-@pytest.mark.parametrize(
+@table(
     ("seen", "level", "sentence"),
     [
         (GOOD, "good", "All is well."),
@@ -67,7 +66,7 @@ def test_run_that_is_due_now_is_not_late() -> None:
     assert "good" == verdict(replace(GOOD, success_started_at=NOW - timedelta(days=1)), due, Formats()).level
 
 
-@pytest.mark.parametrize(
+@table(
     ("locale", "text"),
     [("en", "1,234,567"), ("de-AT", "1.234.567"), ("nb", "1\u00a0234\u00a0567"), (None, "1,234,567")],
 )
@@ -76,7 +75,7 @@ def test_numbers_as_the_organisation_writes_them(locale: str | None, text: str) 
     assert text == Formats.of(None, locale).number(1_234_567)
 
 
-@pytest.mark.parametrize(
+@table(
     ("zone", "moment"),
     [
         ("UTC", Moment("Wed 25 Nov 2026, 23:30 UTC", "", "2026-11-25T23:30:00+00:00")),
@@ -107,9 +106,7 @@ def test_strip() -> None:
     assert "No run: 27 Oct 2026 to 23 Nov 2026." == found.text[-1]
 
 
-@pytest.mark.parametrize(
-    "text", ["", "x", "2026-01-01", "2026-01-01_", "2026-13-01_x", "_00000000-0000-0000-0000-000000000001"]
-)
+@table("text", ["", "x", "2026-01-01", "2026-01-01_", "2026-13-01_x", "_00000000-0000-0000-0000-000000000001"])
 def test_place_in_a_list_that_is_none(text: str) -> None:
     """A link that was cut off or made up leads to no place."""
     assert Position.read(text) is None

@@ -14,6 +14,7 @@ from tests import tokens
 from tests.deploy.cloud import BY_API, NESTED, STACK, unresolved
 from tests.deploy.conftest import EVENTS, HANDLERS, RUNBOOK_URL, Deployed, Outcome, Sample
 from tests.deploy.policies import action_and_resource, allowing, listed
+from tests.helpers.cases import table
 
 # What a role allows although our code never asks for it: who does, and why the function's role must allow it.
 NOT_BY_OUR_CODE = {
@@ -198,7 +199,7 @@ def test_each_role_reads_every_secret_it_may_read(deployed: Deployed, sample: Sa
         assert len(read) == len(allowed), function
 
 
-@pytest.mark.parametrize("function", HANDLERS)
+@table("function", HANDLERS)
 def test_a_policy_is_no_more_than_the_matcher_reads(function: str, deployed: Deployed) -> None:
     """Allow, Action, Resource: a Deny, a NotAction or a condition would need a real engine here."""
     for statement in deployed.cloud.policy(function):
@@ -208,7 +209,7 @@ def test_a_policy_is_no_more_than_the_matcher_reads(function: str, deployed: Dep
         assert "Allow" == statement["Effect"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("action", "resource", "expected"),
     [
         (

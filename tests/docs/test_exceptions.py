@@ -21,8 +21,9 @@ import pytest
 
 import handlers
 import reminders
-from handlers import cron, unrecorded, watchdog
-from handlers.wiring.alerts import working_channels
+from handlers import cron, watchdog
+from handlers.wiring.alerts import unrecorded_failures, working_channels
+from reminders.alerts import direct
 from reminders.alerts.channels import Channel
 from reminders.alerts.message import Alert
 from reminders.errors import ReminderError
@@ -79,7 +80,7 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         texts.append(str(alert.error_message))
         return {}
 
-    monkeypatch.setattr(unrecorded, "send_now", send)
+    monkeypatch.setattr(direct, "send_now", send)
     return texts
 
 
@@ -115,7 +116,7 @@ def outcomes(kind: type[BaseException], reported: list[str], patched: pytest.Mon
     error, answers = instance(kind), []
     for module, build in ((cron, "run_deps"), (watchdog, "watchdog_deps")):
         reported.clear()
-        patched.setattr(module, build, lambda context: Raising(error))
+        patched.setattr(module, build, lambda *_: Raising(error))
         with pytest.raises(kind):
             module.handler({}, CONTEXT)
         documented = outcome(error, reported[0] if reported else None)
@@ -126,7 +127,7 @@ def outcomes(kind: type[BaseException], reported: list[str], patched: pytest.Mon
 
 def test_what_is_reported_for_every_class(reported: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever class ends a run or a watchdog round, it is reported as the document says."""
-    monkeypatch.setattr(unrecorded, "_told", set())
+    unrecorded_failures.cache_clear()
     lines = [HEADER, "| --- | --- | --- | --- |"]
     for name, kinds in FAMILIES.items():
         (found,) = {outcomes(kind, reported, monkeypatch) for kind in kinds}
@@ -140,7 +141,7 @@ def test_run_whose_failure_is_in_the_ledger(reported: list[str], monkeypatch: py
     """The outbox reports it then, so nothing goes straight to the channels."""
 
     @contextmanager
-    def deps(context: object) -> Iterator[Any]:
+    def deps(*_: object) -> Iterator[Any]:
         yield SimpleNamespace(ledger=SimpleNamespace(run_is_recorded=True))
 
     def fail(*_: object) -> None:

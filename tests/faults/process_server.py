@@ -21,55 +21,77 @@ import signal
 import ssl
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NoReturn
 
+import boto3
 import httpx
 
+import handlers.courier
 import handlers.cron
 import handlers.scheduler
 import handlers.watchdog
 from ops.local.function_url import FunctionUrl
 from ops.local.invoke import LocalContext
 from ops.local.keeper import PR_SET_PDEATHSIG
-from reminders.alerts import outbox
-from reminders.runs import ledger, lifecycle, lock
-from reminders.scheduling import client
-from reminders.scheduling.service import ReminderSchedulerService
+from reminders.limits import LIMITS, Limits
+from reminders.messages.courier import CourierLimits
 from reminders.secrets import Secrets
 
 LOOK_EVERY = 0.02  # seconds
-SHORT_GRACE = 0.3  # seconds
-SHORT_IDLE = {"idle_in_transaction_session_timeout": "700"}
+# A lease that ends soon after the invocation's time, and transactions that end soon when they are idle.
+SHORT = Limits(
+    lease_grace=0.3,
+    reserve=0.2,
+    answer_margin=0.2,
+    settle=replace(LIMITS.settle, idle=0.7),
+    claim=replace(LIMITS.claim, idle=0.7),
+    batch=replace(LIMITS.batch, idle=0.7),
+)
 
 Report = Callable[..., None]
 
 
-def cron(report: Report, event: object, seconds: float) -> None:
+def cron(report: Report, limits: Limits, event: object, seconds: float) -> None:
     """One run: its summary, or the class of its error. It is not stopped when its time is over, as Lambda would."""
     try:
-        report(answer=handlers.cron.handler(event, LocalContext("cron", seconds)))
+        report(answer=handlers.cron.handler(event, LocalContext("cron", seconds), limits))
     except Exception as error:
         report(raised=type(error).__name__)
 
 
-def invocations(report: Report, events: list[object]) -> None:
+def invocations(report: Report, limits: Limits, events: list[object]) -> None:
     """Invocations one after the other; the event "watchdog" invokes the watchdog."""
     for event in events:
         if event == "watchdog":
-            report(answer=handlers.watchdog.handler({}, LocalContext("watchdog", 60)))
+            report(answer=handlers.watchdog.handler({}, LocalContext("watchdog", 60), limits))
         else:
-            cron(report, event, 60)
+            cron(report, limits, event, 60)
 
 
-def scheduler(report: Report, port: int) -> NoReturn:
+def scheduler(report: Report, limits: Limits, port: int) -> NoReturn:
     """The scheduler behind its URL, until it is killed."""
-    with FunctionUrl(handlers.scheduler.handler, port=port) as endpoint:
+    with FunctionUrl(functools.partial(handlers.scheduler.handler, limits=limits), port=port) as endpoint:
         report(url=endpoint.url)
         while True:
             signal.pause()
 
 
-WHAT: dict[str, Callable[..., None]] = {"cron": cron, "invocations": invocations, "scheduler": scheduler}
+def courier(report: Report, _: Limits, seconds: float = 60.0, limits: Mapping[str, Any] | None = None) -> None:
+    """One invocation of the courier: what it did, or the class of its error."""
+    try:
+        answer = handlers.courier.handler({}, LocalContext("courier", seconds), CourierLimits(**(limits or {})))
+        report(answer=answer)
+    except Exception as error:
+        report(raised=type(error).__name__)
+
+
+WHAT: dict[str, Callable[..., None]] = {
+    "cron": cron,
+    "invocations": invocations,
+    "scheduler": scheduler,
+    "courier": courier,
+}
 
 
 class PlainSecrets:
@@ -82,15 +104,6 @@ class PlainSecrets:
         return self._values[name]
 
 
-def shorten() -> None:
-    """A lease that ends 0.3 s after the invocation's time, and transactions that end when idle for 0.7 s."""
-    lock.GRACE_SECONDS, lifecycle.RESERVE_SECONDS, client.ANSWER_MARGIN_SECONDS = SHORT_GRACE, 0.2, 0.2
-    redefine(ledger, SETTLE_LIMITS=ledger.SETTLE_LIMITS | SHORT_IDLE)
-    redefine(outbox, CLAIM_LIMITS=outbox.CLAIM_LIMITS | SHORT_IDLE)
-    limits = ReminderSchedulerService._limits
-    redefine(ReminderSchedulerService, _limits=lambda *given: limits(*given) | SHORT_IDLE)
-
-
 def redefine(target: object, **names: object) -> None:
     """Replace attributes of `target`, in this process."""
     for name, meaning in names.items():
@@ -98,9 +111,10 @@ def redefine(target: object, **names: object) -> None:
 
 
 def warm_up() -> None:
-    """What each fork would need a tenth of a second for: TLS' authorities, HTTP's modules."""
+    """What each fork would need a tenth of a second for: TLS' authorities, HTTP's modules, boto3's models."""
     redefine(ssl, create_default_context=functools.cache(ssl.create_default_context))
     httpx.Client().close()
+    boto3.client("sesv2", region_name="eu-west-2")  # its models stay in the default session
     gc.collect()
     gc.freeze()  # else the first collection in each fork copies all of our memory
 
@@ -151,9 +165,7 @@ def _run_order(
         os.environ.clear()
         os.environ.update(environment)
         redefine(Secrets, _source=lambda _: PlainSecrets(secrets))
-        if short:
-            shorten()
-        WHAT[what](lambda **words: _report(id=id, **words), **arguments)
+        WHAT[what](lambda **words: _report(id=id, **words), SHORT if short else LIMITS, **arguments)
         os._exit(0)
     except BaseException:
         sys.excepthook(*sys.exc_info())

@@ -86,7 +86,7 @@ class Processes:
         self._ordering = threading.Lock()
 
     def start(self, what: str, deployment: Deployment, *, short: bool = False, **arguments: object) -> Process:
-        """Process `what` (a key of `forked.WHAT`); `short`: see `forked.shorten`."""
+        """Process `what` (a key of `process_server.WHAT`); `short`: see `process_server.SHORT`."""
         order = {"what": what, "environment": deployment.environment, "secrets": deployment.secrets, "short": short}
         with self._ordering:
             number, fork = next(self._ids), Process()

@@ -16,6 +16,7 @@ import threading
 from collections import Counter
 
 from reminders.alerts import outbox
+from reminders.messages import courier
 from reminders.runs import ledger, lock
 from reminders.scheduling import service
 
@@ -29,7 +30,7 @@ def _shape(statement: str) -> str:
 
 NAMES = {
     _shape(sql.decode()): name
-    for queries in (lock.queries, ledger.queries, outbox.queries, service.queries)
+    for queries in (lock.queries, ledger.queries, outbox.queries, service.queries, courier.queries)
     for name, sql in queries.by_name.items()
 }
 

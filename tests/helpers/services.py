@@ -9,6 +9,7 @@ from dataclasses import replace
 from reminders.alerts.outbox import Outbox
 from reminders.alerts.policy import Policy
 from reminders.database import Connection
+from reminders.limits import LIMITS, Limits
 from reminders.runs import JOB_NAME
 from reminders.runs.ledger import Ledger
 from reminders.runs.watchdog import WatchdogDeps
@@ -18,13 +19,13 @@ from reminders.scheduling.work import DispatchRequest, DispatchResult
 MakeService = Callable[..., ReminderSchedulerService]
 
 
-def make_ledger(connection: Connection, reconnect: Callable[[], Connection]) -> Ledger:
+def make_ledger(connection: Connection, reconnect: Callable[[], Connection], limits: Limits = LIMITS) -> Ledger:
     """A ledger whose alerts are not sent: its outbox has no channel."""
-    return Ledger(connection, reconnect, Outbox(JOB_NAME, Policy(), [], lambda: nullcontext(connection)))
+    return Ledger(connection, reconnect, Outbox(JOB_NAME, Policy(), [], lambda: nullcontext(connection)), limits)
 
 
 MakeOutbox = Callable[..., Outbox]
-MakeLedger = Callable[[Outbox], Ledger]
+MakeLedger = Callable[..., Ledger]
 MakeWatchdog = Callable[..., WatchdogDeps]
 
 

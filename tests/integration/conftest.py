@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from reminders.database import Connection
+from reminders.limits import LIMITS, Limits
 from reminders.runs.ledger import Ledger
 from reminders.scheduling.service import ReminderSchedulerService
 from tests.factories import TODAY, add_run
@@ -24,8 +25,10 @@ def run_id(owner: Connection) -> UUID:
 
 @pytest.fixture
 def make_service(as_role: AsRole) -> MakeService:
-    def make(batch_size: int = 100, clock: Callable[[], float] = time.monotonic) -> ReminderSchedulerService:
-        return ReminderSchedulerService(as_role("reminder_scheduler"), batch_size, clock)
+    def make(
+        batch_size: int = 100, clock: Callable[[], float] = time.monotonic, limits: Limits = LIMITS
+    ) -> ReminderSchedulerService:
+        return ReminderSchedulerService(as_role("reminder_scheduler"), batch_size, clock, limits)
 
     return make
 

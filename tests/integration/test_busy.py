@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from uuid import UUID
 
 import psycopg
@@ -11,6 +12,7 @@ import pytest
 
 from ops.local.server import MIGRATOR, Server
 from reminders.database import Connection
+from reminders.limits import LIMITS, TransactionLimits
 from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Shard
 from tests.factories import TODAY, add_assignments, add_run, count, notified
 from tests.helpers.services import After, MakeService
@@ -94,11 +96,9 @@ def test_table_locked_by_a_migration(
     make_service: MakeService,
     run_id: UUID,
     other_session: Connection,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A lock timeout is tried again; then the assignment counts as failed and is left to the next run."""
-    service = make_service(1)
-    monkeypatch.setattr(type(service), "_limits", lambda *_: {"lock_timeout": "50", "statement_timeout": "2000"})
+    service = make_service(1, limits=replace(LIMITS, batch=TransactionLimits(statement=2.0, lock=0.05, idle=10.0)))
     add_assignments(owner, 1)
     other_session.execute("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE")
     assert DispatchResult(Counts(1, 0, 1)) == service.work(DispatchRequest(run_id, TODAY, ALL), budget=5)

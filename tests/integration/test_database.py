@@ -12,6 +12,7 @@ from reminders import database as database_module
 from reminders.database import Connection, Queries, connect, errors_translated, transaction
 from reminders.errors import DatabaseError, DatabaseUnavailable
 from tests.factories import add_assignment
+from tests.helpers.cases import table
 from tests.helpers.connections import AsRole
 
 
@@ -25,7 +26,7 @@ def test_connection_as_a_function_makes_it(server: Server, database: str) -> Non
     assert "binary" == psycopg.pq.__impl__
 
 
-@pytest.mark.parametrize(
+@table(
     ("dsn", "message"),
     [
         ("postgresql://nobody:x@127.0.0.1:1/x", "database unreachable: connection refused"),
@@ -90,7 +91,7 @@ def test_errors_hold_no_row_values(owner: Connection, as_role: AsRole) -> None:
     assert "assignments_pkey" in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@table(
     ("statement", "message"),
     [
         ("SELECT 'Anna Smith'::int", "InvalidTextRepresentation 22P02"),
@@ -154,7 +155,7 @@ def test_query_without_a_row(owner: Connection) -> None:
         queries.one(owner, "first_open", dict, first=None, last=None)
 
 
-@pytest.mark.parametrize(
+@table(
     "address",
     ["hostaddr=203.0.113.1", "service=prod", "host=localhost hostaddr=203.0.113.1", "host=/tmp,db.invalid", "host=db"],
 )

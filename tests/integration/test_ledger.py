@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,12 +17,13 @@ from psycopg.errors import CheckViolation
 from ops.local.server import Server, admin
 from reminders.database import Connection
 from reminders.errors import EventError, RunSettledElsewhere, SchedulerError, TickDone
-from reminders.runs import ledger as ledger_module
+from reminders.limits import LIMITS
 from reminders.runs.events import RunRequest
 from reminders.runs.ledger import Ledger
 from reminders.runs.records import Outcome, RunStatus, Tick
 from reminders.scheduling.work import Counts, RunTotals
 from tests.factories import TICK, add_run, count, runs
+from tests.helpers.cases import table
 from tests.helpers.connections import AsRole
 from tests.helpers.services import make_ledger
 from tests.proxy import Wire
@@ -176,11 +178,10 @@ def test_abandoned_run_of_another_job(owner: Connection, ledger: Ledger) -> None
     assert ["running"] == [run["status"] for run in runs(owner)]
 
 
-def test_abandoned_run_held_by_a_frozen_batch(
-    owner: Connection, as_role: AsRole, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_abandoned_run_held_by_a_frozen_batch(owner: Connection, as_role: AsRole) -> None:
     """Today's reminders do not wait for it: it is left to the next run, and others are rescued."""
-    monkeypatch.setattr(ledger_module, "SETTLE_LIMITS", {"lock_timeout": "100"})
+    limits = replace(LIMITS, settle=replace(LIMITS.settle, lock=0.1))
+    ledger = make_ledger(as_role("cron_runner"), lambda: as_role("cron_runner"), limits)
     held, free = (add_run(owner, started_at=TICK - timedelta(hours=n)) for n in (2, 1))
     batch = as_role("reminder_scheduler")
     batch.execute("BEGIN")
@@ -194,7 +195,7 @@ def test_abandoned_run_held_by_a_frozen_batch(
 TOMORROW = datetime.now(UTC).date() + timedelta(days=1)
 
 
-@pytest.mark.parametrize(
+@table(
     ("request_", "as_of"),
     [
         (SCHEDULED, TICK.date()),
@@ -208,7 +209,7 @@ def test_day_of_a_tick(ledger: Ledger, request_: RunRequest, as_of: date) -> Non
     assert as_of == ledger.tick(request_).as_of
 
 
-@pytest.mark.parametrize(
+@table(
     ("ahead", "dry_run", "refusal"),
     [
         (timedelta(minutes=5), False, None),
@@ -307,7 +308,7 @@ def test_success_in_between(ledger: Ledger) -> None:
     assert [1, 1] == [fail(ledger, at(1)), fail(ledger, at(1))]
 
 
-@pytest.mark.parametrize(
+@table(
     ("constraint", "row"),
     [
         ("status_is_known", {"status": "done", "completed_at": TICK}),

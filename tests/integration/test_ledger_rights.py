@@ -14,6 +14,7 @@ from reminders.database import Connection
 from reminders.runs.lock import LOCK_KEY
 from tests.alerting import FAILURE, alerts
 from tests.factories import add_run, runs
+from tests.helpers.cases import table
 from tests.helpers.connections import AsRole
 
 ROW = {"job_name": "assignment-reminder-cron", "trigger_source": "schedule", "status": "running"}
@@ -31,7 +32,7 @@ def insert(connection: Connection, **columns: Any) -> None:
     connection.execute(statement.encode(), list(values.values()))
 
 
-@pytest.mark.parametrize(
+@table(
     "columns",
     [
         {"status": "success", "completed_at": datetime.now(UTC)},
@@ -104,7 +105,7 @@ def test_missed_tick_to_come(runner: Connection, owner: Connection) -> None:
     assert [("missed_run", "missed_run:2026-11-21T07:00:00Z")] == alerts(owner)
 
 
-@pytest.mark.parametrize(
+@table(
     "statement",
     [
         "INSERT INTO cron_alerts (kind, dedupe_key, payload) VALUES ('failure', 'failure:x', '{}')",

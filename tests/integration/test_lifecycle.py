@@ -14,10 +14,11 @@ from ops.local.server import Server, admin
 from reminders.alerts.outbox import Outbox
 from reminders.database import Connection
 from reminders.errors import AssignmentsFailed, DeadlineExceeded, EventError, RunSettledElsewhere, SchedulerError
+from reminders.limits import LIMITS
 from reminders.runs import lifecycle
 from reminders.runs.events import RunRequest
 from reminders.runs.ledger import Ledger
-from reminders.runs.lifecycle import RESERVE_SECONDS, RunDeps
+from reminders.runs.lifecycle import RunDeps
 from reminders.runs.lock import RunLock
 from reminders.scheduling.fanout import Fanout
 from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult
@@ -107,7 +108,7 @@ def test_time_kept_back(deps: RunDeps, scheduler: FakeScheduler) -> None:
     """The work must end early enough to settle, alert and unlock."""
     began = time.monotonic()
     lifecycle.run(MANUAL, deps)
-    assert {True} == {began < deadline <= began + 62 - RESERVE_SECONDS for deadline in scheduler.deadlines}
+    assert {True} == {began < deadline <= began + 62 - LIMITS.reserve for deadline in scheduler.deadlines}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 
 from reminders.database import Connection
 from reminders.errors import DatabaseError
-from reminders.runs.lock import GRACE_SECONDS, LOCK_KEY, RunLock
+from reminders.limits import LIMITS
+from reminders.runs.lock import LOCK_KEY, RunLock
 from tests.helpers.connections import AsRole
 from tests.helpers.locks import HELD
 from tests.helpers.waiting import eventually
@@ -60,7 +61,7 @@ def test_free_after_its_process(owner: Connection, as_role: AsRole) -> None:
 
 def test_lease_that_is_over(owner: Connection, lock: RunLock) -> None:
     """PostgreSQL takes it from a holder that overstays; the holder's own end is no error then."""
-    with lock.lease(0.2 - GRACE_SECONDS) as locked:
+    with lock.lease(0.2 - LIMITS.lease_grace) as locked:
         assert locked
         assert eventually(lambda: not held(owner), 2)
 

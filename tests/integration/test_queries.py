@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 import reminders
 from ops.cli import ledger as operator
 from reminders.database import Connection, Queries
+from tests.helpers.cases import table
 from tests.helpers.connections import AsRole
 from tests.integration.query_values import VALUES
 
@@ -38,7 +37,7 @@ def load(file: str) -> Queries:
     return Queries(f"reminders.{package}", name)
 
 
-@pytest.mark.parametrize("file", ROLES)
+@table("file", ROLES)
 def test_named_queries(as_role: AsRole, file: str) -> None:
     """Each can be planned, with the rights that its role has, whatever search_path the session was given."""
     connection = as_role(ROLES[file])
@@ -47,7 +46,7 @@ def test_named_queries(as_role: AsRole, file: str) -> None:
         assert connection.execute(b"EXPLAIN " + query, VALUES).fetchall(), name
 
 
-@pytest.mark.parametrize("name", operator.queries.by_name)
+@table("name", operator.queries.by_name)
 def test_operators_query(owner: Connection, name: str) -> None:
     """What `reminders status` and its like ask can be planned under any search_path as well."""
     owner.execute("SET search_path = pg_catalog")

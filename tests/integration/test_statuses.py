@@ -10,6 +10,7 @@ from psycopg import errors
 from reminders.database import Connection
 from reminders.scheduling.work import DispatchRequest, Shard
 from tests.factories import TODAY, add_assignment, notified
+from tests.helpers.cases import table
 from tests.helpers.connections import AsRole
 from tests.helpers.services import MakeService
 
@@ -78,7 +79,7 @@ def test_last_open_word_cannot_go(owner: Connection) -> None:
         owner.execute("UPDATE reminder_statuses SET is_open = false")
 
 
-@pytest.mark.parametrize("role", ["anon", "authenticated", "service_role", "cron_runner"])
+@table("role", ["anon", "authenticated", "service_role", "cron_runner"])
 def test_words_are_not_for_the_api(as_role: AsRole, role: str) -> None:
     """Only the owner of the tables says which words are open."""
     with pytest.raises(errors.InsufficientPrivilege):

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 from psycopg import errors, sql
 
-from ops.schema import KINDS, MATRIX, NOBODY, ROLES, Rights, expected
+from ops.schema import EVERY_ROLE, KINDS, MATRIX, ROLES, Rights, expected
 from reminders.database import Connection
 
 __all__ = ["MATRIX", "ROLES", "Rights", "actual", "as_toml", "expected", "objects"]
@@ -144,7 +144,7 @@ def _columns(connection: Connection, name: str) -> list[tuple[str, str]]:
 def _as(connection: Connection, role: str) -> Iterator[None]:
     """Be `role` in a transaction that leaves nothing behind."""
     with connection.transaction(force_rollback=True):
-        if role == NOBODY:
+        if role == EVERY_ROLE:
             connection.execute("CREATE ROLE matrix_nobody; SET LOCAL ROLE matrix_nobody")
         else:
             connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))

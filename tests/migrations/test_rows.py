@@ -12,6 +12,7 @@ import pytest
 from psycopg import errors, sql
 
 from reminders.database import Connection
+from tests.helpers.cases import table
 from tests.migrations.matrix import MATRIX
 from tests.migrations.personas import ASSIGNMENT, COORDINATOR, MENTOR, ORG, SOMEBODY, claims
 
@@ -97,9 +98,9 @@ def by_persona(found: dict[str, list[str]]) -> dict[str, list[str]]:
 
 def test_each_persona_sees_the_rows_of_the_matrix(filled: Connection) -> None:
     """Mentors and coordinators see their own, admins their organisations' and the ledger, strangers nothing."""
-    for table, of_each in MATRIX["rows"].items():
+    for relation, of_each in MATRIX["rows"].items():
         expected = {name: sorted(rows) for name, rows in of_each.items()}
-        assert expected == by_persona({name: seen(filled, name, table) for name in PERSONAS}), table
+        assert expected == by_persona({name: seen(filled, name, relation) for name in PERSONAS}), relation
 
 
 @pytest.mark.parametrize("path", MATRIX["may_log"])
@@ -177,9 +178,7 @@ def test_mentor_cannot_sign_for_another(filled: Connection) -> None:
     assert not may(filled, "mentor", statement, [ASSIGNMENT["a"], COORDINATOR["a"]])
 
 
-@pytest.mark.parametrize(
-    "org_ids", [None, "*", ["*"], str(ORG["a"]), {}, 7], ids=["null", "star", "stars", "text", "object", "number"]
-)
+@table("org_ids", [None, "*", ["*"], str(ORG["a"]), {}, 7], ids=["null", "star", "stars", "text", "object", "number"])
 def test_malformed_organisation_claim_opens_nothing(filled: Connection, org_ids: object) -> None:
     """An org_ids that is no list of ids limits to nothing; it must not be read as "no limit"."""
     with filled.transaction(force_rollback=True):

@@ -11,6 +11,7 @@ import pytest
 from ops.local.aws import Aws
 from ops.local.containers import Engine, EngineError, reachable
 from ops.local.forward import forwarded
+from tests.helpers.cases import table
 from tests.listening import Listening
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has all of 127.0.0.0/8")
@@ -90,7 +91,7 @@ def test_environments_for_containers(aws: Aws, echo: Echo) -> None:
     assert b"hello" == answer
 
 
-@pytest.mark.parametrize(
+@table(
     ("platform", "system", "host"),
     [
         ("linux", "Ubuntu 24.04.3 LTS", GATEWAY),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ops.local.url_payload import BadReturn, Request, Response, event_from, response_from
+from tests.helpers.cases import table
 
 JSON = ("content-type", "application/json")
 
@@ -56,7 +57,7 @@ def test_cookies_are_a_list() -> None:
     assert ["a=1", "b=2", "c=3"] == event["cookies"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("kind", "body", "encoded"),
     [
         ("application/json; charset=utf-8", b'{"a": 1}', False),
@@ -73,7 +74,7 @@ def test_body_is_base64_unless_it_is_text(kind: str, body: bytes, encoded: bool)
     assert (expected, encoded) == (event["body"], event["isBase64Encoded"])
 
 
-@pytest.mark.parametrize(
+@table(
     ("returned", "body"),
     [({"message": "hi"}, b'{"message": "hi"}'), ("hi", b'"hi"'), ([1], b"[1]"), (None, b"null")],
 )
@@ -100,7 +101,7 @@ def test_status_alone_is_an_empty_answer() -> None:
     assert Response(204, [JSON], b"") == response_from({"statusCode": 204})
 
 
-@pytest.mark.parametrize(
+@table(
     "returned",
     [
         {"statusCode": "soon"},

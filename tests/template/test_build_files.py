@@ -13,6 +13,7 @@ import yaml
 from ops.tools.build.artifact import ARTIFACTS, LOCKS, ROOT
 from reminders.errors import SettingsError
 from reminders.settings import CronSettings
+from tests.helpers.cases import table
 from tests.template.reading import Json
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -31,7 +32,7 @@ def test_artifacts_together_carry_the_dependencies() -> None:
     assert {name.partition("[")[0] for name in PROJECT["project"]["dependencies"]} | {"cryptography"} == carried
 
 
-@pytest.mark.parametrize("artifact", sorted({artifact.lock for artifact in ARTIFACTS.values()}))
+@table("artifact", sorted({artifact.lock for artifact in ARTIFACTS.values()}))
 def test_artifacts_carry_what_was_tested(artifact: str) -> None:
     """The same versions as in the lock that people and CI test with, each with its hashes."""
     lock = LOCKS / f"{artifact}.lock"

@@ -9,9 +9,8 @@ from typing import Any
 import boto3
 import pytest
 
-from reminders.runs.lifecycle import RESERVE_SECONDS
+from reminders.limits import LIMITS
 from reminders.runs.watchdog import OLDEST_LIVING_RUN
-from reminders.scheduling.client import ANSWER_MARGIN_SECONDS, CALL_BUDGET_SECONDS
 from reminders.settings import (
     AdminSettings,
     AlertSettings,
@@ -23,6 +22,7 @@ from reminders.settings import (
     UnsubscribeSettings,
     WatchdogSettings,
 )
+from tests.helpers.cases import table
 from tests.helpers.events import SCHEDULED
 from tests.template.reading import Json, source
 
@@ -70,7 +70,7 @@ class Recorder(Mapping[str, str]):
         return len(self.values_by_name)
 
 
-@pytest.mark.parametrize("function", READS)
+@table("function", READS)
 def test_environment_is_what_settings_read(function: str, template: Json) -> None:
     """Every variable that settings.py reads is set, and no other; and with the defaults it can be read."""
     environment = environment_of(template, function)
@@ -82,7 +82,7 @@ def test_environment_is_what_settings_read(function: str, template: Json) -> Non
     assert recorder.asked | LIBRARIES == set(environment)
 
 
-@pytest.mark.parametrize("function", READS)
+@table("function", READS)
 def test_defaults_are_those_of_the_code(function: str, template: Json) -> None:
     """A default of the template says the same as the default of settings.py."""
     environment = environment_of(template, function)
@@ -117,8 +117,8 @@ def test_timeouts_fit_the_budgets_of_the_code(resources: Json) -> None:
     """Each function may live as long as its code plans to, and a run never longer than the watchdog believes."""
     timeout = {name: resources[name]["Properties"]["Timeout"] for name in READS}
 
-    assert 300 + RESERVE_SECONDS < timeout["CronFunction"] < OLDEST_LIVING_RUN.total_seconds()
-    assert CALL_BUDGET_SECONDS + ANSWER_MARGIN_SECONDS < timeout["SchedulerFunction"]
+    assert 300 + LIMITS.reserve < timeout["CronFunction"] < OLDEST_LIVING_RUN.total_seconds()
+    assert LIMITS.call_budget + LIMITS.answer_margin < timeout["SchedulerFunction"]
 
 
 def test_concurrency_is_capped_with_room_for_the_shards(template: Json) -> None:
@@ -148,7 +148,7 @@ def test_schedule(resources: Json) -> None:
     assert {"MaximumRetryAttempts": 10, "MaximumEventAgeInSeconds": 3600} == target["RetryPolicy"]
 
 
-@pytest.mark.parametrize("schedule", ["CronFunctionDaily", "WatchdogFunctionRounds", "CourierFunctionRounds"])
+@table("schedule", ["CronFunctionDaily", "WatchdogFunctionRounds", "CourierFunctionRounds"])
 def test_schedule_input(schedule: str, resources: Json) -> None:
     """EventBridge Scheduler's context attributes, under the names that the handler knows."""
     given = json.loads(resources[schedule]["Properties"]["Target"]["Input"])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
+from tests.helpers.cases import table
 from tests.template.reading import Json, listed, statements, walk
 
 LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -48,7 +47,7 @@ def test_actions(resources: Json) -> None:
     }
 
 
-@pytest.mark.parametrize("role", ALLOWED)
+@table("role", ALLOWED)
 def test_no_wildcard(role: str, resources: Json) -> None:
     """
     No resource is a wildcard, but for the six characters that Secrets Manager appends to a name, for traces, and for
@@ -63,7 +62,7 @@ def test_no_wildcard(role: str, resources: Json) -> None:
     assert {"Allow"} == {s["Effect"] for s in statements(resources[role])}
 
 
-@pytest.mark.parametrize("role", SECRETS)
+@table("role", SECRETS)
 def test_reads_its_own_secrets_only(role: str, resources: Json) -> None:
     """By name, and in this account and region."""
     [statement] = [s for s in statements(resources[role]) if s["Action"] == "secretsmanager:GetSecretValue"]
@@ -106,7 +105,7 @@ def _evaluated(value: Json, given: list[str]) -> Json:
     return separator.join(rest) if name == "Fn::Join" else rest.split(separator)
 
 
-@pytest.mark.parametrize("role", ["CronRole", "WatchdogRole", "CourierRole"])
+@table("role", ["CronRole", "WatchdogRole", "CourierRole"])
 def test_publishes_alerts_to_its_own_topic_only(role: str, resources: Json) -> None:
     [statement] = [s for s in statements(resources[role]) if s["Sid"] == "Alert"]
 
@@ -135,7 +134,7 @@ def test_managed_policies_only_in_a_vpc(resources: Json) -> None:
     assert ["HasVpc"] * len(SECRETS) == [policy["Fn::If"][0] for policy in policies]
 
 
-@pytest.mark.parametrize("role", ALLOWED)
+@table("role", ALLOWED)
 def test_who_may_become_it(role: str, resources: Json) -> None:
     """Lambda, or the schedules of this account."""
     [trust] = resources[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]

@@ -6,8 +6,7 @@ import json
 import re
 from pathlib import Path
 
-import pytest
-
+from tests.helpers.cases import table
 from tests.template.reading import Json
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
@@ -57,7 +56,7 @@ def test_missing_data_and_action(alarms: Json) -> None:
     assert [] == [name for name in MISSING if [{"Ref": "TopicArn"}] != alarms[name]["AlarmActions"]]
 
 
-@pytest.mark.parametrize(
+@table(
     "name",
     ["NoSuccessfulRun", "WatchdogSilent", "AssignmentsFailed", "CourierSilent", "MessagesLate", "MessagesFailed"],
 )
@@ -118,7 +117,7 @@ def test_no_success_in_25_hours(alarms: Json, template: Json) -> None:
     assert ("Sum", "LessThanThreshold", 1) == (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"])
 
 
-@pytest.mark.parametrize("name", ["Alarms", "MessageAlarms", "Dashboard"])
+@table("name", ["Alarms", "MessageAlarms", "Dashboard"])
 def test_nested_templates_get_their_parameters(name: str, nested: Json, resources: Json) -> None:
     given = resources[name]["Properties"]["Parameters"]
 

@@ -6,6 +6,7 @@ import pytest
 
 from reminders.errors import SettingsError
 from reminders.settings import AdminSettings, ConsoleSettings
+from tests.helpers.cases import table
 
 JWKS = "https://project.example/auth/v1/.well-known/jwks.json"
 ISSUER = "https://project.example/auth/v1"
@@ -32,14 +33,14 @@ def test_secret_and_key_set_together() -> None:
     assert (settings.jwks_url, settings.jwt_secret) == (JWKS, "reminders/jwt")
 
 
-@pytest.mark.parametrize(("text", "required"), [(None, False), ("", False), ("false", False), ("true", True)])
+@table(("text", "required"), [(None, False), ("", False), ("false", False), ("true", True)])
 def test_second_factor(text: str | None, required: bool) -> None:
     """Not asked for unless the setting says so."""
     environment = {} if text is None else {"ADMIN_REQUIRE_AAL2": text}
     assert required == read(SUPABASE_JWKS_URL=JWKS, **environment).require_aal2
 
 
-@pytest.mark.parametrize(
+@table(
     ("environment", "message"),
     [
         ({}, "neither SUPABASE_JWT_SECRET nor SUPABASE_JWKS_URL is set"),
@@ -73,7 +74,7 @@ def test_console_with_its_settings() -> None:
     assert ConsoleSettings(URL, KEY, "cron(0 6 * * ? *)") == found
 
 
-@pytest.mark.parametrize(
+@table(
     ("environment", "message"),
     [
         ({"SUPABASE_URL": URL}, "must be set together"),

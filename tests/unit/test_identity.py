@@ -25,6 +25,7 @@ from reminders.identity import (
     KeySet,
     SharedSecret,
 )
+from tests.helpers.cases import table
 from tests.tokens import ADMIN, EC_KEY, ISSUER, RSA_KEY, SECRET, claims, ec_jwk, jwks, rsa_jwk, signed
 
 
@@ -61,7 +62,7 @@ def caller(address: Jwks) -> Callable[[str], Caller]:
 Read = Callable[[str], Caller]
 
 
-@pytest.mark.parametrize(
+@table(
     "token",
     [
         pytest.param(lambda: signed(claims()), id="HS256"),
@@ -133,14 +134,14 @@ ATTACKS: dict[str, Callable[[], str]] = {
 }
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
+@table("attack", ATTACKS)
 def test_token_that_is_refused(caller: Read, attack: str) -> None:
     """Every known way to make a token look like the project's."""
     with pytest.raises(IdentityError):
         caller(ATTACKS[attack]())
 
 
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic {}", "{}", "Bearer {0}, Bearer {0}", "Bearer  {}"])
+@table("header", ["", "Bearer", "Bearer ", "Basic {}", "{}", "Bearer {0}, Bearer {0}", "Bearer  {}"])
 def test_header_that_is_no_bearer_token(header: str) -> None:
     """A token under another scheme, doubled or bare is none."""
     identity = Identity([SharedSecret(lambda: SECRET, lambda than: None)], ISSUER)
@@ -154,7 +155,7 @@ def test_clocks_that_differ_a_little(caller: Read) -> None:
     caller(signed(claims(nbf=now() + LEEWAY_SECONDS - 5)))
 
 
-@pytest.mark.parametrize(
+@table(
     ("app", "expected"),
     [
         ({"role": "admin"}, (True, None)),
@@ -175,7 +176,7 @@ def test_who_is_an_admin_and_of_what(app: Any, expected: tuple[bool, set[UUID] |
     assert (found.is_admin, found.org_ids) == expected
 
 
-@pytest.mark.parametrize(
+@table(
     "own",
     [{"role": "service_role"}, {"role": "anon"}, {"role": None}, {"is_anonymous": True}, {"is_anonymous": "true"}],
 )
@@ -185,7 +186,7 @@ def test_token_of_no_signed_in_user(own: dict[str, Any]) -> None:
         Caller.of(claims(app={"role": "admin"}, **own))
 
 
-@pytest.mark.parametrize(("aal", "expected"), [("aal2", True), ("aal1", False), (None, False), (2, False)])
+@table(("aal", "expected"), [("aal2", True), ("aal1", False), (None, False), (2, False)])
 def test_second_factor(aal: Any, expected: bool) -> None:
     """Only the claim `aal` = `aal2` says that a second factor confirmed the session."""
     assert expected == Caller.of(claims(aal=aal)).has_second_factor

@@ -7,6 +7,7 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 
 from reminders.errors import SecretError
 from reminders.secrets import CACHE_SECONDS, REFETCH_PAUSE_SECONDS, REFETCHES_AT_ONCE, Secrets
+from tests.helpers.cases import table
 
 
 class Vault:
@@ -38,7 +39,7 @@ def test_value_is_stripped() -> None:
     assert "postgresql://x" == Secrets(Vault("postgresql://x\n")).get("reminders/db")
 
 
-@pytest.mark.parametrize("value", ["", "  \n", None, b"binary", {"a": 1}])
+@table("value", ["", "  \n", None, b"binary", {"a": 1}])
 def test_empty_or_binary_value(value: object) -> None:
     """An empty or binary secret is named."""
     with pytest.raises(SecretError, match=r"^secret 'reminders/db' is empty or binary"):
@@ -73,7 +74,7 @@ def test_secret_that_is_simply_wrong() -> None:
     assert None is Secrets(Vault("same")).newer("reminders/db", than="same")
 
 
-@pytest.mark.parametrize("seconds_between", [0, 1, 10, 29])
+@table("seconds_between", [0, 1, 10, 29])
 def test_repeated_wrong_tokens(seconds_between: int) -> None:
     """Wrong tokens do not make us call Secrets Manager at the stranger's pace, but twice a minute in the long run."""
     vault, clock = Vault("same"), Clock()

@@ -6,6 +6,7 @@ import pytest
 
 from reminders.errors import SettingsError
 from reminders.settings import AlertSettings, CronSettings, SchedulerSettings, WatchdogSettings
+from tests.helpers.cases import table
 
 CRON = {"DATABASE_SECRET": "reminders/db"}
 SCHEDULER = {**CRON, "SCHEDULER_TOKEN_SECRET": "reminders/token"}
@@ -38,7 +39,7 @@ def test_calls_that_are_signed() -> None:
     assert not CronSettings.read({**SIGNED, "REMINDER_FUNCTION_AUTH": ""}).signs_calls
 
 
-@pytest.mark.parametrize("value", ["aws_iam", "NONE", "true"])
+@table("value", ["aws_iam", "NONE", "true"])
 def test_signing_that_is_unknown(value: str) -> None:
     """Another way to sign is named, not taken for none."""
     with pytest.raises(SettingsError, match=f"^REMINDER_FUNCTION_AUTH must be AWS_IAM or absent, got '{value}'$"):
@@ -50,8 +51,8 @@ def test_scheduler() -> None:
     assert SchedulerSettings("reminders/db", "reminders/token", 5_000) == SchedulerSettings.read(SCHEDULER)
 
 
-@pytest.mark.parametrize("value", [None, "", "   "])
-@pytest.mark.parametrize("name", ["DATABASE_SECRET", "SCHEDULER_TOKEN_SECRET"])
+@table("value", [None, "", "   "])
+@table("name", ["DATABASE_SECRET", "SCHEDULER_TOKEN_SECRET"])
 def test_missing(name: str, value: str | None) -> None:
     """A variable that is absent, or there without a value, is named."""
     env = {**SCHEDULER, name: value} if value is not None else {k: v for k, v in SCHEDULER.items() if k != name}
@@ -65,15 +66,15 @@ def test_url_without_the_token_to_call_it_with() -> None:
         CronSettings.read({**CRON, "REMINDER_FUNCTION_URL": "https://example.org"})
 
 
-@pytest.mark.parametrize("name", ["BATCH_SIZE", "SCHEDULER_SHARDS"])
-@pytest.mark.parametrize("value", ["0", "-1", "lots", "1.5", "1_000", "50001", "\u0663", "²", "+3", "1e3", "9" * 5000])
+@table("name", ["BATCH_SIZE", "SCHEDULER_SHARDS"])
+@table("value", ["0", "-1", "lots", "1.5", "1_000", "50001", "\u0663", "²", "+3", "1e3", "9" * 5000])
 def test_invalid_number(name: str, value: str) -> None:
     """A malformed number is named with its bounds, and not taken for something near it."""
     with pytest.raises(SettingsError, match=f"^{name} must be a whole number from 1 to "):
         CronSettings.read({**CRON, name: value})
 
 
-@pytest.mark.parametrize(
+@table(
     "url",
     [
         "example.org",
@@ -119,22 +120,20 @@ def test_topic(topic: str) -> None:
     assert topic == AlertSettings.read({"ALERT_TOPIC_ARN": topic}).topic_arn
 
 
-@pytest.mark.parametrize("topic", [TOPIC.replace("sns", "sqs"), f"{TOPIC}.filo", f"{TOPIC}:x", "alerts"])
+@table("topic", [TOPIC.replace("sns", "sqs"), f"{TOPIC}.filo", f"{TOPIC}:x", "alerts"])
 def test_invalid_topic(topic: str) -> None:
     """What is published to must be a topic."""
     with pytest.raises(SettingsError, match=r"^ALERT_TOPIC_ARN must be "):
         AlertSettings.read({"ALERT_TOPIC_ARN": topic})
 
 
-@pytest.mark.parametrize("name", ["assignment-reminder-cron", "reminders/assignment-reminder-cron", "a.b_c/d"])
+@table("name", ["assignment-reminder-cron", "reminders/assignment-reminder-cron", "a.b_c/d"])
 def test_schedule(name: str) -> None:
     """A name, or group and name."""
     assert name == WatchdogSettings.read({**CRON, "REMINDER_SCHEDULE_NAME": name}).schedule_name
 
 
-@pytest.mark.parametrize(
-    "name", ["a/b/c", "/a", "a/", "a b", "x" * 65, "arn:aws:scheduler:eu-west-2:1:schedule/a/b", "ä"]
-)
+@table("name", ["a/b/c", "/a", "a/", "a b", "x" * 65, "arn:aws:scheduler:eu-west-2:1:schedule/a/b", "ä"])
 def test_invalid_schedule_name(name: str) -> None:
     """A name that EventBridge Scheduler refuses would make every watchdog round say that it cannot ask."""
     with pytest.raises(SettingsError, match=r"^REMINDER_SCHEDULE_NAME must be "):

@@ -11,6 +11,7 @@ import pytest
 
 from handlers.wiring import startup
 from reminders.errors import SettingsError
+from tests.helpers.cases import table
 
 WRONG = [
     ("POWERTOOLS_LOG_LEVEL", "LOUD"),
@@ -27,16 +28,20 @@ WRONG = [
     ("POWERTOOLS_SERVICE_NAME", "  "),
     ("POWERTOOLS_SERVICE_NAME", "x" * 1_025),
     ("POWERTOOLS_SERVICE_NAME", "reminders\n"),
+    *((name, value) for name in startup.SWITCHES for value in ("", "maybe", " true", "true\n")),
+    *(("POWERTOOLS_LOGGER_SAMPLE_RATE", value) for value in ("often", "1.5", "-1", "nan", " 0.1", ".")),
 ]
 RIGHT = {
     "POWERTOOLS_LOG_LEVEL": "debug",
     "AWS_LAMBDA_LOG_LEVEL": "WARN",
     "POWERTOOLS_METRICS_NAMESPACE": "Assignment Reminders/staging #1",
     "POWERTOOLS_SERVICE_NAME": "reminders-staging",
+    "POWERTOOLS_LOGGER_SAMPLE_RATE": "0.01",
 }
+SWITCHED_ON = dict.fromkeys(startup.SWITCHES, "True")
 
 
-@pytest.mark.parametrize("environment", [{}, dict.fromkeys(RIGHT, ""), RIGHT])
+@table("environment", [{}, dict.fromkeys(RIGHT, ""), RIGHT, SWITCHED_ON])
 def test_logs_and_metrics_that_can_work(environment: dict[str, str]) -> None:
     """Absent, empty and right ones are taken."""
     startup.check_telemetry(environment)
@@ -66,7 +71,7 @@ def test_topic_of_another_region(monkeypatch: pytest.MonkeyPatch, region: str, w
         startup.check()
 
 
-@pytest.mark.parametrize(("name", "value"), [(n, v) for n, v in WRONG if n.endswith("LEVEL")])
+@table(("name", "value"), [(n, v) for n, v in WRONG if n.endswith("LEVEL")])
 def test_import_survives_a_wrong_level(name: str, value: str) -> None:
     """Powertools' own error would name no variable; the import logs at INFO, and the start says what is wrong."""
     program = "from reminders.telemetry import logger; print(logger.log_level)"
@@ -74,3 +79,12 @@ def test_import_survives_a_wrong_level(name: str, value: str) -> None:
     environment = {**os.environ, "AWS_LAMBDA_LOG_LEVEL": "INFO", name: value}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert ("20\n", "") == (done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("handler", ["cron", "scheduler", "watchdog", "admin", "courier", "feedback", "unsubscribe"])
+def test_import_with_a_wrong_switch(handler: str) -> None:
+    """In Lambda, the error names the variable; Powertools' own import would fail without the name."""
+    environment = {**os.environ, startup.RUNTIME: "127.0.0.1:9001", "POWERTOOLS_DEBUG": "maybe"}
+    command = [sys.executable, "-c", f"import handlers.{handler}"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1].endswith("SettingsError: POWERTOOLS_DEBUG must be true or false, got 'maybe'")

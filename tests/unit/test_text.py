@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from reminders.text import is_printable, printable
+from tests.helpers.cases import table
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "shown"),
     [
         ("a\x00b", r"a\x00b"),
@@ -30,7 +29,7 @@ def test_unsafe_characters(text: str, shown: str) -> None:
     assert is_printable(printable(text))
 
 
-@pytest.mark.parametrize("text", ["Blåbærsyltetøy", "نمی‌خواهم", "👩‍👩‍👧", "[/x] <b> & {{7*7}}", ""])
+@table("text", ["Blåbærsyltetøy", "نمی‌خواهم", "👩‍👩‍👧", "[/x] <b> & {{7*7}}", ""])
 def test_words_stay_as_they_are(text: str) -> None:
     """Letters of every script, emoji and punctuation are no danger by themselves."""
     assert text == printable(text)

@@ -8,12 +8,14 @@ from functools import cache
 
 from handlers.wiring.common import connect, secrets
 from reminders.alerts.channels import Channel
+from reminders.alerts.direct import UnrecordedFailures
 from reminders.alerts.message import Origin
 from reminders.alerts.outbox import Outbox
 from reminders.alerts.policy import Policy
 from reminders.alerts.slack import SlackChannel
 from reminders.alerts.sns import SnsChannel, SnsClient
 from reminders.errors import SettingsError, safe_message
+from reminders.limits import LIMITS, Limits
 from reminders.runs import JOB_NAME
 from reminders.settings import AlertSettings
 from reminders.telemetry import logger
@@ -26,22 +28,28 @@ def alert_channels() -> list[Channel]:
 
 
 def working_channels() -> list[Channel]:
-    """As `alert_channels`, but a channel whose setting is wrong is logged and left out: the other must work."""
+    """Like `alert_channels`, but a channel with a wrong setting is logged and left out, because the other must work."""
     channels: list[Channel] = []
     for name in ("ALERT_TOPIC_ARN", "SLACK_WEBHOOK_SECRET"):
         try:
             channels += _channels(AlertSettings.read(_only(name)), _working_origin())
         except Exception as error:
-            logger.error("alert channel not built", extra={"setting": name, "reason": safe_message(error)})
+            logger.error("alert channel could not be set up", extra={"setting": name, "reason": safe_message(error)})
     return channels
 
 
+@cache
+def unrecorded_failures() -> UnrecordedFailures:
+    """What the process has reported directly; made at first use, kept while the process is warm."""
+    return UnrecordedFailures(working_channels)
+
+
 def _working_origin() -> Origin:
-    """Stack and runbook; without the runbook's address where that setting is wrong."""
+    """The stack and the runbook's address, or the stack alone if the setting of the address is wrong."""
     try:
         settings = AlertSettings.read(_only("POWERTOOLS_SERVICE_NAME", "RUNBOOK_URL"))
     except SettingsError as error:
-        logger.error("alerts cannot link to the runbook", extra={"reason": safe_message(error)})
+        logger.error("alerts have no link to the runbook", extra={"reason": safe_message(error)})
         settings = AlertSettings.read(_only("POWERTOOLS_SERVICE_NAME"))
     return Origin(settings.stack, settings.runbook_url)
 
@@ -59,11 +67,17 @@ def _channels(settings: AlertSettings, origin: Origin) -> list[Channel]:
     return channels
 
 
-def outbox(database_secret: str) -> Outbox:
+def outbox(database_secret: str, limits: Limits = LIMITS) -> Outbox:
     """The outbox of the job, sending through the channels that are configured."""
     settings = AlertSettings.read(os.environ)
     policy = Policy(settings.threshold, settings.repeat_every)
-    return Outbox(JOB_NAME, policy, alert_channels(), lambda: closing(connect(database_secret, "reminders-outbox")))
+    return Outbox(
+        JOB_NAME,
+        policy,
+        alert_channels(),
+        lambda: closing(connect(database_secret, "reminders-outbox")),
+        limits=limits,
+    )
 
 
 @cache

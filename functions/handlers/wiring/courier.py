@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import closing
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -19,13 +20,13 @@ from reminders.messages.push import PushChannel
 from reminders.settings import CourierSettings
 
 
-def courier_deps(context: LambdaContext) -> CourierDeps:
+def courier_deps(context: LambdaContext, limits: CourierLimits) -> CourierDeps:
     """All that `handlers.courier` needs; nothing is open yet."""
     settings = CourierSettings.read(os.environ)
     return CourierDeps(
         connect=lambda: closing(connect(settings.database_secret, "reminders-courier")),
-        channels=message_channels(settings),
-        limits=CourierLimits(per_second=settings.per_second),
+        channels=message_channels(settings, limits),
+        limits=replace(limits, per_second=settings.per_second),
         seconds_left=partial(seconds_left, context),
         clock=time.monotonic,
         sleep=time.sleep,
@@ -33,7 +34,7 @@ def courier_deps(context: LambdaContext) -> CourierDeps:
     )
 
 
-def message_channels(settings: CourierSettings) -> list[MessageChannel]:
+def message_channels(settings: CourierSettings, limits: CourierLimits) -> list[MessageChannel]:
     """The channels that the environment configures."""
     channels: list[MessageChannel] = []
     if settings.email_from:
@@ -41,24 +42,24 @@ def message_channels(settings: CourierSettings) -> list[MessageChannel]:
         email = EmailSettings(
             settings.email_from, settings.email_configuration_set, settings.app_url, settings.unsubscribe_url, key
         )
-        channels.append(EmailChannel(partial(_client, "sesv2"), email))
+        channels.append(EmailChannel(partial(_client, "sesv2", limits), email))
     if settings.push_applications:
         applications = dict(settings.push_applications)
-        channels.append(PushChannel(partial(_client, "sns"), applications, settings.app_url))
+        channels.append(PushChannel(partial(_client, "sns", limits), applications, settings.app_url))
     return channels
 
 
 @cache
-def _client(service: str) -> Any:
+def _client(service: str, limits: CourierLimits) -> Any:
     import boto3
     from botocore.config import Config
 
     # One attempt: the messages' own retries keep to the rate and count attempts.
     config = Config(
-        connect_timeout=3,
-        read_timeout=10,
+        connect_timeout=limits.connect_seconds,
+        read_timeout=limits.provider_seconds,
         retries={"total_max_attempts": 1},
-        max_pool_connections=CourierLimits().workers,
+        max_pool_connections=limits.workers,
     )
     make: Any = boto3.client
     return make(service, config=config)

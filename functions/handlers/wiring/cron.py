@@ -15,6 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers.wiring.alerts import outbox
 from handlers.wiring.common import connections, seconds_left, secrets
 from handlers.wiring.scheduler import scheduler_service
+from reminders.limits import Limits
 from reminders.runs.ledger import Ledger
 from reminders.runs.lifecycle import RunDeps
 from reminders.runs.lock import RunLock
@@ -24,35 +25,38 @@ from reminders.settings import CronSettings
 
 
 @contextmanager
-def run_deps(context: LambdaContext) -> Iterator[RunDeps]:
+def run_deps(context: LambdaContext, limits: Limits) -> Iterator[RunDeps]:
     """All that `handlers.cron` needs, closed at the end. Raise any `ReminderError` of a part that fails."""
     settings = CronSettings.read(os.environ)
     with ExitStack() as stack:
         connection = connections(stack, settings.database_secret)
-        scheduler = stack.enter_context(_scheduler(settings))
+        scheduler = stack.enter_context(_scheduler(settings, limits))
         yield RunDeps(
-            lock=RunLock(connection("reminders-lock")),
+            lock=RunLock(connection("reminders-lock"), limits),
             ledger=Ledger(
                 connection("reminders-ledger"),
                 reconnect=lambda: connection("reminders-ledger"),
-                outbox=outbox(settings.database_secret),
+                outbox=outbox(settings.database_secret, limits),
+                limits=limits,
             ),
-            shards=Fanout(scheduler, settings.shards),
+            shards=Fanout(scheduler, settings.shards, limits=limits),
             seconds_left=partial(seconds_left, context),
+            limits=limits,
         )
 
 
-def _scheduler(settings: CronSettings) -> AbstractContextManager[Scheduler]:
-    return _http_scheduler(settings) if settings.scheduler_url else _in_process_scheduler(settings)
+def _scheduler(settings: CronSettings, limits: Limits) -> AbstractContextManager[Scheduler]:
+    return (_http_scheduler if settings.scheduler_url else _in_process_scheduler)(settings, limits)
 
 
 @contextmanager
-def _in_process_scheduler(settings: CronSettings) -> Iterator[Scheduler]:
-    yield InProcessScheduler(partial(scheduler_service, settings.database_secret, settings.batch_size), time.monotonic)
+def _in_process_scheduler(settings: CronSettings, limits: Limits) -> Iterator[Scheduler]:
+    service = partial(scheduler_service, settings.database_secret, settings.batch_size, limits)
+    yield InProcessScheduler(service, time.monotonic, limits)
 
 
 @contextmanager
-def _http_scheduler(settings: CronSettings) -> Iterator[Scheduler]:
+def _http_scheduler(settings: CronSettings, limits: Limits) -> Iterator[Scheduler]:
     # CronSettings.read demands the token's secret where there is a URL.
     name = settings.scheduler_token_secret or ""
     token = secrets().get(name)
@@ -64,11 +68,12 @@ def _http_scheduler(settings: CronSettings) -> Iterator[Scheduler]:
             http=http,
             clock=time.monotonic,
             signature=_signature() if settings.signs_calls else None,
+            limits=limits,
         )
 
 
 def _signature() -> httpx.Auth:
-    # Late: botocore takes a tenth of a second, and a call that is not signed does not need it.
+    # Imported here, because botocore takes 0.1 s, and a call that is not signed does not need it.
     from handlers.wiring.signature import AwsSignature
 
     return AwsSignature.of_this_function(os.environ)
@@ -76,5 +81,5 @@ def _signature() -> httpx.Auth:
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Once a process: reading the certificate authorities takes longer than a run without news."""
+    """Once in a process: reading the certificate authorities takes longer than a run that has nothing to send."""
     return httpx.create_ssl_context()

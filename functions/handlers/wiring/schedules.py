@@ -26,7 +26,7 @@ def state(name: str | None) -> ScheduleState | None:
         found = _client().get_schedule(Name=own, GroupName=group or "default")
         return ScheduleState(found["State"] == "ENABLED", found["LastModificationDate"])
     except Exception as error:
-        logger.error("schedule not read; it is taken to be enabled", extra={"reason": error_code(error)})
+        logger.error("the schedule could not be read; it is assumed to be enabled", extra={"reason": error_code(error)})
         return None
 
 

@@ -21,11 +21,19 @@ RUNTIME = "AWS_LAMBDA_RUNTIME_API"
 LAMBDA_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 # Amazon CloudWatch API Reference, "PutMetricData" and "Dimension". AWS/ is for AWS's own metrics.
 NAMESPACE = re.compile(r"(?!:|AWS/)[\w .\-/#:]{1,255}", re.ASCII)
+# What Powertools reads as yes or no when it is imported. It does not accept an empty value.
+SWITCHES = (
+    "POWERTOOLS_DEBUG",
+    "POWERTOOLS_DEV",
+    "POWERTOOLS_LOG_DEDUPLICATION_DISABLED",
+    "POWERTOOLS_METRICS_DISABLED",
+)
+SWITCH = re.compile("1|y|yes|t|true|on|0|n|no|f|false|off", re.IGNORECASE)
 DIMENSION_VALUE = re.compile(r"[\x20-\x7e]{1,1024}")
 
 
 def check(*reads: Callable[[Environment], object]) -> None:
-    """Read settings, under Lambda's runtime alone; raise the first `SettingsError`. Every function logs and counts."""
+    """In Lambda, read the settings, and first those that all functions have. Raise the first `SettingsError`."""
     if RUNTIME in os.environ:
         for read in (check_telemetry, check_region, *reads):
             read(os.environ)
@@ -33,10 +41,15 @@ def check(*reads: Callable[[Environment], object]) -> None:
 
 def check_telemetry(env: Environment) -> None:
     """
-    Raise `SettingsError` naming a variable that Powertools or CloudWatch cannot work with. Empty is as good as absent.
+    Raise `SettingsError` naming a variable that Powertools or CloudWatch cannot work with.
 
-    A value is not stripped, because Powertools does not do it either.
+    An empty value counts as absent, except for a switch. A value is not stripped, because Powertools does not do it
+    either.
     """
+    for name in SWITCHES:
+        if not SWITCH.fullmatch(env.get(name, "false")):
+            raise SettingsError(f"{name} must be true or false, got {env[name][:80]!r}")
+    _check_share(env, "POWERTOOLS_LOGGER_SAMPLE_RATE")
     _check_level(env, "POWERTOOLS_LOG_LEVEL", tuple(logging.getLevelNamesMapping()), str.upper)
     _check_level(env, "AWS_LAMBDA_LOG_LEVEL", LAMBDA_LEVELS, str)
     for name, form in (("POWERTOOLS_METRICS_NAMESPACE", NAMESPACE), ("POWERTOOLS_SERVICE_NAME", DIMENSION_VALUE)):
@@ -50,6 +63,12 @@ def check_region(env: Environment) -> None:
     topic, region = env.get("ALERT_TOPIC_ARN", "").strip(), env.get("AWS_REGION")
     if topic and region and topic.split(":")[3:4] != [region]:
         raise SettingsError(f"ALERT_TOPIC_ARN must be a topic of this region, {region}, got {topic!r}")
+
+
+def _check_share(env: Environment, name: str) -> None:
+    value = env.get(name, "")
+    if value and not (re.fullmatch(r"[01]|[01]?\.\d{1,9}", value, re.ASCII) and float(value) <= 1):
+        raise SettingsError(f"{name} must be a number from 0 to 1, got {value[:80]!r}")
 
 
 def _check_level(env: Environment, name: str, levels: tuple[str, ...], spelt: Callable[[str], str]) -> None:

@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers.wiring import schedules
 from handlers.wiring.alerts import outbox
 from handlers.wiring.common import connections, seconds_left
+from reminders.limits import Limits
 from reminders.runs.ledger import Ledger
 from reminders.runs.ticks import parse_schedule
 from reminders.runs.watchdog import WatchdogDeps, WatchdogRules
@@ -32,18 +33,19 @@ def rules(settings: WatchdogSettings) -> WatchdogRules:
 
 
 @contextmanager
-def watchdog_deps(context: LambdaContext) -> Iterator[WatchdogDeps]:
+def watchdog_deps(context: LambdaContext, limits: Limits) -> Iterator[WatchdogDeps]:
     """All that `handlers.watchdog` needs, closed at the end."""
     settings = WatchdogSettings.read(os.environ)
-    alerts = outbox(settings.database_secret)
+    alerts = outbox(settings.database_secret, limits)
     with ExitStack() as stack:
         connection = connections(stack, settings.database_secret)
         ours = connection("reminders-watchdog")
         yield WatchdogDeps(
             connection=ours,
-            ledger=Ledger(ours, reconnect=lambda: connection("reminders-watchdog"), outbox=alerts),
+            ledger=Ledger(ours, reconnect=lambda: connection("reminders-watchdog"), outbox=alerts, limits=limits),
             outbox=alerts,
             rules=rules(settings),
             schedule=partial(schedules.state, settings.schedule_name),
             seconds_left=partial(seconds_left, context),
+            limits=limits,
         )

@@ -1,5 +1,5 @@
 """
-The interface of a channel, and the limit of its time.
+The interface of a channel, and its time limit.
 
 A channel calls an external service, which may be down, slow or hostile. It must never delay or change a run.
 """
@@ -46,10 +46,10 @@ class Channel(Protocol):
 
 def send_within(channel: Channel, alert: Alert, seconds: float) -> None:
     """
-    `channel.send`, but over after `seconds` whatever happens; raise `ChannelError`.
+    Call `channel.send`, and wait at most `seconds` for it; raise `ChannelError`.
 
-    Time-outs of HTTP clients count from byte to byte, so a service that drips bytes can stretch them for
-    ever. The call is left behind in a daemon thread then: Lambda freezes it, a process that ends ends it.
+    An HTTP client's timeout begins again with each byte, so a service that sends very slowly can make a call last for
+    ever. Such a call continues in a daemon thread: Lambda pauses it, and it ends with the process.
     """
     try:
         _bounded(lambda: channel.send(alert, seconds), seconds)

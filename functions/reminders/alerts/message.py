@@ -123,7 +123,7 @@ _HEADLINES: dict[Kind, Callable[[int], str]] = {
     "repeat": lambda failures: f"still failing, {failures:,} {'run' if failures == 1 else 'runs'} in a row",
     "recovery": _recovery,
     "missed_run": lambda _: "a scheduled run did not do its work",
-    "overrun": lambda _: "a run does not end",
+    "overrun": lambda _: "a run has been going for too long",
     "message_backlog": lambda _: "messages are not sent in time",
     "message_recovery": lambda _: "messages are sent in time again",
     "message_failure": lambda _: "a channel refuses every message",
@@ -134,10 +134,10 @@ _ADVICE: dict[Kind, str] = {
     "repeat": "Reminders are late, but none is lost. The next successful run sends all that are due.",
     "recovery": "You have nothing to do. This run sent all late reminders.",
     "missed_run": "`reminders status` shows the schedule and the lock. `reminders run` sends the late reminders now.",
-    "overrun": "Its process is probably gone. The watchdog settles it; the next run does what it left.",
+    "overrun": "Its process has probably ended. The watchdog marks the run as failed, and the next run sends the rest.",
     "message_backlog": "`reminders messages` counts them, and shows the last errors. Reminders can be read in the app.",
-    "message_recovery": "Nothing is to be done.",
-    "message_failure": "Nothing is sent on this channel until it is repaired; what waits goes out then, for 24 hours.",
+    "message_recovery": "You have nothing to do.",
+    "message_failure": "It sends nothing until it is repaired. Then it sends what is less than 24 hours late.",
     "test": "If you can read this, the channel works.",
 }
 

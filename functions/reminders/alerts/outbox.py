@@ -30,16 +30,10 @@ from reminders.alerts.message import Alert, iso
 from reminders.alerts.policy import Kind, Policy, RunResult, pause_after
 from reminders.database import Connection, Queries
 from reminders.errors import ReminderError, safe_message
+from reminders.limits import LIMITS, Limits
 from reminders.telemetry import logger
 
 queries = Queries(__package__, "outbox.sql")
-
-DELIVERY_SECONDS = 5.0
-LONGEST_SEND_SECONDS = 4.0
-# Time that is reserved to record the delivery and commit.
-MARK_SECONDS = 0.3
-# A paused process must lose its claim, so that another process sends the alert.
-CLAIM_LIMITS = {"idle_in_transaction_session_timeout": "15000", "statement_timeout": "5000", "lock_timeout": "2000"}
 
 Connect = Callable[[], AbstractContextManager[Connection]]
 
@@ -66,12 +60,14 @@ class Outbox:
         channels: Sequence[Channel],
         connect: Connect,
         clock: Callable[[], float] = time.monotonic,
+        limits: Limits = LIMITS,
     ) -> None:
         self._job_name = job_name
         self.policy = policy
         self._channels = {channel.name: channel for channel in channels}
         self._connect = connect
         self._clock = clock
+        self._limits = limits
 
     def write_for(self, connection: Connection, result: RunResult) -> None:
         """Write the alert that `result` causes, if any, in the caller's transaction."""
@@ -112,7 +108,7 @@ class Outbox:
                 logger.error("no alert channel is configured: set ALERT_TOPIC_ARN or SLACK_WEBHOOK_SECRET")
         return is_new
 
-    def deliver(self, connection: Connection, seconds: float = DELIVERY_SECONDS) -> None:
+    def deliver(self, connection: Connection, seconds: float = LIMITS.delivery) -> None:
         """
         Send the waiting alerts, all channels in parallel, within `seconds`; raise nothing.
 
@@ -152,8 +148,8 @@ class Outbox:
 
     def _deliver_one(self, connection: Connection, channel: Channel, deadline: float) -> bool:
         """Claim, send, mark, commit; return whether to go on."""
-        with database.transaction(connection, CLAIM_LIMITS):
-            seconds = min(LONGEST_SEND_SECONDS, deadline - self._clock() - MARK_SECONDS)
+        with database.transaction(connection, self._limits.claim.settings()):
+            seconds = min(self._limits.send, deadline - self._clock() - self._limits.mark)
             claim = queries.first(connection, "claim_delivery", _Claim, channel=channel.name) if seconds > 0 else None
             if claim is None:
                 return False

@@ -60,20 +60,14 @@ class SlackChannel:
 
 def blocks_of(alert: Alert, origin: Origin = NOWHERE) -> dict[str, Any]:
     """The message in Block Kit: header, section with the details, context with the last success and the runbook."""
-    details = "\n".join(f"*{label}:* {_cut(_escaped(value), VALUE_LIMIT)}" for label, value in alert.details())
+    details = "\n".join(f"{label}: {_cut(value, VALUE_LIMIT)}" for label, value in alert.details())
     headline = origin.headline(alert)
     return {
         # What notifications and screen readers show.
         "text": _cut(_escaped(headline), TEXT_LIMIT),
         "blocks": [
-            {
-                "type": "header",
-                "text": {"type": "plain_text", "text": _cut(headline, HEADER_LIMIT), "emoji": False},
-            },
-            {
-                "type": "section",
-                "text": _formatted(details or _escaped(alert.headline)),
-            },
+            {"type": "header", "text": _plain(headline, HEADER_LIMIT)},
+            {"type": "section", "text": _plain(details or alert.headline, TEXT_LIMIT)},
             {
                 "type": "context",
                 "elements": [_formatted(_escaped(alert.last_success)), _formatted(_runbook(origin))],
@@ -89,8 +83,13 @@ def _runbook(origin: Origin) -> str:
     return f"<{_escaped(quote(origin.runbook_url, safe=URL_CHARACTERS))}|Runbook>"
 
 
+def _plain(text: str, limit: int) -> dict[str, Any]:
+    """Text in which Slack interprets nothing: an error message may contain `*`, `_`, `~`, `:word:` and `@here`."""
+    return {"type": "plain_text", "text": _cut(text, limit), "emoji": False}
+
+
 def _formatted(text: str) -> dict[str, Any]:
-    """`verbatim`, because otherwise Slack would link bare URLs and interpret @here in an error message."""
+    """`verbatim`, because otherwise Slack would link bare URLs and interpret @here."""
     return {"type": "mrkdwn", "text": _cut(text, TEXT_LIMIT), "verbatim": True}
 
 
@@ -104,7 +103,7 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _post(url: str, message: dict[str, Any], seconds: float) -> None:
-    # Late: most invocations have no alert to send, and httpx is a tenth of a cold start.
+    # Imported here, because most invocations send no alert, and httpx is a tenth of a cold start.
     import httpx
 
     _check(url)
@@ -137,7 +136,7 @@ def _refusal(response: httpx.Response) -> ChannelError:
     if status == 429:
         return ChannelError("slack: too many messages", retry_after=_retry_after(response))
     if status == 408 or status >= 500:
-        return ChannelError(f"slack: it has trouble of its own ({status})")
+        return ChannelError(f"slack: it has an internal error ({status})")
     if response.is_redirect:
         return ChannelError("slack: the webhook redirects elsewhere, which is not followed", permanent=True)
     return ChannelError(f"slack: {_MEANINGS.get(status, 'it refuses')} ({status})", permanent=True)

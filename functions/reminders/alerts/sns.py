@@ -37,7 +37,7 @@ class SnsClient(Protocol):
 
 
 class SnsChannel:
-    """Publishes alerts to `topic_arn`. `client()` is asked when there is something to publish."""
+    """Publishes alerts to `topic_arn`. `client()` is called when there is something to publish."""
 
     name = "sns"
 
@@ -47,7 +47,7 @@ class SnsChannel:
         self._origin = origin
 
     def send(self, alert: Alert, seconds: float) -> None:
-        """Publish `alert`; raise `ChannelError` with the error's code. `seconds` is kept by the caller."""
+        """Publish `alert`; raise `ChannelError` with the error's code. The caller ensures the limit `seconds`."""
         try:
             self._client().publish(
                 TopicArn=self._topic_arn,
@@ -65,16 +65,16 @@ class SnsChannel:
 
 
 def _in_order(alert: Alert) -> dict[str, str]:
-    """What a FIFO topic demands: a job's alerts in their order, and a repeat of the same alert within 5 min dropped."""
+    """For a FIFO topic: it keeps the order of a job's alerts, and drops a second copy of an alert within 5 minutes."""
     subject = alert.run_id or alert.scheduled_for
-    # A test alert, and one without run and tick, is meant to arrive however often it is sent.
+    # A test alert, and an alert without run and tick, must arrive each time it is sent.
     own = f"{alert.kind}:{alert.job_name}:{subject}" if subject else str(uuid4())
     # Amazon SNS API Reference, "Publish": at most 128 letters, digits and punctuation.
     return {"MessageGroupId": alert.job_name, "MessageDeduplicationId": sha256(own.encode()).hexdigest()}
 
 
 def subject_of(alert: Alert, origin: Origin = NOWHERE) -> str:
-    """The headline as SNS takes it."""
+    """The headline in the form that SNS accepts."""
     return origin.headline(alert).encode("ascii", "replace").decode()[:SUBJECT_LIMIT]
 
 

@@ -83,7 +83,7 @@ ORDER BY w.since, w.id
 SELECT since, id FROM reminder_admin.waiting_ends(%(org_id)s, %(threshold)s, %(size)s, %(at_most)s)
 
 -- name: export
--- One part of the CSV: what lies after the end of the part before it, up to its own.
+-- One part of the CSV: what comes after the end of the part before it, up to its own.
 SELECT w.*
 FROM reminder_admin.waiting(
     %(org_id)s, %(threshold)s, %(after_since)s, %(after_id)s, %(until_since)s, %(until_id)s, %(at_most)s

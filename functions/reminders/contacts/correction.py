@@ -1,11 +1,11 @@
 """
 An admin corrects the date of the last contact.
 
-    find ─▶ has it this date already? ──yes──▶ return the correction that set it
+    find ─▶ does it have this date already? ──yes──▶ return the correction that set it
       │no
     date allowed? If-Match fulfilled? ─▶ insert the correction, whose trigger changes the date
 
-All in one transaction that is the admin's own: role `authenticated`, with the claims that row level security
+All of this is one transaction with the admin's rights: role `authenticated`, with the claims that row level security
 reads. Both are local to the transaction, so that a pooler does not pass them on to its next client.
 """
 
@@ -90,7 +90,7 @@ def correct(connection: Connection, caller: Caller, request: Request) -> Correct
     """
     Correct the date, or return the correction that has set it already.
 
-    Raise `AssignmentNotFound`, `DateRefused`, or `VersionConflict` when another admin was faster.
+    Raise `AssignmentNotFound`, `DateRefused`, or `VersionConflict` when another admin has changed the date.
     """
     with database.transaction(connection, {**LIMITS, **caller.database_settings()}):
         found = _find(connection, caller, request)

@@ -6,31 +6,35 @@ One invocation of the courier.
 
 A message is a committed row before it is sent. A worker takes its next message only when its last one is settled, so a
 courier that dies leaves at most one message a worker that was sent and not settled; that one is sent again when its
-lease ends. Everything else happens once: a claim is a row under a lease, and composing twice changes nothing.
+lease ends. Everything else happens once: a claim is a row under a lease, and composing twice changes nothing. A courier
+that was paused until its lease ended sends and settles nothing of it any more. One whose connection breaks settles on a
+new one.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from psycopg.types.json import Jsonb
 
 from reminders import telemetry
 from reminders.database import Connection, Queries
-from reminders.errors import safe_message
+from reminders.errors import DatabaseUnavailable, safe_message
 from reminders.messages.message import AccountError, Message, MessageChannel, Result, Status
 from reminders.telemetry import logger
 
 queries = Queries(__package__, "courier.sql")
 
 Connect = Callable[[], AbstractContextManager[Connection]]
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +48,18 @@ class CourierLimits:
     group_seconds: float = 2.0  #: a claim takes what can be sent in this time
     slice_seconds: float = 0.1  #: and reads it in slices of this time, so that it is read right before it is sent
     lease_seconds: float = 60.0  #: after its turn; a provider that has not answered by then has failed
+    send_seconds: float = 30.0  #: left of the lease when a message is read, half of it to begin with sending
+    #: Together below half of `send_seconds`: a message is settled before its lease ends.
+    connect_seconds: float = 3.0  #: to connect to a provider
+    provider_seconds: float = 10.0  #: for its answer
+    settle_seconds: float = 0.05  #: results that come within this time are settled in one statement
+    reconnect_pause: float = 1.0  #: between attempts to reach the database again
     reserve_seconds: float = 15.0  #: of the invocation, kept back to settle what is in flight
     first_pause: float = 60.0  #: after a failed attempt, doubling
     longest_pause: float = 3_600.0
+
+
+LIMITS = CourierLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +116,8 @@ def run(deps: CourierDeps) -> CourierSummary:
     def deliver(channel: MessageChannel) -> None:
         tally = summary.channels[channel.name]
         try:
-            with deps.connect() as connection:
-                _deliver(channel, connection, deps, tally)
+            with _Session(deps) as session:
+                _deliver(channel, session, deps, tally)
         except Exception as error:
             tally.error = safe_message(error)
             errors.append(error)
@@ -121,13 +134,13 @@ def run(deps: CourierDeps) -> CourierSummary:
     return summary
 
 
-def _deliver(channel: MessageChannel, connection: Connection, deps: CourierDeps, tally: Tally) -> None:
+def _deliver(channel: MessageChannel, session: _Session, deps: CourierDeps, tally: Tally) -> None:
     """Send on one channel. When it refuses every message, report that to the operators, and raise."""
     try:
-        _Delivery(channel, connection, deps, tally).run()
+        _Delivery(channel, session, deps, tally).run()
     except AccountError as error:
         failure = {"channel": channel.name, "reason": safe_message(error), "alert_channels": list(deps.alert_channels)}
-        if queries.value(connection, "report_failure", **failure):
+        if session.ask(lambda connection: queries.value(connection, "report_failure", **failure)):
             logger.warning("alert written", extra={"alert": "message_failure", **failure})
         raise
 
@@ -135,15 +148,13 @@ def _deliver(channel: MessageChannel, connection: Connection, deps: CourierDeps,
 def _compose(deps: CourierDeps) -> int:
     """Give every young notification its message; return how many got one."""
     composed = 0
-    with deps.connect() as connection:
+    wanted = {"channels": [channel.name for channel in deps.channels], "max_age": deps.limits.max_age}
+    with _Session(deps) as session:
         while deps.seconds_left() > deps.limits.reserve_seconds:
-            done = queries.one(
-                connection,
-                "compose",
-                _Composed,
-                channels=[channel.name for channel in deps.channels],
-                max_age=deps.limits.max_age,
-                at_most=deps.limits.compose_batch,
+            done = session.ask(
+                lambda connection: queries.one(
+                    connection, "compose", _Composed, **wanted, at_most=deps.limits.compose_batch
+                )
             )
             composed += done.composed
             if done.unknown_zones:
@@ -161,8 +172,11 @@ class _Composed:
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
+    """One message of a claim; all of them have the same lease, and no other claim has it."""
+
     message_id: int
     wait_seconds: float
+    lease_until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,16 +184,56 @@ class _Done:
     """A result that is waiting to be settled; the worker waits with it."""
 
     message: Message
+    lease_until: datetime
     result: Result
     settled: threading.Event = field(default_factory=threading.Event)
+
+
+class _Session:
+    """A connection that is made anew when it breaks. What is asked must change nothing when it is asked twice."""
+
+    def __init__(self, deps: CourierDeps) -> None:
+        self._deps = deps
+        self._stack = ExitStack()
+
+    def __enter__(self) -> _Session:
+        self._connection = self._stack.enter_context(self._deps.connect())
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def ask(self, question: Callable[[Connection], Answer]) -> Answer:
+        """
+        The answer, on a new connection if need be, as long as a third of the reserve is left.
+
+        What the provider took must be settled, or it would be sent again.
+        """
+        while True:
+            try:
+                return question(self._connection)
+            except DatabaseUnavailable:
+                self._reconnect()
+
+    def _reconnect(self) -> None:
+        """Raise `DatabaseUnavailable` when there is no time left for another attempt."""
+        self._stack.close()
+        while True:
+            try:
+                self._connection = self._stack.enter_context(self._deps.connect())
+                return
+            except DatabaseUnavailable:
+                if self._deps.seconds_left() < self._deps.limits.reserve_seconds / 3:
+                    raise
+                self._deps.sleep(self._deps.limits.reconnect_pause)
 
 
 class _Delivery:
     """The messages of one channel. The connection belongs to this thread; workers only talk to the provider."""
 
-    def __init__(self, channel: MessageChannel, connection: Connection, deps: CourierDeps, tally: Tally) -> None:
+    def __init__(self, channel: MessageChannel, session: _Session, deps: CourierDeps, tally: Tally) -> None:
         self._channel = channel
-        self._connection = connection
+        self._session = session
         self._deps = deps
         self._limits = deps.limits
         self._tally = tally
@@ -192,53 +246,72 @@ class _Delivery:
         with ThreadPoolExecutor(self._limits.workers, thread_name_prefix=self._channel.name) as workers:
             try:
                 while self._stopped is None and self._deps.seconds_left() > self._limits.reserve_seconds:
+                    self._wait_for_a_worker()
                     claims = self._claim()
                     if not claims:
                         break
                     self._send_group(claims, workers)
             finally:
-                while self._in_flight:
-                    self._settle(timeout=None)
+                self._settle_the_rest()
         if self._stopped is not None:
             raise self._stopped
 
     def _claim(self) -> list[_Claim]:
-        return queries.all(
-            self._connection,
-            "claim",
-            _Claim,
-            channel=self._channel.name,
-            at_most=max(1, int(self._limits.per_second * self._limits.group_seconds)),
-            per_second=self._limits.per_second,
-            lease_seconds=self._limits.lease_seconds,
+        """What is due. A claim whose answer was lost stays claimed until its lease ends."""
+        return self._session.ask(
+            lambda connection: queries.all(
+                connection,
+                "claim",
+                _Claim,
+                channel=self._channel.name,
+                at_most=max(1, int(self._limits.per_second * self._limits.group_seconds)),
+                per_second=self._limits.per_second,
+                lease_seconds=self._limits.lease_seconds,
+            )
         )
 
     def _send_group(self, claims: list[_Claim], workers: ThreadPoolExecutor) -> None:
         began = self._deps.clock()
-        for slice_ in _slices(claims, max(1, int(self._limits.per_second * self._limits.slice_seconds))):
-            self._settle_until(began + slice_[0].wait_seconds)
+        slice_size = max(1, int(self._limits.per_second * self._limits.slice_seconds))
+        waiting = deque(claims)
+        while waiting:
+            self._settle_until(began + waiting[0].wait_seconds)
+            self._wait_for_a_worker()
             if self._stopped is not None:
-                self._release([claim.message_id for claim in slice_])
-                continue
-            while self._in_flight >= self._limits.workers:
-                self._settle(timeout=None)  # a slow provider: what is loaded must be sent at once
-            ids = [claim.message_id for claim in slice_]
-            for message in queries.all(self._connection, "load", Message, ids=ids):
-                self._in_flight += 1
-                workers.submit(self._work, message)
+                self._release(list(waiting))
+                return
+            size = min(slice_size, self._limits.workers - self._in_flight, len(waiting))
+            self._send([waiting.popleft() for _ in range(size)], workers)
 
-    def _work(self, message: Message) -> None:
+    def _send(self, claims: list[_Claim], workers: ThreadPoolExecutor) -> None:
+        """Read these messages, and let the workers send them."""
+        lease_until, limits = claims[0].lease_until, self._limits
+        begin_until = self._deps.clock() + limits.send_seconds / 2
+        values = {"claimed": [claim.message_id for claim in claims], "lease": lease_until}
+        messages = self._session.ask(
+            lambda connection: queries.all(connection, "load", Message, **values, seconds=limits.send_seconds)
+        )
+        for message in messages:
+            self._in_flight += 1
+            workers.submit(self._work, message, lease_until, begin_until)
+
+    def _work(self, message: Message, lease_until: datetime, begin_until: float) -> None:
         """In a worker: send, and wait until the result is settled."""
-        try:
-            result = self._channel.send(message)
-        except AccountError as error:
-            self._stopped = error
-            result = Result(Status.RELEASE, error=safe_message(error))
-        except Exception as error:
-            result = Result(Status.RETRY, error=safe_message(error))
-        done = _Done(message, result)
+        done = _Done(message, lease_until, self._result(message, begin_until))
         self._done.put(done)
         done.settled.wait()
+
+    def _result(self, message: Message, begin_until: float) -> Result:
+        if self._deps.clock() > begin_until:
+            # This process was paused. Another courier may have the message by now.
+            return Result(Status.RELEASE, error="it could not be sent before its lease ended")
+        try:
+            return self._channel.send(message)
+        except AccountError as error:
+            self._stopped = error
+            return Result(Status.RELEASE, error=safe_message(error))
+        except Exception as error:
+            return Result(Status.RETRY, error=safe_message(error))
 
     def _settle_until(self, moment: float) -> None:
         """Settle what comes back until `moment` on the monotonic clock."""
@@ -250,14 +323,28 @@ class _Delivery:
         while not self._done.empty():
             self._settle(timeout=0)
 
+    def _wait_for_a_worker(self) -> None:
+        """A provider may be slow, and what is read must be sent at once."""
+        while self._in_flight >= self._limits.workers:
+            self._settle(timeout=None)
+
+    def _settle_the_rest(self) -> None:
+        """Wait for what is in flight. A database that cannot be reached must not keep the workers waiting."""
+        try:
+            while self._in_flight:
+                self._settle(timeout=None)
+        finally:
+            while self._in_flight:
+                self._done.get().settled.set()
+                self._in_flight -= 1
+
     def _settle(self, timeout: float | None) -> None:
-        """Settle all results that are there, waiting for the first one at most `timeout` seconds."""
+        """Settle what comes back, waiting for the first result at most `timeout` seconds."""
         try:
             done = [self._done.get(timeout=timeout) if timeout != 0 else self._done.get_nowait()]
         except queue.Empty:
             return
-        while not self._done.empty():
-            done.append(self._done.get_nowait())
+        done += self._others(len(done), min(self._limits.settle_seconds, timeout or self._limits.settle_seconds))
         self._in_flight -= len(done)
         try:
             self._write([_row(d, self._limits) for d in done], [row for d in done for row in d.result.devices])
@@ -267,24 +354,34 @@ class _Delivery:
         for settled in done:
             self._tally.count(settled.result.status)
 
-    def _release(self, ids: list[int]) -> None:
+    def _others(self, known: int, seconds: float) -> list[_Done]:
+        """The results that come within so many seconds, when `known` of those in flight are there already."""
+        until, found = self._deps.clock() + seconds, list[_Done]()
+        with suppress(queue.Empty):
+            while known + len(found) < self._in_flight:
+                found.append(self._done.get(timeout=max(0.0, until - self._deps.clock())))
+        return found
+
+    def _release(self, claims: list[_Claim]) -> None:
         """Give claims back that were not tried."""
-        self._write([{"id": i, "status": Status.RELEASE, "error": self._reason()} for i in ids], [])
-        self._tally.released += len(ids)
+        given_back = {"status": Status.RELEASE, "error": self._reason()}
+        self._write([{"id": c.message_id, "lease": c.lease_until.isoformat(), **given_back} for c in claims], [])
+        self._tally.released += len(claims)
 
     def _reason(self) -> str | None:
         return safe_message(self._stopped) if self._stopped else None
 
     def _write(self, rows: list[dict[str, Any]], devices: list[dict[str, Any]]) -> None:
-        queries.run(self._connection, "settle", results=Jsonb(rows))
+        self._session.ask(lambda connection: queries.run(connection, "settle", results=Jsonb(rows)))
         if devices:
-            queries.run(self._connection, "record_devices", results=Jsonb(devices))
+            self._session.ask(lambda connection: queries.run(connection, "record_devices", results=Jsonb(devices)))
 
 
 def _row(done: _Done, limits: CourierLimits) -> dict[str, Any]:
     """A result as `settle_messages` takes it."""
     result = done.result
-    row: dict[str, Any] = {"id": done.message.message_id, "status": result.status, "error": result.error}
+    row: dict[str, Any] = {"id": done.message.message_id, "lease": done.lease_until.isoformat()}
+    row |= {"status": result.status, "error": result.error}
     if result.provider_message_id:
         row["provider_message_id"] = result.provider_message_id
     if result.suppress:
@@ -293,11 +390,6 @@ def _row(done: _Done, limits: CourierLimits) -> dict[str, Any]:
         pause = min(limits.first_pause * 2.0 ** min(done.message.attempts - 1, 20), limits.longest_pause)
         row["pause_seconds"] = max(pause, result.retry_after or 0)
     return row
-
-
-def _slices(claims: list[_Claim], size: int) -> Iterator[list[_Claim]]:
-    for start in range(0, len(claims), size):
-        yield claims[start : start + size]
 
 
 def _record(summary: CourierSummary) -> None:

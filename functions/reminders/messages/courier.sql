@@ -4,15 +4,17 @@ SELECT composed, unknown_zones FROM reminder_private.compose_messages(%(channels
 
 -- name: claim
 -- Each claim reserves its share of the rate, so that couriers side by side keep to one rate.
-SELECT message_id, wait_seconds
+-- lease_until names the claim.
+SELECT message_id, wait_seconds, lease_until
 FROM reminder_private.claim_messages(%(channel)s, %(at_most)s, %(per_second)s, %(lease_seconds)s)
 
 -- name: load
--- Right before sending: what was read or resolved since the claim is cancelled here, and gives no row.
+-- Right before sending: what was read or resolved since the claim is cancelled here, and gives no row. Nor does what is
+-- not held by this lease any more, or not for long enough.
 SELECT
     message_id, org_id, recipient_id, local_date, attempts, organisation, locale, email, devices, reminders, escalations,
     reminder_gap, escalation_gap
-FROM reminder_private.load_messages(%(ids)s)
+FROM reminder_private.load_messages(%(claimed)s, %(lease)s, %(seconds)s)
 
 -- name: settle
 -- One statement for all that was sent in the meantime.

@@ -4,13 +4,16 @@ The words of a message, by language.
     templates/<language>/    subject, lines (one paragraph a line), button, footer, ...: what a translator writes
     templates/mail.*         the layouts, the same for every language
 
-How many contacts, how many days, the organisation's name, a link: nothing else about anybody stands in a message.
+How many contacts, how many days, the organisation's name, a link: nothing else about anybody stands in a message. In
+Lambda the templates are Python modules (`compiled`, made by the build), so that a cold start parses none.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from importlib import resources
+from pathlib import Path
 from typing import Literal
 
 import jinja2
@@ -19,6 +22,8 @@ from markupsafe import Markup
 from reminders.messages.message import Message
 from reminders.text import printable
 
+FOLDER = Path(str(resources.files(__package__))) / "templates"
+COMPILED = FOLDER.parent / "compiled"
 DEFAULT = "en"
 # Norwegian without its form, and Nynorsk until it has templates of its own.
 _ALIASES = {"no": "nb", "nn": "nb"}
@@ -76,8 +81,7 @@ def language_of(locale: str) -> str:
 @cache
 def languages() -> frozenset[str]:
     """The languages that there are templates for."""
-    names = _environment().list_templates()
-    return frozenset(name.partition("/")[0] for name in names if "/" in name)
+    return frozenset(path.name for path in FOLDER.iterdir() if path.is_dir())
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +130,23 @@ def _name(organisation: str | None) -> str:
     return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
 
-@cache
-def _environment() -> jinja2.Environment:
+def compile_templates(target: Path) -> None:
+    """Write each template as a Python module into `target`."""
+    environment(jinja2.FileSystemLoader(FOLDER)).compile_templates(target, zip=None)
+
+
+def environment(loader: jinja2.BaseLoader) -> jinja2.Environment:
+    """HTML is escaped, text is not; an unknown name is an error, not nothing."""
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("reminders.messages", "templates"),
+        loader=loader,
         autoescape=lambda name: bool(name) and str(name).endswith(".html"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return environment(jinja2.ModuleLoader(COMPILED) if COMPILED.is_dir() else jinja2.FileSystemLoader(FOLDER))

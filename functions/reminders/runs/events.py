@@ -24,8 +24,8 @@ ACCEPTED = (
     'accepted are EventBridge Scheduler events, EventBridge rule events, {}, {"action": "run"} with '
     '"dry_run" and "as_of" if wanted, and {"action": "test_alert"}'
 )
-# "Amazon EventBridge Scheduler: Adding context attributes". Compared without case and punctuation, because
-# the attribute is <aws.scheduler.scheduled-time> and people write its key in every style.
+# "Amazon EventBridge Scheduler: Adding context attributes". Compared without case and punctuation, because the
+# attribute is <aws.scheduler.scheduled-time> and people spell its key in many ways.
 SCHEDULER_ATTRIBUTES = {"scheduledtime", "executionid", "attemptnumber", "schedulearn"}
 EVENT_SOURCES = {"aws.events", "aws.scheduler"}
 

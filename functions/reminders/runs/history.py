@@ -11,7 +11,7 @@ from reminders import database
 from reminders.database import Connection, Queries
 
 if TYPE_CHECKING:
-    # Only named here: the operator's command reads the same rows, and needs neither HTTP nor JWT for it.
+    # For types only: the operator's command reads the same rows, and needs neither HTTP nor JWT for it.
     from reminders.identity import Caller
 
 queries = Queries(__package__, "history.sql")

@@ -18,7 +18,7 @@ SELECT
 FROM public.cron_execution_logs
 
 -- name: page
--- Newest first by keyset, so that a page costs the same wherever it lies. The row comparison can use the index
+-- Newest first by keyset, so that each page costs the same. The row comparison can use the index
 -- on started_at by its first column; the id parts runs that began in the same microsecond. A `before` that was
 -- pruned meanwhile gives an empty page: everything older is gone with it.
 -- include: runs

@@ -15,19 +15,17 @@ from datetime import UTC, datetime, time
 from uuid import UUID
 
 from reminders import database
-from reminders.alerts.outbox import DELIVERY_SECONDS, Outbox
+from reminders.alerts.outbox import Outbox
 from reminders.alerts.policy import RunResult
 from reminders.database import Connection, Queries
 from reminders.errors import DatabaseError, DatabaseUnavailable, RunSettledElsewhere, TickDone, safe_message
+from reminders.limits import LIMITS, Limits
 from reminders.runs import JOB_NAME
 from reminders.runs.events import RunRequest
 from reminders.runs.records import OpenRun, Outcome, RunningRun, RunStatus, SettledRun, Tick
 from reminders.telemetry import logger
 
 queries = Queries(__package__, "ledger.sql")
-
-# Settling waits until the current batch unlocks the run's row. A paused batch can hold it for 10 s.
-SETTLE_LIMITS = {"lock_timeout": "15000", "statement_timeout": "20000", "idle_in_transaction_session_timeout": "20000"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +41,11 @@ class Ledger:
     that restarts in this time must not prevent the settling.
     """
 
-    def __init__(self, connection: Connection, reconnect: Callable[[], Connection], outbox: Outbox) -> None:
+    def __init__(
+        self, connection: Connection, reconnect: Callable[[], Connection], outbox: Outbox, limits: Limits = LIMITS
+    ) -> None:
         self._connection = connection
+        self._limits = limits
         self._reconnect = reconnect
         self._outbox = outbox
         self._opened: UUID | None = None
@@ -120,7 +121,7 @@ class Ledger:
         return settled
 
     def _settle(self, run_id: UUID, outcome: Outcome) -> SettledRun | None:
-        with database.transaction(self._connection, SETTLE_LIMITS):
+        with database.transaction(self._connection, self._limits.settle.settings()):
             settled = queries.first(
                 self._connection,
                 "settle_run",
@@ -141,10 +142,10 @@ class Ledger:
                 self._outbox.write_for(self._connection, _result(settled, outcome))
             return settled
 
-    def deliver_alerts(self, seconds: float = DELIVERY_SECONDS) -> None:
+    def deliver_alerts(self) -> None:
         """Send what waits in the outbox; raise nothing (docs/architecture.md#original-error)."""
         try:
-            self._outbox.deliver(self._connection, seconds)
+            self._outbox.deliver(self._connection, self._limits.delivery)
         except Exception as error:
             logger.error("alerts not delivered", extra={"reason": safe_message(error)})
 

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from reminders import telemetry
 from reminders.errors import AssignmentsFailed, TickDone, safe_message
+from reminders.limits import LIMITS, Limits
 from reminders.runs.events import RunRequest
 from reminders.runs.ledger import Ledger
 from reminders.runs.lock import RunLock
@@ -25,9 +26,6 @@ from reminders.runs.records import OpenRun, Outcome, RunStatus, SettledRun, Tick
 from reminders.scheduling.fanout import Fanout
 from reminders.scheduling.work import NOTHING, PLAN_LIMIT, Counts, Planned, RunTotals
 from reminders.telemetry import logger
-
-# Time of the invocation that a run reserves: 5 s to alert, 3 s to settle and unlock.
-RESERVE_SECONDS = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +37,11 @@ class RunDeps:
     shards: Fanout
     seconds_left: Callable[[], float]
     clock: Callable[[], float] = time.monotonic
+    limits: Limits = LIMITS
 
     def deadline(self) -> float:
         """When the work must end, on the monotonic clock."""
-        return self.clock() + self.seconds_left() - RESERVE_SECONDS
+        return self.clock() + self.seconds_left() - self.limits.reserve
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,12 @@ import psycopg
 
 from reminders import database
 from reminders.database import Connection, Queries
+from reminders.limits import LIMITS, Limits
 from reminders.runs import JOB_NAME
 from reminders.telemetry import logger
 
 # The first 8 bytes of SHA-256 of the job name, as a signed big-endian bigint (docs/architecture.md#lock-key).
 LOCK_KEY = int.from_bytes(hashlib.sha256(JOB_NAME.encode()).digest()[:8], "big", signed=True)
-GRACE_SECONDS = 10.0
 
 queries = Queries(__package__, "lock.sql")
 
@@ -32,18 +32,19 @@ queries = Queries(__package__, "lock.sql")
 class RunLock:
     """The lock of the job, on a connection that serves nothing else."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, limits: Limits = LIMITS) -> None:
         self._connection = connection
+        self._limits = limits
 
     @contextmanager
     def lease(self, seconds: float) -> Iterator[bool]:
         """
         Try to take the lock without waiting; yield whether it was taken, and free it at the end.
 
-        PostgreSQL frees it `GRACE_SECONDS` after `seconds` in any case. Losing it early is logged, not
+        PostgreSQL frees it `Limits.lease_grace` after `seconds` in any case. Losing it early is logged, not
         raised: the fence protects the dispatch (docs/architecture.md#fence).
         """
-        lease_ms = int((seconds + GRACE_SECONDS) * 1000)
+        lease_ms = int((seconds + self._limits.lease_grace) * 1000)
         with database.errors_translated():
             self._connection.execute("BEGIN")
         locked = bool(queries.value(self._connection, "try_run_lock", key=LOCK_KEY, lease_ms=str(lease_ms)))

@@ -105,7 +105,7 @@ class Outcome:
 
     @classmethod
     def gone(cls, run: RunningRun) -> Self:
-        """A run whose process is gone."""
+        """A run whose process has ended."""
         began = f"{run.started_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
         message = f"abandoned: the process of the run started {began} is gone"
         return cls(RunStatus.FAILED, error_message=message, abandoned=True)

@@ -3,7 +3,7 @@ When a run was due, from EventBridge's schedule expressions.
 
 `cron(...)` is evaluated by aws-croniter, which knows EventBridge's dialect: six fields, `?`, `L`, `W`, `#`,
 1 = SUN, years. What it cannot evaluate is refused by name, not guessed: a wrong scheduled time would cause
-a false alarm, or hide a missed run. `rate(...)` has no clock times of its own; its times are counted from a known one.
+a false alarm, or hide a missed run. `rate(...)` has no clock times; its times are counted from a known one.
 All times are UTC.
 """
 
@@ -96,7 +96,7 @@ def _cron(text: str) -> Ticks:
     try:
         return _CronTicks(AwsCroniter(" ".join(fields)))
     except (AwsCroniterExpressionError, ValueError) as error:
-        # ValueError: the library's grammar lets a form through, LW say, that its parser cannot read.
+        # ValueError: the library's grammar accepts some forms, such as LW, that its parser cannot read.
         raise SettingsError(f"{NAME} {text!r} cannot be evaluated: {_reason(error)}") from None
 
 

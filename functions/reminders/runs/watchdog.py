@@ -1,10 +1,12 @@
 """
 The watchdog: notices what no run can notice about itself.
 
-    a run that does not end ─▶ overrun alert          a run whose process is gone ─▶ settled as failed
-    a tick without its work ─▶ missed_run alert       an alert still undelivered  ─▶ sent
-    messages that wait for an hour ─▶ message_backlog alert, once, and a recovery
-    rows past their retention ─▶ pruned
+    a run that takes too long                 ─▶ overrun alert
+    a run whose process has ended             ─▶ settled as failed
+    a scheduled time whose work was not done  ─▶ missed_run alert
+    messages that have waited for an hour     ─▶ message_backlog alert, and message_recovery when none waits any more
+    an alert that is not delivered yet        ─▶ sent
+    rows that are older than their retention  ─▶ deleted
 
 The work of a scheduled time (a tick) is done when its run succeeded, or any run that was opened later, because each run
 looks for everything that is overdue. The time at which a run was opened is the database's, so no row can make the work
@@ -26,6 +28,7 @@ from reminders.alerts.message import Alert, iso
 from reminders.alerts.outbox import Outbox
 from reminders.database import Connection, Queries
 from reminders.errors import safe_message
+from reminders.limits import LIMITS, Limits
 from reminders.messages import backlog
 from reminders.runs import JOB_NAME
 from reminders.runs.ledger import Ledger
@@ -41,8 +44,6 @@ MINUTE = timedelta(minutes=1)
 # No invocation lasts longer ("Lambda quotas": 900 s); the minute is for clocks and slow starts.
 OLDEST_LIVING_RUN = timedelta(seconds=900 + 60)
 PRUNE_BATCH = 1_000
-DELIVERY_SECONDS = 20.0
-RESERVE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +79,12 @@ class WatchdogDeps:
     rules: WatchdogRules
     schedule: Callable[[], ScheduleState | None]
     seconds_left: Callable[[], float]
+    limits: Limits = LIMITS
 
 
 @dataclass(slots=True)
 class WatchdogSummary:
-    """What one round found: counts, and the missed tick if there was one."""
+    """What the checks found: counts, and the missed tick if there was one."""
 
     overruns: int = 0
     rescued: int = 0
@@ -160,7 +162,7 @@ def watch(deps: WatchdogDeps) -> WatchdogSummary:
     summary.rescued = step("rescue", lambda: _rescue(deps), 0)
     summary.missed_tick = step("missed", lambda: _alert_missed_tick(deps), None)
     summary.messages_waiting = step("messages", lambda: _alert_backlog(deps), 0)
-    step("deliver", lambda: deps.outbox.deliver(deps.connection, DELIVERY_SECONDS), None)
+    step("deliver", lambda: deps.outbox.deliver(deps.connection, deps.limits.watchdog_delivery), None)
     summary.pruned = step("prune", lambda: _prune(deps, _prune_runs), 0)
     summary.messages_pruned = step("prune messages", lambda: _prune(deps, _prune_messages), 0)
     telemetry.count(WatchdogRounds=1, RunsRescued=summary.rescued, RunsMissed=int(summary.missed_tick is not None))
@@ -194,7 +196,7 @@ def _write_overrun(deps: WatchdogDeps, run: RunningRun) -> bool:
 
 def _rescue(deps: WatchdogDeps) -> int:
     """
-    Settle the runs whose process is gone: the lock is free, or they are older than any invocation can be.
+    Settle the runs whose process has ended: the lock is free, or they are older than any invocation can be.
 
     The rows are read before the lock. If a row is 'running' and the lock is free a moment later, the run has ended.
     If it ended normally, there is nothing left to settle.
@@ -282,7 +284,7 @@ def _alert_backlog(deps: WatchdogDeps) -> int:
 def _prune(deps: WatchdogDeps, prune: Callable[[WatchdogDeps], int]) -> int:
     """Batch by batch, each its own transaction, while there is time."""
     pruned = 0
-    while deps.seconds_left() > RESERVE_SECONDS:
+    while deps.seconds_left() > deps.limits.watchdog_reserve:
         gone = prune(deps)
         pruned += gone
         if gone < PRUNE_BATCH:

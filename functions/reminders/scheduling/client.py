@@ -23,6 +23,7 @@ import httpx
 import stamina
 
 from reminders.errors import DeadlineExceeded, RunSettledElsewhere, SchedulerError, safe_message
+from reminders.limits import LIMITS, Limits
 from reminders.scheduling.ids import AssignmentId, assignment_id
 from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import (
@@ -35,11 +36,6 @@ from reminders.scheduling.work import (
 )
 from reminders.text import is_printable, printable
 
-# The time of one call. A shorter call loses less when its response is lost; a longer one saves round trips.
-CALL_BUDGET_SECONDS = 60.0
-# The service ends its last statement at most this much after its budget, and then it responds.
-ANSWER_MARGIN_SECONDS = 3.0
-SHORTEST_BUDGET_SECONDS = 0.1
 ATTEMPTS = 4
 # Lambda could not accept the call, or its function failed: a repeated call may succeed.
 # 429: Lambda has reached its concurrency at the moment.
@@ -68,12 +64,14 @@ class InProcessScheduler:
         self,
         service: Callable[[], AbstractContextManager[ReminderSchedulerService]],
         clock: Callable[[], float],
+        limits: Limits = LIMITS,
     ) -> None:
         self._service = service
         self._clock = clock
+        self._limits = limits
 
     def __call__(self, request: DispatchRequest, deadline: float) -> DispatchResult:
-        budget = _budget(deadline - self._clock())
+        budget = _budget(deadline - self._clock(), self._limits)
         with self._service() as service:
             return service.work(request, budget)
 
@@ -98,6 +96,7 @@ class HttpScheduler:
         http: httpx.Client,
         clock: Callable[[], float],
         signature: httpx.Auth | None = None,
+        limits: Limits = LIMITS,
     ) -> None:
         self._url = f"{url}/runs"
         self._token = token
@@ -105,12 +104,13 @@ class HttpScheduler:
         self._http = http
         self._clock = clock
         self._signature = signature
+        self._limits = limits
 
     def __call__(self, request: DispatchRequest, deadline: float) -> DispatchResult:
         retries = stamina.retry_context(
             on=partial(self._retry, deadline),
             attempts=ATTEMPTS,
-            timeout=_budget(deadline - self._clock()),
+            timeout=_budget(deadline - self._clock(), self._limits),
             wait_initial=0.2,
             wait_max=3.0,
             wait_jitter=1.0,
@@ -123,8 +123,8 @@ class HttpScheduler:
     def _retry(self, deadline: float, error: Exception) -> bool | float:
         """Whether to call again; a number is the pause in seconds that the endpoint asked for."""
         if isinstance(error, _Busy):
-            left = deadline - self._clock() - ANSWER_MARGIN_SECONDS
-            return error.pause if error.pause + SHORTEST_BUDGET_SECONDS < left else False
+            left = deadline - self._clock() - self._limits.answer_margin
+            return error.pause if error.pause + self._limits.shortest_budget < left else False
         return isinstance(error, _Unreachable) or (
             isinstance(error, SchedulerError) and error.http_status in RETRYABLE_STATUS
         )
@@ -146,7 +146,7 @@ class HttpScheduler:
         try:
             return self._http.post(
                 self._url,
-                content=json.dumps(_body(request, _budget(left))),
+                content=json.dumps(_body(request, _budget(left, self._limits))),
                 headers={**self._credentials(), "content-type": "application/json"},
                 auth=self._signature or httpx.USE_CLIENT_DEFAULT,
                 timeout=httpx.Timeout(left, connect=min(left, 5.0)),
@@ -172,9 +172,9 @@ class _Busy(SchedulerError):
         self.pause = pause
 
 
-def _budget(left: float) -> float:
-    budget = min(CALL_BUDGET_SECONDS, left - ANSWER_MARGIN_SECONDS)
-    if budget < SHORTEST_BUDGET_SECONDS:
+def _budget(left: float, limits: Limits) -> float:
+    budget = min(limits.call_budget, left - limits.answer_margin)
+    if budget < limits.shortest_budget:
         raise DeadlineExceeded("no time was left to go on dispatching")
     return budget
 

@@ -15,21 +15,26 @@ from datetime import date
 from uuid import UUID
 
 from reminders.errors import DeadlineExceeded, safe_message
+from reminders.limits import LIMITS, Limits
 from reminders.scheduling.client import Scheduler
 from reminders.scheduling.work import DispatchRequest, RunTotals, Shard
 from reminders.telemetry import logger
-
-# Slightly longer than the calls' own deadline, so that the call's own error is reported.
-JOIN_GRACE_SECONDS = 0.25
 
 
 class Fanout:
     """Calls `scheduler` for every one of `shards` shards. `clock` is `time.monotonic`, in seconds."""
 
-    def __init__(self, scheduler: Scheduler, shards: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        shards: int,
+        clock: Callable[[], float] = time.monotonic,
+        limits: Limits = LIMITS,
+    ) -> None:
         self._scheduler = scheduler
         self._shards = shards
         self._clock = clock
+        self._limits = limits
 
     def evaluate(self, run_id: UUID | None, as_of: date, totals: RunTotals, deadline: float, *, dry_run: bool) -> None:
         """
@@ -49,7 +54,7 @@ class Fanout:
                 )
                 for i in range(self._shards)
             ]
-            wait(calls, timeout=max(0.0, deadline - self._clock()) + JOIN_GRACE_SECONDS)
+            wait(calls, timeout=max(0.0, deadline - self._clock()) + self._limits.join_grace)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
         _raise_first(calls)

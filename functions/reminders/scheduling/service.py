@@ -21,16 +21,13 @@ import stamina
 from reminders import database
 from reminders.database import Connection, Queries
 from reminders.errors import AsOfRefused, DatabaseError, DatabaseUnavailable, RunSettledElsewhere
+from reminders.limits import LIMITS, Limits
 from reminders.scheduling.ids import BIGINTS, UUIDS, AssignmentId, assignment_id
 from reminders.scheduling.work import NOTHING, PLAN_LIMIT, Counts, DispatchRequest, DispatchResult, Planned, next_id
 from reminders.telemetry import logger
 
 queries = Queries(__package__, "scheduling.sql")
 
-# A statement may end this much after the call's time budget. The caller waits slightly longer.
-STATEMENT_GRACE_SECONDS = 2.0
-# More than any normal batch needs. Half a batch gets half of it, so that a hanging row is found within one call.
-LONGEST_STATEMENT_SECONDS = 30.0
 IDS_IN_A_LOG_LINE = 50
 LOCKED = "locked by another transaction; the next run evaluates them again"
 INFINITE = "its date of contact or of assignment is infinite; an admin must correct the contact date"
@@ -99,10 +96,13 @@ class ReminderSchedulerService:
     `connection` is autocommit, as a role with the rights of `reminder_scheduler`. `clock` gives seconds.
     """
 
-    def __init__(self, connection: Connection, batch_size: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, connection: Connection, batch_size: int, clock: Callable[[], float], limits: Limits = LIMITS
+    ) -> None:
         self._connection = connection
         self._batch_size = batch_size
         self._clock = clock
+        self._limits = limits
         self._queries = queries
 
     def work(self, request: DispatchRequest, budget: float) -> DispatchResult:
@@ -111,7 +111,7 @@ class ReminderSchedulerService:
 
         At least one batch, or part of a batch that has to be split, is completed: a call that returned the cursor
         that it was given would be repeated without end. After the budget, that takes at most one statement of
-        `STATEMENT_GRACE_SECONDS` for each halving.
+        `Limits.statement_grace` for each halving.
 
         Raise `AsOfRefused` when the date is not the run's or too far ahead for a dry run, `RunSettledElsewhere`
         when the run's row does not say 'running', `DatabaseError` when the
@@ -175,7 +175,7 @@ class ReminderSchedulerService:
             "run_id": request.run_id,
             "plan_limit": PLAN_LIMIT,
         }
-        settings = self._limits(deadline, size)
+        settings = self._settings(deadline, size)
         if request.dry_run:
             with database.transaction(self._connection, {**settings, "transaction_read_only": "on"}):
                 return self._queries.one(self._connection, "plan_batch", _Batch, **values)
@@ -195,17 +195,13 @@ class ReminderSchedulerService:
                 raise AsOfRefused(f"as_of must be {as_of}, the date of the run")
             return self._queries.one(self._connection, "dispatch_batch", _Batch, **values)
 
-    def _limits(self, deadline: float, size: int) -> dict[str, str]:
-        left = max(0.0, deadline - self._clock()) + STATEMENT_GRACE_SECONDS
-        share = max(STATEMENT_GRACE_SECONDS, LONGEST_STATEMENT_SECONDS * size / self._batch_size)
-        milliseconds = int(min(left, share) * 1000)
-        return {
-            "statement_timeout": str(milliseconds),
-            "lock_timeout": "5000",
-            # A paused process must not keep the row locked: the process that marks the run as abandoned waits for it.
-            "idle_in_transaction_session_timeout": "10000",
-            "client_connection_check_interval": "1000",
-        }
+    def _settings(self, deadline: float, size: int) -> dict[str, str]:
+        """PostgreSQL's parameters for one batch of `size` assignments."""
+        limits = self._limits
+        left = max(0.0, deadline - self._clock()) + limits.statement_grace
+        share = max(limits.statement_grace, limits.batch.statement * size / self._batch_size)
+        settings = replace(limits.batch, statement=min(left, share)).settings()
+        return {**settings, "client_connection_check_interval": "1000"}
 
     def _skip_failing_row(self, first: AssignmentId, last: AssignmentId, error: DatabaseError) -> _Batch:
         """A batch of one has failed: find out which assignment it is, log its id, and count it."""

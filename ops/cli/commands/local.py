@@ -44,7 +44,8 @@ def up(assignments: int, days: int, for_sam: bool) -> int:
     """
     Start it in the foreground; Ctrl-C stops it.
 
-    Alerts are shown here as they arrive. The schedule does not fire here: start runs with `reminders run`.
+    Alerts, mails and pushes are shown here as they arrive. The schedule does not fire here: start runs with
+    `reminders run`.
     """
     stop = _Stop()
     try:
@@ -57,12 +58,12 @@ def up(assignments: int, days: int, for_sam: bool) -> int:
 
 def _run(stop: _Stop, assignments: int, days: int, for_sam: bool) -> None:
     with local_state.only_one() as handle, output.working("Starting PostgreSQL, AWS and the functions"):
-        from ops.cli.local.up import stack_for_sam, watch_alerts, whole_stack
+        from ops.cli.local.up import stack_for_sam, watch, whole_stack
 
         with (stack_for_sam if for_sam else whole_stack)(assignments, days) as (stack, state):
             local_state.write(handle, state)
             _print_addresses(state, assignments)
-            watch_alerts(stack, _print_alert, lambda: not stop.requested)
+            watch(stack, _print_arrival, lambda: not stop.requested)
 
 
 @command.command("down")
@@ -155,10 +156,10 @@ def _print_addresses(state: local_state.LocalState, assignments: int) -> None:
         console.print("`reminders local invoke cron infra/events/cron-dry-run.json` uses it.")
         console.print()
     console.print("In another terminal: reminders status | run | logs | plan | doctor | local courier | local psql")
-    console.print("Ctrl-C stops it. Alerts appear here:")
+    console.print("Ctrl-C stops it. Alerts, mails and pushes appear here:")
 
 
-def _print_alert(channel: str, text: str) -> None:
+def _print_arrival(channel: str, text: str) -> None:
     output.out().print(f"{datetime.now():%H:%M:%S} {channel}: {text}", soft_wrap=True)
 
 

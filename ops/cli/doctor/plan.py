@@ -86,12 +86,13 @@ def _of(error: Exception) -> Finding:
     from botocore.exceptions import BotoCoreError, ClientError
 
     from reminders import database
+    from reminders.aws_errors import error_code
     from reminders.errors import ReminderError
 
     if isinstance(error, BotoCoreError | ClientError):
         found = of_aws(error)
-        code = getattr(error, "response", {}).get("Error", {}).get("Code", "")
-        missing = "It does not exist: create it, or correct the variable that names it." if "NotFound" in code else ""
+        missing = "It does not exist: create it, or correct the variable that names it."
+        missing = missing if "NotFound" in error_code(error) else ""
         return problem(str(found), missing or found.hint or "Look at the AWS console.")
     if isinstance(error, psycopg.Error):
         return problem(database.describe(error), "Are the migrations applied? `reminders migrate --check`.")

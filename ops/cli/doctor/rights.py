@@ -103,7 +103,7 @@ def grants(it: Examination) -> Iterator[Finding]:
     # In a project whose own notifications table did not fit, ours has another name (migrations, existing_projects).
     ours = dict(it.rows("SELECT 'notifications', notifications FROM reminder_private.project"))
     theirs = {row[0] for row in it.rows(THEIR_SEQUENCES)}
-    there = {row[0] for row in it.rows("SELECT rolname::text FROM pg_roles")} | {schema.NOBODY}
+    there = {row[0] for row in it.rows("SELECT rolname::text FROM pg_roles")} | {schema.EVERY_ROLE}
     for name, rights in schema.expected().items():
         kind, _, plain = name.partition(".")
         plain = ours.get(plain, plain)
@@ -164,7 +164,7 @@ def _short(name: str) -> str:
 
 
 def _actual(it: Examination, kind: str, name: str, role: str) -> dict[str, Any]:
-    who = "public" if role == schema.NOBODY else role
+    who = "public" if role == schema.EVERY_ROLE else role
     if kind == "functions":
         query = """
         SELECT bool_or(has_function_privilege(%s, oid, 'EXECUTE')) FROM pg_proc

@@ -47,7 +47,7 @@ def engine() -> Engine:
 @contextmanager
 def prepared(stack: LocalStack, state: LocalState, found: Engine) -> Iterator[LocalState]:
     """Let containers reach the stack, and keep the environment file, until the block ends."""
-    # These addresses must be https except on loopback: containers alert through the topic alone, and nobody signs in.
+    # These addresses must be https except on loopback: containers alert through the topic alone, and no user signs in.
     without = dict.fromkeys(("SLACK_WEBHOOK_SECRET", "SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY_SECRET"), "")
     given = {function: {**variables, **without} for function, variables in state.environments.items()}
     with reachable(found, stack.aws, given) as environments:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ ADMIN = "handlers.admin:handler"
 ISSUER = "local"
 # Of the stand-in on loopback, which ends with the stack.
 ADMIN_EMAIL, ADMIN_PASSWORD = "admin@example.org", "reminders"
+AT_ONCE = 3  # lines for what arrives together on one channel
 
 
 @contextmanager
@@ -50,6 +52,8 @@ def whole_stack(assignments: int, days: int) -> Iterator[tuple[LocalStack, Local
         with SupabaseAuth(secret, issuer=ISSUER) as auth:
             auth.add(User(ADMIN_EMAIL, ADMIN_PASSWORD, app_metadata={"role": "admin"}))
             admin, courier = admin_environment(stack, secret, auth.url), messages.environments(stack)
+            with stack.connect() as connection:
+                messages.add_push(stack, courier, connection)
             endpoints = scheduler_process(admin, ADMIN, log=other), messages.unsubscribe_endpoint(courier)
             with endpoints[0] as admin_url, endpoints[1] as unsubscribe_url:
                 yield stack, _state(stack, {"admin": admin, **courier}, (admin_url, unsubscribe_url), now)
@@ -135,14 +139,26 @@ def _state(stack: LocalStack, others: dict[str, dict[str, str]], urls: tuple[str
     )
 
 
-def watch_alerts(stack: LocalStack, show: Callable[[str, str], None], go_on: Callable[[], bool]) -> None:
-    """Show what arrives in Slack and in the topic, as long as `go_on` returns True."""
-    slack = topic = 0
+def watch(stack: LocalStack, show: Callable[[str, str], None], go_on: Callable[[], bool]) -> None:
+    """Show alerts, mails and pushes as they arrive, as long as `go_on` returns True."""
+    arrivals: dict[str, Callable[[], list[str]]] = {
+        "Slack": lambda: [str(message.get("text", "")) for message in stack.slack.posted],
+        "SNS": lambda: [mail.subject or "" for mail in stack.aws.published(stack.topic_arn)],
+        "mail": stack.aws.mailed,
+        "push": stack.aws.pushed,
+    }
+    shown: Counter[str] = Counter()
     while go_on():
-        posted, published = stack.slack.posted[slack:], stack.aws.published(stack.topic_arn)[topic:]
-        for message in posted:
-            show("Slack", str(message.get("text", "")))
-        for mail in published:
-            show("SNS", mail.subject or "")
-        slack, topic = slack + len(posted), topic + len(published)
+        for channel, read in arrivals.items():
+            new = read()[shown[channel] :]
+            shown[channel] += len(new)
+            for text in new[:AT_ONCE]:
+                show(channel, _subject(text) if channel == "mail" else text)
+            if len(new) > AT_ONCE:
+                show(channel, f"and {len(new) - AT_ONCE:,} more")
         time.sleep(0.25)
+
+
+def _subject(raw: str) -> str:
+    mail = messages.Mail("", raw).message
+    return f"to {mail['To']}: {mail['Subject']}"

@@ -40,7 +40,7 @@ ENVIRONMENT = {
     "AWS_REGION": "eu-west-2",
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
-    # Nobody answers there: an invocation that asks for a secret fails at once, after its client was made.
+    # No server listens there: an invocation that asks for a secret fails at once, after its client was made.
     "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
     "AWS_MAX_ATTEMPTS": "1",
     "DATABASE_SECRET": "database",

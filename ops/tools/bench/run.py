@@ -1,5 +1,5 @@
 """
-The main job, handler in to handler out over HTTP, and its contenders, all on one server and the same data.
+The main job, measured inside the cron function with HTTP, and other ways, all on one server and the same data.
 
 The cron function is invoked in this process; each shard's scheduler is a process of its own.
 """
@@ -25,19 +25,8 @@ Row = dict[str, object]
 Table = list[Row]
 DAY = datetime.now(UTC).date() - timedelta(2)
 SECONDS = 900.0
-RELATIONS = """
-SELECT c.relname, CASE t.relname WHEN 'assignments' THEN a.n ELSE s.n END, pg_relation_size(c.oid)
-FROM pg_class AS t
-JOIN LATERAL (SELECT t.oid UNION ALL SELECT indexrelid FROM pg_index WHERE indrelid = t.oid) AS r ON true
-JOIN pg_class AS c ON c.oid = r.oid
-CROSS JOIN (SELECT count(*) AS n FROM assignments) AS a
-CROSS JOIN (SELECT count(*) AS n FROM notifications) AS s
-WHERE t.oid IN ('assignments'::regclass, 'notifications'::regclass)
-ORDER BY t.relname, c.relkind DESC, c.relname
-"""
 MAIN_JOB = "Main job, handler in to handler out"
 CLUSTERED = "Clustered ids: all assignments in one shard"
-SPACE = "Space on disk, half of the assignments notified"
 # The largest size that each is worth waiting for, and how often it is tried; times are medians.
 LARGEST = {"executemany": 1_000_000, "row by row": 100_000, "procrastinate": 10_000}
 ROUNDS = 3
@@ -73,12 +62,11 @@ def started(most_shards: int, say: Callable[[str], None]) -> Iterator[Bench]:
 
 
 def measure(bench: Bench, sizes: list[int], shards: list[int]) -> dict[str, Table]:
-    """The main job at each size with each number of shards, and the space that its data takes."""
+    """The main job at each size with each number of shards."""
     tables: dict[str, Table] = {MAIN_JOB: []}
     for size in sizes:
         for count in shards:
             tables[MAIN_JOB] += _main_job(bench, size, count)
-    tables[SPACE] = _space(bench)
     if max(shards) > 1:
         tables[CLUSTERED] = _clustered(bench, max(sizes), shards)
     return tables
@@ -87,14 +75,6 @@ def measure(bench: Bench, sizes: list[int], shards: list[int]) -> dict[str, Tabl
 def compare(bench: Bench, sizes: list[int], shards: list[int], *, peers: bool) -> dict[str, Table]:
     """The main job beside a floor and, with `peers`, beside other ways, a table for each size."""
     return {_contenders_title(size): _contenders(bench, size, shards, peers=peers) for size in sizes}
-
-
-def _space(bench: Bench) -> Table:
-    """Of the tables and their indexes as the last run left them."""
-    return [
-        {"what": name, "rows": rows, "MB": _megabytes(size), "bytes a row": round(size / max(1, rows))}
-        for name, rows, size in bench.database.execute(RELATIONS)
-    ]
 
 
 def _main_job(bench: Bench, size: int, shards: int, ids: data.Ids = "random") -> Table:
@@ -138,7 +118,7 @@ def _contenders_title(size: int) -> str:
 
 
 def _contenders(bench: Bench, size: int, shards: list[int], *, peers: bool) -> Table:
-    """Each from empty notifications, in one go; round by round, so that a slow minute is everybody's."""
+    """Each from empty notifications, in one go; round by round, so that a slow minute slows all of them."""
     data.fill(bench.database, size, DAY)
     contenders.prepare_floor(bench.database, DAY)
     todo = dict(_all_contenders(bench, size, shards, peers=peers))

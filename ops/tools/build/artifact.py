@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops.tools.build.pythons import LAMBDA_PYTHON, BuildError, lambda_python
-from reminders.console.rendering import compile_templates
+from reminders.console import rendering
+from reminders.messages import templates
 
 ROOT = Path(__file__).resolve().parents[3]
 LOCKS = Path(__file__).resolve().parent / "locks"
@@ -78,8 +79,12 @@ def this_architecture() -> str:
     return MACHINES[platform.machine()]
 
 
-# The function that shows pages. Its templates are compiled, so that a cold start parses none.
-CONSOLE = "AdminFunction"
+# Templates are compiled, so that a cold start parses none.
+TEMPLATES = {
+    "AdminFunction": (rendering.compile_templates, "console"),
+    "CourierFunction": (templates.compile_templates, "messages"),
+    "UnsubscribeFunction": (templates.compile_templates, "messages"),
+}
 
 
 def build(name: str, directory: Path, architecture: str, version: str = LAMBDA_PYTHON) -> None:
@@ -90,8 +95,9 @@ def build(name: str, directory: Path, architecture: str, version: str = LAMBDA_P
     install(LOCKS / f"{artifact.lock}.lock", site, python, version, PLATFORMS[architecture])
     if artifact.code:
         _copy_code(site)
-    if name == CONSOLE:
-        compile_templates(site / "reminders" / "console" / "compiled")
+    if name in TEMPLATES:
+        compile_templates, package = TEMPLATES[name]
+        compile_templates(site / "reminders" / package / "compiled")
     _prune(site)
     _compile(site, artifact.mount, python)
 

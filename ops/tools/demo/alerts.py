@@ -77,7 +77,7 @@ def _as_slack_shows_it(message: dict[str, Any]) -> Text:
     header, section, context = message["blocks"]
     return Text.assemble(
         (header["text"]["text"], "bold"),
-        "\n" + section["text"]["text"].replace("*", "") + "\n",
+        "\n" + section["text"]["text"] + "\n",
         (context["elements"][0]["text"], "dim"),
     )
 

@@ -11,7 +11,7 @@ import pytest
 from reminders.database import Connection
 from tests.contacts import ORG, add_notification, add_pair, last_contact, log_contact, notifications, today
 from tests.helpers.admin_endpoint import AdminEndpoint, problem
-from tests.helpers.cases import first
+from tests.helpers.cases import first, table
 from tests.tokens import ADMIN
 
 
@@ -189,7 +189,7 @@ def test_invalid_id(endpoint: AdminEndpoint, path: str) -> None:
     assert problem(endpoint.request("PATCH", path, json=BODY, headers={"if-match": "*"}))[0] in {404, 422}
 
 
-@pytest.mark.parametrize(
+@table(
     ("method", "path", "allowed"),
     [("POST", "/runs", "GET"), ("GET", "/assignments/1/last-contact-date", "PATCH"), ("PUT", "/openapi.json", "GET")],
 )

@@ -9,6 +9,7 @@ import pytest
 
 from reminders.database import Connection
 from tests.helpers.admin_endpoint import AdminEndpoint, problem
+from tests.helpers.cases import table
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_page_before_a_run_that_is_gone(endpoint: AdminEndpoint, ledger: list[st
     assert pages(endpoint, before=str(uuid4())) == [[]]
 
 
-@pytest.mark.parametrize(
+@table(
     "query",
     [
         "limit=0",

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.helpers.admin_endpoint import AdminEndpoint, problem
-from tests.helpers.cases import first
+from tests.helpers.cases import first, table
 from tests.tokens import ADMIN, EC_KEY, RSA_KEY, claims, signed
 
 PATHS = [("GET", "/runs"), ("PATCH", "/assignments/x/last-contact-date"), ("GET", "/nowhere"), ("DELETE", "/runs")]
@@ -66,7 +66,7 @@ def test_token_signed_with_a_key_of_the_set(endpoint: AdminEndpoint, key: object
     assert endpoint.request("GET", "/runs", token=token).status_code == 200
 
 
-@pytest.mark.parametrize(
+@table(
     "authorization",
     [
         [b"Bearer {0}", b"Bearer {0}"],

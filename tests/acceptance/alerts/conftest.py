@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from handlers import unrecorded
+from handlers.wiring.alerts import unrecorded_failures
 from ops.local.slack import Slack
 from ops.local.stack import LocalStack
 from tests.helpers.stacks import Fail
@@ -26,7 +26,7 @@ def stack(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> LocalStack:
     stack.environment |= {"ALERT_TOPIC_ARN": stack.topic_arn, "REMINDER_CRON_EXPRESSION": "cron(0 6 * * ? 2199)"}
     for name, value in stack.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(unrecorded, "_told", set())
+    unrecorded_failures.cache_clear()
     return stack
 
 

@@ -35,7 +35,7 @@ def test_database_that_is_gone(stack: LocalStack) -> None:
     (mail,) = stack.aws.published(stack.topic_arn)
     said = "nothing could be recorded in the ledger: database unreachable: connection refused"
     assert (COULD_NOT_BEGIN, COULD_NOT_BEGIN) == (message["text"], mail.subject)
-    assert f"*Error:* {said}" == message["blocks"][1]["text"]["text"]
+    assert f"Error: {said}" == message["blocks"][1]["text"]["text"]
     assert f"Error: {said}" in mail.message
 
 

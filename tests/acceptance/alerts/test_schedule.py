@@ -61,7 +61,7 @@ def test_schedule_that_is_enabled(stack: LocalStack, tick: datetime) -> None:
     assert [moment, None] == [stack.watch()["missed_tick"] for _ in range(2)]
     assert (1, 1) == reported(stack)
     assert "assignment-reminder-cron: a scheduled run did not do its work" == stack.slack.posted[0]["text"]
-    assert f"*Scheduled time:* {tick:%Y-%m-%d %H:%M:%S} UTC" in stack.slack.posted[0]["blocks"][1]["text"]["text"]
+    assert f"Scheduled time: {tick:%Y-%m-%d %H:%M:%S} UTC" in stack.slack.posted[0]["blocks"][1]["text"]["text"]
 
 
 @pytest.mark.usefixtures("tick")
@@ -78,17 +78,17 @@ def test_schedule_that_is_paused(stack: LocalStack, scheduler: Any) -> None:
 @pytest.mark.usefixtures("tick", "scheduler")
 @pytest.mark.parametrize("name", ["charity/another", "reminders"])
 def test_schedule_that_cannot_be_found(stack: LocalStack, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """It is taken to be enabled, and the log says why that had to be assumed. No group means "default"."""
+    """It is assumed to be enabled, and the log says why. No group means "default"."""
     monkeypatch.setenv("REMINDER_SCHEDULE_NAME", name)
     with captured_log() as log:
         assert stack.watch()["missed_tick"] is not None
-    assert "schedule not read; it is taken to be enabled" in log.getvalue()
+    assert "the schedule could not be read; it is assumed to be enabled" in log.getvalue()
     assert "ResourceNotFoundException" in log.getvalue()
 
 
 @pytest.mark.usefixtures("tick")
 def test_schedule_without_a_name(stack: LocalStack) -> None:
-    """EventBridge is not asked, and the schedule is taken to be enabled."""
+    """EventBridge is not asked, and the schedule is assumed to be enabled."""
     assert stack.watch()["missed_tick"] is not None
 
 

@@ -21,6 +21,7 @@ from ops.local.stack import LocalStack
 from reminders.database import Connection
 from tests.factories import add_assignment, add_assignments, add_run, count
 from tests.helpers.admin_endpoint import problem
+from tests.helpers.cases import table
 from tests.helpers.events import DAY, recorded
 
 Call = Callable[..., tuple[int, dict[str, Any]]]
@@ -113,7 +114,7 @@ def test_real_run_of_another_day(call: Call, owner: Connection, days: int) -> No
     assert 0 == count(owner, "notifications")
 
 
-@pytest.mark.parametrize(("days", "status"), [(366, 200), (367, 422), (100_000, 422)])
+@table(("days", "status"), [(366, 200), (367, 422), (100_000, 422)])
 def test_dry_run_that_looks_ahead(call_shared: Call, days: int, status: int) -> None:
     """A year ahead and no further."""
     assert status == call_shared(as_of=str(datetime.now(UTC).date() + timedelta(days=days)))[0]
@@ -139,7 +140,7 @@ def test_call_that_runs_out_of_budget(call: Call, owner: Connection, monkeypatch
     assert (60, True) == (evaluated, calls > 1)
 
 
-@pytest.mark.parametrize("headers", [[JSON], [("content-type", "application/octet-stream")], []], ids=len)
+@table("headers", [[JSON], [("content-type", "application/octet-stream")], []], ids=len)
 def test_request_with_the_token(url: str, token: str, headers: list[tuple[str, str]]) -> None:
     """200, as text and in Base64, which AWS uses where the content type does not say that the body is text."""
     answer = httpx.post(f"{url}/runs", headers=[("authorization", f"Bearer {token}"), *headers], content=WORK)
@@ -164,7 +165,7 @@ TOKENS: dict[str, list[bytes]] = {
 UNAUTHORIZED = {"type": "about:blank", "title": "Unauthorized", "status": 401}
 
 
-@pytest.mark.parametrize("kind", TOKENS)
+@table("kind", TOKENS)
 def test_wrong_token(url: str, token: str, kind: str) -> None:
     """The same 401 for each."""
     values = [
@@ -175,14 +176,14 @@ def test_wrong_token(url: str, token: str, kind: str) -> None:
     assert "Bearer" == response.headers["www-authenticate"]
 
 
-@pytest.mark.parametrize("body", ["", "{", "x" * 100_000], ids=["empty", "broken", "large"])
+@table("body", ["", "{", "x" * 100_000], ids=["empty", "broken", "large"])
 def test_wrong_token_with_a_wrong_body(url: str, body: str) -> None:
     """The token is checked before the body is read."""
     response = httpx.post(f"{url}/runs", headers=[("authorization", "Bearer guess")], content=body)
     assert (401, UNAUTHORIZED) == problem(response)
 
 
-@pytest.mark.parametrize("header", ["", "Bearer ", "Bearer {} ", "Bearer \udcff", "Bearer tök\ud800en", "Bearer \x00"])
+@table("header", ["", "Bearer ", "Bearer {} ", "Bearer \udcff", "Bearer tök\ud800en", "Bearer \x00"])
 def test_header_that_no_client_can_send(call_shared: Call, header: str) -> None:
     """In an event it is a wrong token as well; half a surrogate pair is no crash."""
     assert (401, UNAUTHORIZED) == call_shared(authorization=header)
@@ -249,7 +250,7 @@ INVALID: dict[str, list[dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("field", INVALID)
+@table("field", INVALID)
 def test_invalid_field(call_shared: Call, field: str) -> None:
     """422, which names the field and does not repeat what was sent."""
     for change in INVALID[field]:
@@ -279,14 +280,14 @@ BODIES = {
 }
 
 
-@pytest.mark.parametrize("kind", BODIES)
+@table("kind", BODIES)
 def test_wrong_body(call_shared: Call, kind: str) -> None:
     """422, in the event as text and as Base64."""
     encoded = base64.b64encode(BODIES[kind].encode()).decode()
     assert (422, 422) == (call_shared(raw=BODIES[kind])[0], call_shared(raw=encoded, is_base64=True)[0])
 
 
-@pytest.mark.parametrize(
+@table(
     ("raw", "is_base64"),
     [("\ud800", False), ("not base64!", True), ("/w==", True), (base64.b64encode(b"\xff\xfe\x00").decode(), True)],
 )

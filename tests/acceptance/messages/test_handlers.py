@@ -22,6 +22,7 @@ from reminders.messages.message import AccountError
 from reminders.messages.unsubscribe import link, sign
 from tests.acceptance.messages.mails import KEY, UNSUBSCRIBE_URL, mails
 from tests.factories import MENTOR
+from tests.helpers.cases import table
 from tests.messages import add_device, add_notification, add_person, always_open, messages
 
 
@@ -113,7 +114,7 @@ def test_test_message(owner: Connection, aws: Aws, mentor: str) -> None:
 
 
 @pytest.mark.usefixtures("mentor")
-@pytest.mark.parametrize(
+@table(
     "event",
     [
         {"action": "test_message"},
@@ -191,7 +192,7 @@ def test_unsubscribed_person_gets_no_mail(owner: Connection, mentor: str) -> Non
     assert {"push": "sent"} == statuses(owner)
 
 
-@pytest.mark.parametrize(
+@table(
     "query",
     [
         "",
@@ -212,7 +213,7 @@ def test_link_that_is_not_signed(owner: Connection, page: str, query: str) -> No
 REQUESTS: list[tuple[str, Any]] = [("GET", None), ("POST", {"List-Unsubscribe": "One-Click"})]
 
 
-@pytest.mark.parametrize("body", [{}, {"List-Unsubscribe": "Two-Click"}, {"x": "1"}])
+@table("body", [{}, {"List-Unsubscribe": "Two-Click"}, {"x": "1"}])
 def test_post_that_is_not_one_click(owner: Connection, page: str, body: dict[str, str]) -> None:
     """RFC 8058 says exactly what is posted."""
     assert 400 == httpx.post(local(page, link(UNSUBSCRIBE_URL, KEY, MENTOR)), data=body).status_code

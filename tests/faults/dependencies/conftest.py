@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from handlers import unrecorded
+from handlers.wiring.alerts import unrecorded_failures
 from ops.local.aws import Aws
 from ops.local.server import Server
 from ops.local.slack import Slack
@@ -30,7 +30,7 @@ def stack(
     server: Server, template: str, database: str, aws: Aws, scheduler_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[LocalStack]:
     """It alerts at the first failure, and only to Slack."""
-    monkeypatch.setattr(unrecorded, "_told", set())
+    unrecorded_failures.cache_clear()
     monkeypatch.setenv("ALERT_THRESHOLD", "1")
     with Slack() as slack, stack_on(server, database, aws, slack, scheduler_url) as running:
         monkeypatch.setenv("ALERT_TOPIC_ARN", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from uuid import UUID
 
 import psycopg
@@ -13,8 +14,7 @@ import pytest
 from ops.local.server import Server
 from reminders.database import Connection
 from reminders.errors import DeadlineExceeded
-from reminders.runs import lifecycle
-from reminders.scheduling import client
+from reminders.limits import LIMITS
 from tests.database_settings import setting
 from tests.factories import TODAY
 from tests.faults.dependencies.days import DUE, Days
@@ -74,10 +74,9 @@ def test_table_that_is_locked_for_a_moment(days: Days, other_session: Connection
     days.end_well()
 
 
-def test_table_that_stays_locked(days: Days, other_session: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_table_that_stays_locked(days: Days, other_session: Connection) -> None:
     """The run ends in time as a failure, and the next one reminds all whom it could not."""
-    monkeypatch.setattr(lifecycle, "RESERVE_SECONDS", 1.0)
-    monkeypatch.setattr(client, "ANSWER_MARGIN_SECONDS", 0.5)
+    days.stack.limits = replace(LIMITS, reserve=1.0, answer_margin=0.5)
     other_session.execute("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE")
     days.fail(DeadlineExceeded, "no time was left|did not answer in time", seconds=3.5)
     other_session.rollback()
@@ -145,9 +144,9 @@ def hanging(owner: Connection, assignments: list[UUID]) -> None:
 
 @pytest.mark.parametrize("call_budget", first(1, [60.0, 0.2]))
 @pytest.mark.usefixtures("hanging")
-def test_row_that_hangs(days: Days, owner: Connection, monkeypatch: pytest.MonkeyPatch, call_budget: float) -> None:
+def test_row_that_hangs(days: Days, owner: Connection, call_budget: float) -> None:
     """It is found by halving and skipped, also when a call has time for one statement only; the rest goes out."""
-    monkeypatch.setattr(client, "CALL_BUDGET_SECONDS", call_budget)
+    days.stack.limits = replace(LIMITS, call_budget=call_budget)
     summary = days.go()
     assert (DUE - 1, 1) == (summary["reminders_dispatched"], summary["assignments_failed"])
     owner.execute("DROP FUNCTION sleep() CASCADE")

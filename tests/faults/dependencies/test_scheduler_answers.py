@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 import stamina
 
 from ops.local.cluster import free_port
+from ops.local.stack import LocalStack
 from reminders.errors import DeadlineExceeded, SchedulerError
-from reminders.runs import lifecycle
+from reminders.limits import LIMITS
 from reminders.scheduling import client
 from tests.alerting import Behaviour, dripping_body, dripping_header, silence
 from tests.faults.dependencies.days import DUE, Days
@@ -35,10 +37,9 @@ def no_pauses() -> Iterator[None]:
 
 
 @pytest.fixture
-def short_of_time(monkeypatch: pytest.MonkeyPatch) -> float:
+def short_of_time(stack: LocalStack) -> float:
     """An invocation's length in s; of it, the work gets half a second."""
-    monkeypatch.setattr(lifecycle, "RESERVE_SECONDS", 1.0)
-    monkeypatch.setattr(client, "ANSWER_MARGIN_SECONDS", 0.1)
+    stack.limits = replace(LIMITS, reserve=1.0, answer_margin=0.1)
     return 1.5
 
 

@@ -12,6 +12,7 @@ from ops.local.server import Server
 from reminders.alerts.outbox import Outbox
 from reminders.alerts.policy import Policy
 from reminders.database import Connection, connect
+from reminders.limits import LIMITS, Limits
 from reminders.runs import JOB_NAME
 from reminders.runs.ledger import Ledger
 from reminders.runs.ticks import parse_schedule
@@ -44,12 +45,13 @@ def make_outbox(server: Server, database: str) -> MakeOutbox:
     """An outbox whose deliverers connect by themselves."""
     dsn = server.dsn("cron_runner", database)
 
-    def make(*channels: FakeChannel, threshold: int = 2, repeat_every: int = 0) -> Outbox:
+    def make(*channels: FakeChannel, threshold: int = 2, repeat_every: int = 0, limits: Limits = LIMITS) -> Outbox:
         return Outbox(
             JOB_NAME,
             Policy(threshold, repeat_every),
             channels,
             lambda: closing(connect(dsn, name="reminders-outbox")),
+            limits=limits,
         )
 
     return make
@@ -62,7 +64,7 @@ def outbox(make_outbox: MakeOutbox, slack: FakeChannel, sns: FakeChannel) -> Out
 
 @pytest.fixture
 def make_ledger(as_role: AsRole) -> MakeLedger:
-    return lambda outbox: Ledger(as_role("cron_runner"), lambda: as_role("cron_runner"), outbox)
+    return lambda outbox, limits=LIMITS: Ledger(as_role("cron_runner"), lambda: as_role("cron_runner"), outbox, limits)
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def test_messages_that_are_not_late(make_watchdog: MakeWatchdog, owner: Connecti
     assert (0, []) == (watch(make_watchdog()).messages_waiting, kinds(owner))
 
 
-def test_no_recovery_while_nobody_sends(make_watchdog: MakeWatchdog, owner: Connection) -> None:
+def test_no_recovery_while_nothing_is_sent(make_watchdog: MakeWatchdog, owner: Connection) -> None:
     """Messages that expired without a courier still wait: their backlog has not ended."""
     add_message(owner, "30 hours")
     for _ in range(2):

@@ -12,13 +12,13 @@ from datetime import timedelta
 import pytest
 
 from reminders import database
-from reminders.alerts import outbox as module
 from reminders.alerts.channels import ChannelError
 from reminders.alerts.message import Alert
-from reminders.alerts.outbox import DELIVERY_SECONDS, Outbox
+from reminders.alerts.outbox import Outbox
 from reminders.alerts.policy import Kind
 from reminders.database import Connection
 from reminders.errors import DatabaseError
+from reminders.limits import LIMITS
 from tests.alerting import FAILURE, FakeChannel, alerts, captured_log, deliveries, result, time_passes
 from tests.factories import add_run, count
 from tests.helpers.connections import AsRole
@@ -154,9 +154,9 @@ def test_channel_that_fails(
     outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel, sns: FakeChannel
 ) -> None:
     """It keeps its own state; the channel that works gets nothing twice because the other was down."""
-    slack.fails("it has trouble of its own (503)")
+    slack.fails("it has an internal error (503)")
     outbox.deliver(runner)
-    assert ("slack: it has trouble of its own (503)", 1, False) == tuple(
+    assert ("slack: it has an internal error (503)", 1, False) == tuple(
         deliveries(owner)["slack"][key] for key in ("last_error", "attempts", "is_delivered")
     )
     slack.works()
@@ -320,7 +320,7 @@ def test_channel_that_hangs(
     slack.before = lambda alert: threading.Event().wait(30)
     began = time.monotonic()
     outbox.deliver(runner)
-    assert time.monotonic() - began < DELIVERY_SECONDS
+    assert time.monotonic() - began < LIMITS.delivery
     assert ("slack: no answer within 4.0 s", 1) == tuple(
         deliveries(owner)["slack"][key] for key in ("last_error", "attempts")
     )
@@ -338,20 +338,18 @@ def test_no_time_left(outbox: Outbox, runner: Connection, owner: Connection, sla
 
 @pytest.mark.usefixtures("written")
 def test_deliverer_that_is_frozen(
-    outbox: Outbox,
+    make_outbox: MakeOutbox,
     runner: Connection,
     owner: Connection,
     slack: FakeChannel,
     sns: FakeChannel,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """
     PostgreSQL takes the claim from it, and another session sends.
 
     What it does when it thaws cannot be helped: it sends, too, and its mark changes nothing.
     """
-    assert 15_000 == int(module.CLAIM_LIMITS["idle_in_transaction_session_timeout"])
-    monkeypatch.setitem(module.CLAIM_LIMITS, "idle_in_transaction_session_timeout", "200")
+    outbox = make_outbox(slack, sns, limits=replace(LIMITS, claim=replace(LIMITS.claim, idle=0.2)))
     sending, thaw = threading.Event(), threading.Event()
 
     def freeze(alert: Alert) -> None:

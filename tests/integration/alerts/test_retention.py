@@ -9,7 +9,7 @@ from psycopg import errors
 
 from reminders.database import Connection
 from tests.factories import add_run, count, runs
-from tests.helpers.cases import first
+from tests.helpers.cases import first, table
 from tests.helpers.connections import AsRole
 
 
@@ -55,15 +55,15 @@ def test_rows_that_stay(runner: Connection, owner: Connection) -> None:
     assert kept == {run["id"] for run in runs(owner)}
 
 
-@pytest.mark.parametrize("table", ["cron_execution_logs", "cron_alerts", "cron_alert_deliveries"])
-@pytest.mark.parametrize("statement", ["DELETE FROM {}", "TRUNCATE {}"])
+@table("table", ["cron_execution_logs", "cron_alerts", "cron_alert_deliveries"])
+@table("statement", ["DELETE FROM {}", "TRUNCATE {}"])
 def test_runner_cannot_delete_by_itself(runner: Connection, table: str, statement: str) -> None:
     """Runs and alerts are evidence: the role that writes them cannot remove them."""
     with pytest.raises(errors.InsufficientPrivilege):
         runner.execute(statement.format(table).encode())
 
 
-@pytest.mark.parametrize("role", ["anon", "authenticated", "service_role", "reminder_scheduler", "contact_admin_api"])
+@table("role", ["anon", "authenticated", "service_role", "reminder_scheduler", "contact_admin_api"])
 def test_other_roles_cannot_prune(as_role: AsRole, role: str) -> None:
     """Supabase publishes functions over its REST API; this one is the watchdog's alone."""
     with pytest.raises(errors.InsufficientPrivilege):

@@ -14,7 +14,7 @@ import pytest
 
 from reminders.alerts.outbox import Outbox
 from reminders.database import Connection
-from reminders.runs import ledger as ledger_module
+from reminders.limits import LIMITS
 from reminders.runs.ledger import Ledger
 from reminders.runs.lock import LOCK_KEY, RunLock
 from reminders.runs.records import Outcome, RunningRun, RunStatus
@@ -181,16 +181,16 @@ def test_run_that_settles_meanwhile(
 
 
 def test_run_that_a_frozen_batch_still_holds(
-    make_watchdog: MakeWatchdog, as_role: AsRole, owner: Connection, monkeypatch: pytest.MonkeyPatch
+    make_watchdog: MakeWatchdog, make_ledger: MakeLedger, outbox: Outbox, as_role: AsRole, owner: Connection
 ) -> None:
     """It is left to the next round, and the other steps are done."""
-    monkeypatch.setitem(ledger_module.SETTLE_LIMITS, "lock_timeout", "200")
+    ledger = make_ledger(outbox, limits=replace(LIMITS, settle=replace(LIMITS.settle, lock=0.2)))
     run_id = running(owner, 2)
     add_run(owner, "failed", started_at=ago(days=400))
     batch = as_role("reminder_scheduler")
     with batch.transaction():
         batch.execute("SELECT hold_run(%s)", [run_id])
-        summary = watch(make_watchdog())
+        summary = watch(make_watchdog(ledger=ledger))
     assert (0, 1) == (summary.rescued, summary.pruned)
     assert 1 == watch(make_watchdog()).rescued
 

@@ -13,7 +13,7 @@ import pytest
 
 from reminders.database import Connection
 from tests.contacts import add_pair, last_contact, one, today
-from tests.helpers.cases import first
+from tests.helpers.cases import first, table
 from tests.nasty import NASTY, acting
 from tests.tokens import claims
 
@@ -51,7 +51,7 @@ def test_signed_in_admin(owner: Connection, own: dict[str, Any]) -> None:
     assert ["*"] == scope(owner, **own)
 
 
-@pytest.mark.parametrize(
+@table(
     "own",
     [
         {"is_anonymous": True},

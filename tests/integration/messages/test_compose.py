@@ -11,8 +11,20 @@ import pytest
 
 from reminders.database import Connection
 from tests.factories import COORDINATOR, MENTOR, ORG, add_assignment
+from tests.helpers.cases import table
 from tests.helpers.connections import AsRole
-from tests.messages import add_device, add_notification, add_person, always_open, at, claim, compose, messages
+from tests.messages import (
+    add_device,
+    add_notification,
+    add_person,
+    always_open,
+    at,
+    claim,
+    compose,
+    lease,
+    messages,
+    settle,
+)
 
 OTHER_ORG = UUID(int=0xE)
 
@@ -60,7 +72,7 @@ def test_what_becomes_due_after_sending_goes_out_the_next_day(owner: Connection,
     add_notification(owner)
     compose(courier)
     (first,) = claim(courier)
-    courier.execute("SELECT reminder_private.settle_messages(%s)", [f'[{{"id": {first}, "status": "sent"}}]'])
+    assert 1 == settle(courier, first, lease(owner, first))
     add_notification(owner)
     assert 1 == compose(courier)
     today, tomorrow = messages(owner)
@@ -135,7 +147,7 @@ DAY = ("08:00", "20:00")
 NIGHT = ("22:00", "06:00")
 
 
-@pytest.mark.parametrize(
+@table(
     ("zone", "hours", "moment", "expected"),
     [
         # Before, within, after the hours; both ends.
@@ -177,7 +189,7 @@ def test_person_s_zone_beats_the_organisation_s(owner: Connection, courier: Conn
     assert local[0].date() == message["local_date"]
 
 
-@pytest.mark.parametrize("zone", ["Europe/Olso", "", "+02:00", "Foo+3", "'; DROP TABLE messages"])
+@table("zone", ["Europe/Olso", "", "+02:00", "Foo+3", "'; DROP TABLE messages"])
 def test_unknown_zone_is_refused_when_it_is_set(owner: Connection, zone: str) -> None:
     """For a person and for an organisation alike."""
     with pytest.raises(Exception, match="unknown time zone"):

@@ -41,7 +41,7 @@ class Provider:
         return Result(Status.SENT, provider_message_id=f"{os.getpid()}-{message.message_id}-{Provider.taken}")
 
 ends = time.monotonic() + 30
-limits = CourierLimits(per_second=200, workers=4, lease_seconds=1, reserve_seconds=1)
+limits = CourierLimits(per_second=200, workers=4, reserve_seconds=1)
 connect = lambda: closing(database.connect(dsn, name="courier"))
 left = lambda: ends - time.monotonic()
 run(CourierDeps(connect, [Provider()], limits, left, time.monotonic, time.sleep))
@@ -71,15 +71,3 @@ def test_courier_that_is_killed(owner: Connection, server: Server, database: str
     taken = Counter(file.read_text().split())
     assert (-9, PEOPLE, ["sent"] * PEOPLE) == (killed.returncode, len(taken), [m["status"] for m in messages(owner)])
     assert sum(taken.values()) - PEOPLE <= WORKERS
-
-
-@pytest.mark.parametrize("couriers", [2, pytest.param(20, marks=pytest.mark.matrix)])
-def test_couriers_at_once(owner: Connection, server: Server, database: str, tmp_path: Path, couriers: int) -> None:
-    """Processes that compose, claim and send side by side: each message is sent once."""
-    notify(owner)
-    file = tmp_path / "taken"
-    command = [sys.executable, "-c", COURIER, server.dsn("reminder_courier", database), str(file), "never", "0"]
-    processes = [subprocess.Popen(command) for _ in range(couriers)]
-    codes = {process.wait(55) for process in processes}
-    taken = Counter(file.read_text().split())
-    assert ({0}, PEOPLE, {1}) == (codes, len(taken), set(taken.values()))

@@ -12,6 +12,7 @@ import pytest
 from reminders.alerts.message import Alert, Origin, iso
 from reminders.alerts.policy import Kind
 from tests.alerting import FAILURE
+from tests.helpers.cases import table
 
 KINDS = get_args(Kind)
 JOB = "assignment-reminder-cron"
@@ -62,7 +63,7 @@ def test_headline_begins_with_the_stack(kind: Kind, expected: str) -> None:
     assert expected + alert.headline == Origin("reminders-staging").headline(alert)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@table("kind", KINDS)
 def test_every_kind_has_words(kind: Kind) -> None:
     """Each kind has a headline of one short line, and says what is to be done."""
     alert = replace(FAILURE, kind=kind)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reminders.alerts.policy import LONGEST_PAUSE, PERMANENT_PAUSE, Policy, pause_after
 from tests.alerting import result
+from tests.helpers.cases import table
 
 
 def story(policy: Policy, failures: int) -> list[str | None]:
@@ -18,7 +18,7 @@ def story(policy: Policy, failures: int) -> list[str | None]:
     return [*days, policy.kind_of(result(0, failures, succeeded=True))]
 
 
-@pytest.mark.parametrize(
+@table(
     ("threshold", "repeat_every", "expected"),
     [
         (2, 0, [None, "failure", None, None, None, None, "recovery"]),
@@ -77,7 +77,7 @@ def test_pause_after_ever_so_many_attempts(attempts: int) -> None:
     assert PERMANENT_PAUSE == pause_after(attempts, permanent=True)
 
 
-@pytest.mark.parametrize(("asked", "expected"), [(30, 60), (600, 600), (86_400, 86_400)])
+@table(("asked", "expected"), [(30, 60), (600, 600), (86_400, 86_400)])
 def test_pause_that_the_channel_asks_for(asked: int, expected: int) -> None:
     """Retry-After is kept where it is longer than our own pause."""
     assert timedelta(seconds=expected) == pause_after(1, permanent=False, retry_after=timedelta(seconds=asked))

@@ -21,6 +21,7 @@ from tests.alerting import (
     silence,
     webhook,
 )
+from tests.helpers.cases import table
 
 HOUR = timedelta(hours=1)
 
@@ -43,14 +44,14 @@ def answer_of(behave: Behaviour, seconds: float = 3.0) -> ChannelError:
         return refusal(channel(url), seconds)
 
 
-@pytest.mark.parametrize("status", [200, 201, 204])
+@table("status", [200, 201, 204])
 def test_success(status: int) -> None:
     """Slack's 200 "ok", or any other 2xx."""
     with webhook(answering(status)) as url:
         send_within(channel(url), FAILURE, 3)
 
 
-@pytest.mark.parametrize(
+@table(
     ("status", "body", "permanent", "message"),
     [
         (400, b"invalid_payload", True, "slack: it does not accept the message's form (400)"),
@@ -58,10 +59,10 @@ def test_success(status: int) -> None:
         (404, b"no_service", True, "slack: the webhook or its channel no longer exists (404)"),
         (410, b"channel_is_archived", True, "slack: the channel is archived (410)"),
         (418, b"teapot", True, "slack: it refuses (418)"),
-        (500, b"rollup_error", False, "slack: it has trouble of its own (500)"),
-        (502, b"", False, "slack: it has trouble of its own (502)"),
-        (503, b"", False, "slack: it has trouble of its own (503)"),
-        (599, b"", False, "slack: it has trouble of its own (599)"),
+        (500, b"rollup_error", False, "slack: it has an internal error (500)"),
+        (502, b"", False, "slack: it has an internal error (502)"),
+        (503, b"", False, "slack: it has an internal error (503)"),
+        (599, b"", False, "slack: it has an internal error (599)"),
     ],
 )
 def test_refusal(status: int, body: bytes, permanent: bool, message: str) -> None:
@@ -70,7 +71,7 @@ def test_refusal(status: int, body: bytes, permanent: bool, message: str) -> Non
     assert (message, permanent, None) == (str(error), error.permanent, error.retry_after)
 
 
-@pytest.mark.parametrize(
+@table(
     ("header", "expected"),
     [
         (None, None),
@@ -94,7 +95,7 @@ def test_too_many_requests(header: str | None, expected: timedelta | None) -> No
     assert ("slack: too many messages", False, expected) == (str(error), error.permanent, error.retry_after)
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@table("status", [301, 302, 303, 307, 308])
 def test_redirect(status: int) -> None:
     """It is not followed: the host that it names is never spoken to."""
     visitors: list[object] = []
@@ -140,7 +141,7 @@ def test_connection_refused() -> None:
     assert ("slack: ConnectError", False) == (str(error), error.permanent)
 
 
-@pytest.mark.parametrize(
+@table(
     "secret",
     ["http://hooks.slack.example/services/T/B/x", "hooks.slack.example/services/T/B/x", "ftp://127.0.0.2/services/x"],
 )
@@ -150,9 +151,7 @@ def test_secret_that_is_no_https_url(secret: str) -> None:
     assert ("slack: the webhook secret does not hold an https URL", True) == (str(error), error.permanent)
 
 
-@pytest.mark.parametrize(
-    "secret", ["https://[/services/T/B/x", "https://127.0.0.1:port/services/x", "https:///services/x"]
-)
+@table("secret", ["https://[/services/T/B/x", "https://127.0.0.1:port/services/x", "https:///services/x"])
 def test_secret_that_is_no_url(secret: str) -> None:
     """It is refused without a word of it."""
     refusal(channel(secret))
@@ -169,7 +168,7 @@ def test_secret_that_cannot_be_read() -> None:
     assert (expected, False) == (str(error), error.permanent)
 
 
-@pytest.mark.parametrize("status", [403, 404, 410])
+@table("status", [403, 404, 410])
 def test_webhook_that_was_replaced(status: int) -> None:
     """A webhook that is gone has perhaps been replaced: the new one is used at once, the old one not again."""
     asked: list[str] = []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import email
 import email.policy
+import re
 from email.message import EmailMessage
 from typing import Any
 from uuid import UUID
@@ -14,6 +16,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnec
 from reminders.messages.email import EmailChannel, EmailSettings, deliverable
 from reminders.messages.message import AccountError, Result, Status
 from reminders.messages.unsubscribe import is_signed
+from tests.helpers.cases import table
 from tests.nasty_names import NASTY_NAMES
 from tests.unit.messages.examples import message
 
@@ -92,7 +95,29 @@ def test_seven_bit_safe_with_short_lines() -> None:
     assert raw.count(b"\n") == raw.count(b"\r\n")
 
 
-@pytest.mark.parametrize("name", NASTY_NAMES)
+def test_long_subject_is_folded() -> None:
+    """An encoded word has at most 75 characters (RFC 2047), whatever the organisation's name."""
+    request, mail = sent(organisation="😀 Ørsted & Söhne " * 10)
+    head = request["Content"]["Raw"]["Data"].decode().partition("\r\n\r\n")[0]
+    words = re.findall(r"=\?utf-8\?.*?\?=", head)
+    assert len(words) > 1 and max(map(len, words)) <= 75
+    assert str(mail["Subject"]).startswith("😀 Ørsted & Söhne 😀")
+
+
+def test_sender_s_name() -> None:
+    """It may have any characters; SES gets it in ASCII."""
+    ses = Ses()
+    settings = dataclasses.replace(SETTINGS, sender="Påminnelser, Søndre <reminders@example.org>")
+    EmailChannel(lambda: ses, settings).send(message())
+    (request,) = ses.requests
+    mail = email.message_from_bytes(request["Content"]["Raw"]["Data"], policy=email.policy.SMTP)
+    assert request["FromEmailAddress"].isascii() and "reminders@example.org" in request["FromEmailAddress"]
+    assert [("Påminnelser, Søndre", "reminders@example.org")] == [
+        (a.display_name, a.addr_spec) for a in mail["From"].addresses
+    ]
+
+
+@table("name", NASTY_NAMES)
 def test_nasty_organisation_name(name: str) -> None:
     """No name adds a header or an address."""
     request, mail = sent(organisation=name)
@@ -101,7 +126,7 @@ def test_nasty_organisation_name(name: str) -> None:
     assert [] == mail.defects
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "address"),
     [
         ("mentor+tag@example.org", "mentor+tag@example.org"),
@@ -116,7 +141,7 @@ def test_address_that_ses_takes(text: str, address: str) -> None:
     assert address == deliverable(text)
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     [
         "",
@@ -157,7 +182,7 @@ ANSWERS = [
 ]
 
 
-@pytest.mark.parametrize(("error", "status", "suppress"), ANSWERS)
+@table(("error", "status", "suppress"), ANSWERS)
 def test_answer(error: Exception, status: Status, suppress: bool) -> None:
     """What may pass is tried again, what will not pass is given up; the text of the error is not kept."""
     result = EmailChannel(lambda: Ses(error), SETTINGS).send(message())
@@ -165,7 +190,7 @@ def test_answer(error: Exception, status: Status, suppress: bool) -> None:
     assert result.error and result.error.startswith("ses: ") and " " not in result.error.removeprefix("ses: ")
 
 
-@pytest.mark.parametrize(
+@table(
     "error",
     [
         refusal("AccountSuspendedException"),

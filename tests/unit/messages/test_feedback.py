@@ -9,6 +9,7 @@ import pytest
 
 from reminders.errors import EventError
 from reminders.messages.feedback import DeadEndpoint, EmailFeedback, hash_of, parse
+from tests.helpers.cases import table
 
 ADDRESS = "Mentor@Example.org"
 
@@ -27,7 +28,7 @@ TRANSIENT = {"bounceType": "Transient", "bouncedRecipients": [{"emailAddress": A
 COMPLAINT = {"complainedRecipients": [{"emailAddress": ADDRESS}], "complaintFeedbackType": "abuse"}
 
 
-@pytest.mark.parametrize(
+@table(
     ("event", "expected"),
     [
         (ses_event("Bounce", bounce=PERMANENT), [EmailFeedback("0102", "bounce", hash_of("mentor@example.org"))]),
@@ -59,7 +60,7 @@ def test_sns_endpoint_events() -> None:
     assert [] == parse(sns_event([1]))
 
 
-@pytest.mark.parametrize("event", [None, [], {}, {"source": "aws.ses"}, {"Records": [{}]}, sns_event("no JSON")])
+@table("event", [None, [], {}, {"source": "aws.ses"}, {"Records": [{}]}, sns_event("no JSON")])
 def test_event_that_is_not_known(event: object) -> None:
     """It is refused, with what is accepted."""
     with pytest.raises(EventError, match="accepted are"):

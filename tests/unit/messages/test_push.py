@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from ops.local.aws import Aws
 from reminders.messages.message import AccountError, Device, Status
 from reminders.messages.push import PushChannel
+from tests.helpers.cases import table
 from tests.unit.messages.examples import message
 
 
@@ -125,7 +126,7 @@ def test_payload() -> None:
     assert "https://app.example.org" == fcm["data"]["url"] == apns["url"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("code", "status", "dead"),
     [
         ("EndpointDisabled", Status.FAILED, True),
@@ -146,7 +147,7 @@ def test_answer(code: str, status: Status, dead: bool) -> None:
     assert f"sns: {code}" == result.error
 
 
-@pytest.mark.parametrize("code", ["AuthorizationError", "PlatformApplicationDisabled", "InvalidClientTokenId"])
+@table("code", ["AuthorizationError", "PlatformApplicationDisabled", "InvalidClientTokenId"])
 def test_error_of_the_account(code: str) -> None:
     """It concerns every message: the channel has to stop."""
     sns = Sns(code)

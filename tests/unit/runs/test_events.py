@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from reminders.errors import EventError
 from reminders.runs.events import ACCEPTED, RunRequest, TestAlertRequest, parse_event
+from tests.helpers.cases import table
 
 TICK = datetime(2026, 11, 21, 6, tzinfo=UTC)
 FROM_SCHEDULER = {
@@ -26,9 +27,7 @@ def test_scheduler_with_context_attributes() -> None:
     assert RunRequest("schedule", "d32c5kddcf5bb8c3", TICK) == parse_event(FROM_SCHEDULER)
 
 
-@pytest.mark.parametrize(
-    "key", ["scheduled_time", "scheduled-time", "scheduledTime", "ScheduledTime", "SCHEDULED_TIME"]
-)
+@table("key", ["scheduled_time", "scheduled-time", "scheduledTime", "ScheduledTime", "SCHEDULED_TIME"])
 def test_attribute_in_any_style(key: str) -> None:
     """People write the attribute's key as they please."""
     assert RunRequest("schedule", None, TICK) == parse_event({key: "2026-11-21T06:00:00Z"})
@@ -46,7 +45,7 @@ def test_eventbridge_envelope(source: str) -> None:
     assert RunRequest("schedule", "e-1", TICK) == parse_event(event)
 
 
-@pytest.mark.parametrize(
+@table(
     ("time", "tick"),
     [
         ("2026-11-21T06:00:00Z", TICK),
@@ -64,7 +63,7 @@ def test_time_of_a_tick(time: str, tick: datetime) -> None:
     assert request.scheduled_for and request.scheduled_for.tzinfo is UTC
 
 
-@pytest.mark.parametrize(
+@table(
     ("event", "request_"),
     [
         ({}, RunRequest("manual")),
@@ -85,7 +84,7 @@ def test_person_at_the_console(event: dict[str, Any], request_: RunRequest | Tes
     assert request_ == parse_event(event)
 
 
-@pytest.mark.parametrize(
+@table(
     ("event", "reason"),
     [
         (None, "not a JSON object"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from reminders.errors import SettingsError
 from reminders.runs.ticks import parse_schedule
+from tests.helpers.cases import table
 
 MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 WEEKDAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
@@ -149,7 +150,7 @@ def test_newest_tick(expression: str, until: datetime) -> None:
     assert last_tick(expression, until) == parse_schedule(expression).last(until, None)
 
 
-@pytest.mark.parametrize(
+@table(
     ("expression", "until", "expected"),
     [
         ("cron(0 6 * * ? *)", "2026-11-21T06:00", "2026-11-21T06:00"),
@@ -234,7 +235,7 @@ def test_malformed_expressions() -> None:
             parse_schedule(expression)
 
 
-@pytest.mark.parametrize(
+@table(
     "expression",
     [
         "cron(0 6 LW * ? *)",
@@ -256,7 +257,7 @@ def test_form_that_cannot_be_evaluated(expression: str) -> None:
     assert str(refusal.value).startswith(f"REMINDER_CRON_EXPRESSION {expression!r} cannot be evaluated: ")
 
 
-@pytest.mark.parametrize(
+@table(
     ("expression", "after", "expected"),
     [
         ("rate(1 hour)", timedelta(minutes=59), None),

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from uuid import UUID
 
 import httpx
@@ -13,8 +14,8 @@ import pytest
 import stamina
 
 from reminders.errors import DeadlineExceeded, ReminderError, RunSettledElsewhere, SchedulerError
-from reminders.scheduling import client
-from reminders.scheduling.client import ATTEMPTS, CALL_BUDGET_SECONDS, PROBLEM, HttpScheduler, InProcessScheduler
+from reminders.limits import LIMITS, Limits
+from reminders.scheduling.client import ATTEMPTS, PROBLEM, HttpScheduler, InProcessScheduler
 from reminders.scheduling.ids import UUIDS
 from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Planned
 from tests.unit.scheduling.fake_service import DONE, RUN, WORK, Answer, Exchange, FakeService, raw, result
@@ -47,9 +48,13 @@ def call(service: FakeService, http: httpx.Client) -> Iterator[Call]:
     """Calls the service without waiting between attempts."""
 
     def make(
-        work: DispatchRequest = WORK, seconds: float = 10.0, newer: str | None = None, url: str = service.url
+        work: DispatchRequest = WORK,
+        seconds: float = 10.0,
+        newer: str | None = None,
+        url: str = service.url,
+        limits: Limits = LIMITS,
     ) -> DispatchResult:
-        scheduler = HttpScheduler(url, "s3cret", lambda: newer, http, time.monotonic)
+        scheduler = HttpScheduler(url, "s3cret", lambda: newer, http, time.monotonic, limits=limits)
         return scheduler(work, time.monotonic() + seconds)
 
     with stamina.set_testing(True, attempts=ATTEMPTS, cap=True):
@@ -108,7 +113,7 @@ def test_request_on_the_wire(service: FakeService, call: Call) -> None:
 def test_budget_of_a_long_run(service: FakeService, call: Call) -> None:
     """One call gets a minute at most, however much time the run has."""
     call(seconds=600)
-    assert CALL_BUDGET_SECONDS * 1000 == service.requests[0][2]["budget_ms"]
+    assert LIMITS.call_budget * 1000 == service.requests[0][2]["budget_ms"]
 
 
 def test_no_time_left(service: FakeService, call: Call) -> None:
@@ -194,14 +199,13 @@ def test_connection_refused(call: Call) -> None:
     assert None is caught.value.http_status
 
 
-def test_service_that_stalls(service: FakeService, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_service_that_stalls(service: FakeService, call: Call) -> None:
     """A call without an answer ends at the deadline and is not repeated."""
-    monkeypatch.setattr(client, "ANSWER_MARGIN_SECONDS", 0.0)
     end = threading.Event()
     service.answers = [lambda exchange: (end.wait(10), None)[1]]
     began = time.monotonic()
     with pytest.raises(DeadlineExceeded, match="did not answer in time"):
-        call(seconds=0.3)
+        call(seconds=0.3, limits=replace(LIMITS, answer_margin=0.0))
     end.set()
     assert time.monotonic() - began < 3
     assert 1 == len(service.requests)

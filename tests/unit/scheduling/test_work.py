@@ -24,6 +24,7 @@ from reminders.scheduling.work import (
     next_id,
 )
 from tests.factories import TODAY
+from tests.helpers.cases import table
 
 LOWEST, HIGHEST = UUID(int=0), UUID(int=(1 << 128) - 1)
 LOWEST_NUMBER, HIGHEST_NUMBER = -(1 << 63), (1 << 63) - 1
@@ -63,7 +64,7 @@ def test_id_after_the_last(ids: IdType, ends: tuple[AssignmentId, AssignmentId])
     assert (1, UUID(int=1)) == (next_id(0), next_id(LOWEST))
 
 
-@pytest.mark.parametrize(
+@table(
     ("cursor", "answered", "goes_on"),
     [(None, 1, True), (0, 1, True), (0, 0, False), (5, -1, False), (None, LOWEST_NUMBER, False), (0, HIGHEST, False)],
 )

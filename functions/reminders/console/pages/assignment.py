@@ -87,7 +87,7 @@ def _level(found: Assignment) -> str:
 
 def _answer(found: Assignment, formats: Formats) -> str:
     if not found.is_open:
-        return "This assignment is closed. Nobody is reminded."
+        return "This assignment is closed. It gets no reminders."
     if found.gap_days is None:
         return "The date of the last contact is no day of the calendar. Correct it below."
     days = formats.counted(found.gap_days, "day")

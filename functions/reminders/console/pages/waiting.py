@@ -21,7 +21,7 @@ MOST_LINKS = 12
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`bar` is the gap's length, `mark` where the second threshold lies, both of 120 units."""
+    """`bar` is the gap's length, `mark` where the second threshold is, both of 120 units."""
 
     href: str
     label: str
@@ -199,4 +199,4 @@ def _empty(counts: WaitingCounts, after: Position | None, formats: Formats) -> s
         return "There is nothing after this place in the list: contact was logged meanwhile."
     if not counts.open_assignments:
         return "There are no open assignments in your organisations. As soon as there are, they are checked every day."
-    return "Nobody has to be contacted: in each of them there was contact lately."
+    return "No contact is overdue: each open assignment had contact lately."

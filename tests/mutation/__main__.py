@@ -1,0 +1,188 @@
+"""
+Mutation tests: does a test fail when the code is wrong? `make mutants`
+
+    sql.toml        wrong versions of the SQL, written by hand, and the tests that must notice
+    python.toml     the Python modules, which cosmic-ray mutates, and their tests
+    killed.txt      the mutants that a test has noticed
+    survivors.toml  those that no test can notice, each with its reason
+
+The tests run in a copy of the project. The exit status is 1 if a mutant survives that was killed before, or one that
+survivors.toml does not explain.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import PIPE, Popen
+from typing import Any
+
+from ops.tools.build.artifact import ROOT
+from ops.tools.build.environments import environment
+
+HERE = Path(__file__).resolve().parent
+KILLED, SURVIVORS = HERE / "killed.txt", HERE / "survivors.toml"
+NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "build", "dist", ".*_cache", "__pycache__", ".hypothesis")
+SECONDS = 600  #: a mutant whose tests take longer is killed; pytest ends each test after 60
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A file with one mistake. Its name has no line number, so that it stays the same when other lines change."""
+
+    name: str
+    file: str
+    code: str
+    tests: tuple[str, ...]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description="Which mutants the tests kill.")
+    parser.add_argument("part", nargs="*", help="only mutants of files whose path contains one of these; else all")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only one of N mutants, as a sample")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--write", action="store_true", help="add the killed ones to killed.txt")
+    parser.add_argument("--survivors", action="store_true", help="only those that killed.txt does not name")
+    options = parser.parse_args()
+    chosen = list(mutants(options.part))[:: options.every]
+    before = set(KILLED.read_text(encoding="utf-8").splitlines()) if KILLED.exists() else set()
+    if options.survivors:
+        chosen = [mutant for mutant in chosen if mutant.name not in before]
+    killed = killed_of(chosen, options.workers)
+    if options.write:
+        KILLED.write_text("".join(f"{name}\n" for name in sorted(before | killed)), encoding="utf-8")
+    return report([mutant.name for mutant in chosen], killed, before)
+
+
+def mutants(parts: Sequence[str]) -> Iterator[Mutant]:
+    """Of the files whose path contains one of `parts`; without parts, of all."""
+    for mutant in [*_of_sql(), *_of_python(parts)]:
+        if not parts or any(part in mutant.file for part in parts):
+            yield mutant
+
+
+def _of_sql() -> Iterator[Mutant]:
+    for entry in _read(HERE / "sql.toml")["file"]:
+        file = entry["path"]
+        text = (ROOT / file).read_text(encoding="utf-8")
+        for it in entry["mutants"]:
+            if text.count(it["right"]) != 1:
+                raise SystemExit(
+                    f"sql.toml: {it['name']!r} must stand once in {file}, not {text.count(it['right'])} times"
+                )
+            yield Mutant(f"{file} | {it['name']}", file, text.replace(it["right"], it["wrong"]), tuple(entry["tests"]))
+
+
+def _of_python(parts: Sequence[str]) -> Iterator[Mutant]:
+    for entry in _read(HERE / "python.toml")["group"]:
+        for module in entry["modules"]:
+            if not parts or any(part in module for part in parts):
+                yield from _of_module(module, tuple(entry["tests"]))
+
+
+def _of_module(module: str, tests: tuple[str, ...]) -> Iterator[Mutant]:
+    python = environment("mutation") / "bin" / "python"
+    found = subprocess.run([python, HERE / "generate.py", ROOT / module], stdout=PIPE, check=True).stdout
+    lines = (ROOT / module).read_text(encoding="utf-8").splitlines()
+    names: Counter[str] = Counter()
+    for it in json.loads(found):
+        name = f"{module} | {it['operator']} | {lines[it['place'][0] - 1].strip()}"
+        names[name] += 1
+        yield Mutant(f"{name} #{names[name]}" if names[name] > 1 else name, module, it["code"], tests)
+
+
+def _read(file: Path) -> Any:
+    return tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def killed_of(chosen: Sequence[Mutant], workers: int) -> set[str]:
+    """The names of those that a test notices. Raises SystemExit if tests fail without a mutant."""
+    killed: set[str] = set()
+    with _copies(workers) as idle, ThreadPoolExecutor(workers) as pool:
+
+        def notices(mutant: Mutant) -> bool:
+            worker = idle.get()
+            try:
+                return _ask(worker, mutant) == "killed"
+            finally:
+                idle.put(worker)
+
+        rights = {mutant.tests: _without_mistake(mutant) for mutant in chosen}
+        for right, fails in zip(rights.values(), pool.map(notices, rights.values()), strict=True):
+            if fails:
+                raise SystemExit(f"these tests fail without a mutant: {' '.join(right.tests)}")
+        for number, (mutant, noticed) in enumerate(zip(chosen, pool.map(notices, chosen), strict=True), 1):
+            print(f"{number}/{len(chosen)}  {'killed  ' if noticed else 'SURVIVED'}  {mutant.name}", flush=True)
+            if noticed:
+                killed.add(mutant.name)
+    return killed
+
+
+def _without_mistake(mutant: Mutant) -> Mutant:
+    return Mutant("", mutant.file, (ROOT / mutant.file).read_text(encoding="utf-8"), mutant.tests)
+
+
+@contextmanager
+def _copies(number: int) -> Iterator[queue.Queue[Popen[str]]]:
+    """Workers, each in a copy of the project."""
+    idle: queue.Queue[Popen[str]] = queue.Queue()
+    with tempfile.TemporaryDirectory(prefix="reminders-mutants-") as folder:
+        workers = [_worker(Path(folder) / str(index)) for index in range(number)]
+        try:
+            for worker in workers:
+                idle.put(worker)
+            yield idle
+        finally:
+            for worker in workers:
+                worker.communicate()
+
+
+def _worker(copy: Path) -> Popen[str]:
+    shutil.copytree(ROOT, copy, ignore=NOT_COPIED, symlinks=True)
+    path = os.pathsep.join([str(copy / "functions"), str(copy)])
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "tests.mutation.worker"]
+    return Popen(command, cwd=copy, env=environment, stdin=PIPE, stdout=PIPE, text=True)
+
+
+def _ask(worker: Popen[str], mutant: Mutant) -> str:
+    assert worker.stdin and worker.stdout
+    order = {"file": mutant.file, "code": mutant.code, "tests": mutant.tests, "seconds": SECONDS}
+    print(json.dumps(order), file=worker.stdin, flush=True)
+    answer = worker.stdout.readline().strip()
+    if not answer:
+        raise SystemExit("a worker ended; its error is above")
+    return answer
+
+
+def report(names: Sequence[str], killed: set[str], before: set[str]) -> int:
+    explained = {entry["name"]: entry["why"] for entry in _read(SURVIVORS).get("survivor", [])}
+    survived = [name for name in names if name not in killed]
+    equivalent = [name for name in survived if name in explained]
+    lost = [name for name in survived if name in before]
+    new = [name for name in survived if name not in explained and name not in before]
+    counted = len(names) - len(equivalent)
+    score = 100 * len(killed) / counted if counted else 100.0
+    print(f"{len(names)} mutants: {len(killed)} killed, {len(equivalent)} equivalent, {len(lost) + len(new)} survived")
+    print(f"score without the equivalent ones: {score:.1f} %")
+    for title, found in (("killed before", lost), ("neither killed nor explained", new)):
+        if found:
+            print(f"\nSurvived, {title}:", *found, sep="\n  ")
+    return 1 if lost or new else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,223 @@
+"""
+Ways to break the product, by replacing text in a copy of it. The simulation must find each (test_broken.py).
+
+Text of migrations is replaced in all of them, because a later one may define a function again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.docs.blocks import ROOT
+
+MIGRATIONS = "migrations"
+DISPATCH = "functions/reminders/scheduling/scheduling.sql"
+LEDGER = "functions/reminders/runs/ledger.sql"
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """`old` becomes `new` wherever it is in `place`, a file or the folder of migrations."""
+
+    place: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """`name` is what the broken product does. `seed`: a story in which that matters early."""
+
+    name: str
+    replacements: tuple[Replacement, ...]
+    seed: int = 1
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def broken(name: str, *texts: tuple[str, str, str], seed: int = 1) -> Broken:
+    return Broken(name, tuple(Replacement(*text) for text in texts), seed)
+
+
+BROKEN = [
+    broken(
+        "an old contact moves the date back",
+        (MIGRATIONS, "newest.day > a.last_contact_date", "newest.day <> a.last_contact_date"),
+    ),
+    broken("a contact in the future counts", (MIGRATIONS, "l.recorded_date <= today", "true")),
+    broken(
+        "every activity counts as contact",
+        (MIGRATIONS, "l.activity_type::text IN (SELECT t.code FROM public.contact_activity_types AS t)", "true"),
+    ),
+    broken(
+        "a contact does not resolve notifications",
+        (MIGRATIONS, "is_open AND n.contact_anchor = anchor", "is_open"),
+    ),
+    broken(
+        "a correction of an old version is accepted",
+        (
+            "functions/reminders/contacts/correction.py",
+            "if request.expected.isdisjoint({ANY_VERSION, current}):",
+            "if False:",
+        ),
+    ),
+    broken("a reminder comes a day late", (DISPATCH, "gap_days >= reminder_days", "gap_days > reminder_days")),
+    broken(
+        "the escalation goes to the mentor",
+        (DISPATCH, "coordinator_id AS recipient_id", "peer_mentor_id AS recipient_id"),
+    ),
+    broken(
+        "closed assignments are reminded", (MIGRATIONS, "WHERE a.status IN (%s)\n", "WHERE a.status IN (%s) OR true\n")
+    ),
+    broken(
+        "the same reminder is sent every day",
+        (DISPATCH, "WHERE n.assignment_id IS NULL OR n.run_id = %(run_id)s", ""),
+        (DISPATCH, "ON CONFLICT (assignment_id, kind, contact_anchor) DO NOTHING", ""),
+        (MIGRATIONS, "assignment_id, kind, contact_anchor", "assignment_id, kind, contact_anchor, gap_days"),
+    ),
+    broken(
+        "only the first batch is evaluated",
+        ("functions/reminders/scheduling/service.py", "batch.evaluated == size and", "batch.evaluated > size and"),
+    ),
+    broken(
+        "a scheduled time is worked twice",
+        (
+            LEDGER,
+            "AND status = 'success'\n            AND started_at",
+            "AND status = 'failed'\n            AND started_at",
+        ),
+    ),
+    broken("failures are not added up", (LEDGER, "ELSE before.failures + 1", "ELSE 1")),
+    broken(
+        "a retry counts as another failure", (LEDGER, "AND earlier.status = 'failed'", "AND earlier.status = 'skipped'")
+    ),
+    broken(
+        "every failure alerts",
+        ("functions/reminders/alerts/policy.py", "if result.failures == self.threshold:", "if result.failures >= 1:"),
+    ),
+    broken(
+        "no recovery is reported",
+        (
+            "functions/reminders/alerts/policy.py",
+            "result.failures_before >= self.threshold",
+            "result.failures_before > 99",
+        ),
+    ),
+    broken(
+        "an alert that a channel refused counts as delivered",
+        (
+            "functions/reminders/alerts/outbox.sql",
+            "SET attempts = attempts + 1, next",
+            "SET delivered_at = now(), attempts = attempts + 1, next",
+        ),
+    ),
+    broken(
+        "a failure without a row is not reported",
+        (
+            "functions/handlers/cron.py",
+            'unrecorded_failures().report(dedupe_key, error, JOB_NAME, "nothing could be recorded in the ledger")',
+            "pass",
+        ),
+    ),
+    broken(
+        "a failure is reported twice",
+        (
+            "functions/handlers/cron.py",
+            "if not request.dry_run and not (ledger and ledger.run_is_recorded):",
+            "if True:",
+        ),
+    ),
+    broken("a run works without the lock", ("functions/reminders/runs/lifecycle.py", "if not locked:", "if False:")),
+    broken(
+        "the lock is no lease",
+        (
+            "functions/reminders/runs/lock.sql",
+            "set_config('idle_in_transaction_session_timeout', %(lease_ms)s, true)",
+            "%(lease_ms)s::text",
+        ),
+    ),
+    broken(
+        "nobody settles the row of a killed run",
+        ("functions/reminders/runs/ledger.py", "return sum(self._rescue(run) for run in abandoned)", "return 0"),
+    ),
+    broken(
+        "a scheduled time without a run is not noticed",
+        (
+            "functions/reminders/runs/watchdog.py",
+            "tick = deps.rules.ticks.last(last.now - deps.rules.grace, known)",
+            "tick = None",
+        ),
+    ),
+    broken(
+        "messages are sent at any hour",
+        (
+            MIGRATIONS,
+            "WHEN send_from < send_until AND wall.clock >= send_from",
+            "WHEN send_from < send_until OR wall.clock >= send_from",
+        ),
+    ),
+    broken("a person's own time zone is ignored", (MIGRATIONS, "ARRAY[own, fallback]", "ARRAY[fallback, own]")),
+    broken(
+        "a message is sent after contact",
+        (
+            MIGRATIONS,
+            "AND NOT EXISTS (SELECT FROM reminder_private.open_notifications AS o WHERE o.id = i.notification_id)",
+            "AND false",
+        ),
+    ),
+    broken(
+        "after a handover the former mentor gets the message",
+        (
+            MIGRATIONS,
+            "CASE n.kind::text WHEN 'reminder' THEN a.peer_mentor_id ELSE a.coordinator_id END",
+            "n.recipient_id",
+        ),
+    ),
+    broken(
+        "what comes after the day's message gets none",
+        (
+            MIGRATIONS,
+            "(soon.earliest AT TIME ZONE p.zone)::date, e.last_day + 1)",
+            "(soon.earliest AT TIME ZONE p.zone)::date)",
+        ),
+    ),
+    broken(
+        "a message of a killed courier is lost", (MIGRATIONS, "OR (m.status = 'sending' AND m.lease_until < at)", "")
+    ),
+    broken(
+        "a failed message is not tried again",
+        (
+            "functions/reminders/messages/email.py",
+            'return Result(Status.RETRY, error=f"ses: {code}")',
+            'return Result(Status.FAILED, error=f"ses: {code}")',
+        ),
+    ),
+    broken(
+        "an error message has the person's address",
+        (
+            "functions/reminders/messages/courier.py",
+            '"error": result.error}',
+            '"error": result.error and f"{result.error} {done.message.email}"}',
+        ),
+    ),
+    broken(
+        "the reason of a correction is logged",
+        ("functions/reminders/contacts/correction.py", '"by": str(made.corrected_by)', '"by": str(made.reason)'),
+    ),
+]
+
+
+def break_copy(case: Broken, folder: Path) -> None:
+    """Copy functions and migrations to `folder`, and break them. Every text must be there."""
+    for name in ("functions", MIGRATIONS):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for replacement in case.replacements:
+        place = folder / replacement.place
+        files = sorted(place.glob("*.sql")) if place.is_dir() else [place]
+        found = [file for file in files if replacement.old in file.read_text()]
+        assert found, f"{replacement.place} does not have {replacement.old!r} any more"
+        for file in found:
+            file.write_text(file.read_text().replace(replacement.old, replacement.new))

@@ -1,0 +1,68 @@
+"""
+The simulated clock: the database's, because all that is decided by time is decided by it.
+
+    now() = the machine's time + simulation.ahead          a setting of the database, for each new session
+
+The functions of the clock are replaced in one database, before the migrations run, so that defaults, policies and
+functions use the replaced ones. Handlers, SQL and migrations are the product's, unchanged. What PostgreSQL does by
+itself, such as ending a session whose lease is over, goes by real time. So does `current_date`, which is no function:
+the simulation lies in the future, where the one place that uses it only looks further back.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from ops.local.server import Server, admin
+
+REPLACE = """
+DO $$
+DECLARE
+    clock text;
+BEGIN
+    FOREACH clock IN ARRAY ARRAY['now', 'clock_timestamp', 'statement_timestamp', 'transaction_timestamp'] LOOP
+        EXECUTE format('ALTER FUNCTION pg_catalog.%I() RENAME TO %I', clock, 'real_' || clock);
+        EXECUTE format(
+            $new$
+            CREATE FUNCTION pg_catalog.%I() RETURNS timestamptz LANGUAGE sql %s PARALLEL SAFE AS $body$
+                SELECT pg_catalog.%I()
+                    + coalesce(nullif(pg_catalog.current_setting('simulation.ahead', true), ''), '0')::interval
+            $body$
+            $new$,
+            clock, CASE clock WHEN 'clock_timestamp' THEN 'VOLATILE' ELSE 'STABLE' END, 'real_' || clock
+        );
+    END LOOP;
+END
+$$
+"""
+
+
+def replace_clock(server: Server, database: str) -> None:
+    """Make the clock of `database` one that can be set; the database must be empty."""
+    with admin(server, database) as connection:
+        connection.execute(REPLACE)
+
+
+class Clock:
+    """Sets the time of `database`; it goes on from there by itself. `sessions` are those that are open already."""
+
+    def __init__(self, server: Server, database: str, *sessions: psycopg.Connection[Any]) -> None:
+        self._admin = psycopg.connect(server.dsn(server.superuser, database), autocommit=True)
+        self._set = sql.SQL("ALTER DATABASE {} SET simulation.ahead = ").format(sql.Identifier(database))
+        self._sessions = sessions
+        self.moment = datetime.now(UTC)
+
+    def set(self, moment: datetime) -> None:
+        """From now on it is `moment` (aware), for these sessions and for all that connect from now on."""
+        self.moment = moment
+        ahead = f"{(moment - datetime.now(UTC)).total_seconds():.6f} seconds"
+        self._admin.execute(self._set + sql.Literal(ahead))
+        for session in self._sessions:
+            session.execute("SELECT set_config('simulation.ahead', %s, false)", [ahead])
+
+    def close(self) -> None:
+        self._admin.close()

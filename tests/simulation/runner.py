@@ -1,0 +1,59 @@
+"""Runs stories, each in a world of its own, on one server."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from handlers.wiring.alerts import unrecorded_failures
+from ops.local.server import Server, any_server
+from tests.faults.processes import Processes
+from tests.simulation.simulation import Simulation, Totals, Violation
+from tests.simulation.story import Event
+from tests.simulation.world import make_world, simulated_database
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A promise that was broken."""
+
+    day: int
+    text: str
+
+    @property
+    def kind(self) -> str:
+        """What was broken, without the details."""
+        return self.text.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """`template` is a database with the migrations and a clock that can be set."""
+
+    server: Server
+    template: str
+    processes: Processes
+
+    @classmethod
+    def start(cls, stack: ExitStack, migrations: Path) -> Runner:
+        """A server, and a process that forks functions; `stack` stops them."""
+        gc.set_threshold(50_000, 50, 100)  # the model keeps a year of small objects
+        server = stack.enter_context(any_server())
+        processes = stack.enter_context(Processes())
+        return cls(server, stack.enter_context(simulated_database(server, migrations)), processes)
+
+    def run(
+        self, story: Sequence[Event], days: int, progress: Callable[[int, Totals], None] | None = None
+    ) -> Failure | None:
+        """The first promise that the story breaks within `days` days."""
+        unrecorded_failures.cache_clear()  # a new process has reported nothing
+        with make_world(self.server, self.template, self.processes) as world:
+            simulation = Simulation(world, story, days, progress)
+            try:
+                simulation.run()
+            except Violation as violation:
+                return Failure(simulation.day, str(violation))
+        return None

@@ -1,0 +1,62 @@
+"""Whole stories: every promise is kept, and where one is broken, the story is made short."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.cases import first
+from tests.simulation.broken import BROKEN, Broken, break_copy
+from tests.simulation.story import make_story
+
+SEEDS = range(1, 21)
+
+
+def simulate(*options: str, functions: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """`make simulate` in a process of its own, so that nothing of other tests is warm."""
+    broken = {} if functions is None else {"PYTHONPATH": str(functions)}
+    command = [sys.executable, "-m", "tests.simulation", *options]
+    return subprocess.run(command, env={**os.environ, **broken}, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("seed", first(1, SEEDS))
+def test_every_promise_is_kept(seed: int) -> None:
+    """Three weeks with four times as many faults as usual."""
+    done = simulate("--seed", str(seed), "--days", "21", "--assignments", "80", "--trouble", "4", "--shrink", "0")
+    assert 0 == done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("case", BROKEN, ids=str)
+def test_broken_product(case: Broken, tmp_path: Path) -> None:
+    """The simulation finds each way to break the product that `broken.py` lists, within six weeks."""
+    break_copy(case, tmp_path)
+    where = ("--migrations", str(tmp_path / "migrations"))
+    story = ("--seed", str(case.seed), "--days", "42", "--assignments", "100", "--trouble", "4", "--shrink", "0")
+    done = simulate(*story, *where, functions=tmp_path / "functions")
+    found = re.search(rf"^Seed {case.seed}, day (\d+): (.*)", done.stdout, re.MULTILINE)
+    assert found, done.stdout + done.stderr
+    print(f"{case}: day {found[1]}, {found[2]}")  # `pytest -rP` shows it
+
+
+def test_story_is_made_short(tmp_path: Path) -> None:
+    """Of hundreds of events, a few are left that break the same promise, and the seed is printed."""
+    case = next(case for case in BROKEN if case.name == "a contact in the future counts")
+    break_copy(case, tmp_path)
+    where = ("--migrations", str(tmp_path / "migrations"))
+    done = simulate("--seed", "3", "--days", "14", "--assignments", "40", *where, functions=tmp_path / "functions")
+    assert 1 == done.returncode, done.stdout + done.stderr
+    assert "make simulate SEED=3" in done.stdout
+    events = re.findall(r"^  day .*", done.stdout, re.MULTILINE)
+    assert 1 <= len(events) <= 4, done.stdout
+
+
+def test_story_depends_on_the_seed_alone() -> None:
+    """The same seed gives the same story; another seed another one."""
+    assert make_story(1, 30, 100) == make_story(1, 30, 100)
+    assert make_story(1, 30, 100) != make_story(2, 30, 100)
