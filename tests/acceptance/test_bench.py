@@ -55,6 +55,7 @@ def test_contenders_do_the_same_work(stack: LocalStack, owner: Connection, way: 
     assert expected == owner.execute(SENT).fetchall()
 
 
-def test_what_a_batch_is_measured_without() -> None:
-    """The texts that are left out stand in the statement as it is."""
-    assert len(batch.AS_IT_IS) == len(batch.without(batch.HOLD, batch.CONFLICT)) + len(batch.HOLD + batch.CONFLICT)
+def test_what_a_batch_is_compared_with() -> None:
+    """The texts that are changed stand in the statement as it is."""
+    for text in (batch.LOCK, batch.RETURNING):
+        assert text not in batch.changed(text, b"")

@@ -24,7 +24,7 @@ from tests.factories import COORDINATOR, MENTOR, TODAY, add_assignment, add_org,
 from tests.helpers.connections import connect_as
 from tests.helpers.services import MakeService
 
-ALL = Shard(0, 1)
+ALL = Shard()
 ORGS = [UUID(int=n) for n in range(1, 5)]
 # Where a database's or a session's time zone would move a date, if a date were left to it.
 ODD_ZONES = ["UTC", "Pacific/Kiritimati", "Etc/GMT+12", "America/St_Johns", "Asia/Kathmandu", "Europe/London"]

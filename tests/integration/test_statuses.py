@@ -13,7 +13,7 @@ from tests.factories import TODAY, add_assignment, notified
 from tests.helpers.connections import AsRole
 from tests.helpers.services import MakeService
 
-ALL = Shard(0, 1)
+ALL = Shard()
 
 
 def open_kinds(owner: Connection, assignment: UUID) -> list[str]:
