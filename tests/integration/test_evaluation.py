@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from ops.local.server import MIGRATOR, Server
 from reminders.database import Connection
+from reminders.errors import DatabaseError
 from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Shard
 from tests.factories import COORDINATOR, MENTOR, TODAY, add_assignment, add_org, add_run
@@ -222,3 +223,13 @@ def test_new_contact_starts_a_new_gap(owner: Connection, make_service: MakeServi
     )
     assert 1 == later.counts.dispatched
     assert 2 == len(owner.execute("SELECT FROM notifications").fetchall())
+
+
+def test_no_unique_index(owner: Connection, make_service: MakeService, run_id: UUID) -> None:
+    """Nothing is sent: two calls at the same time could send it twice."""
+    add_assignment(owner)
+    owner.execute("ALTER INDEX notifications_once_per_gap RENAME TO other")
+    make_service(5).work(DispatchRequest(run_id, TODAY, ALL), budget=5)
+    owner.execute("DROP INDEX other")
+    with pytest.raises(DatabaseError, match=r"^notifications has no unique index on "):
+        make_service(5).work(DispatchRequest(run_id, TODAY, ALL), budget=5)

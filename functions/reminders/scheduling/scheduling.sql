@@ -1,8 +1,23 @@
 -- name: project
 -- The app may be older than this service: the type of its ids, and the table to which reminders are written.
+-- Without its unique index, two calls at the same time could send a reminder twice.
 SELECT
     a.atttypid NOT IN ('bigint'::regtype, 'integer'::regtype) AS ids_are_uuids,
-    p.notifications
+    p.notifications,
+    EXISTS (
+        SELECT FROM pg_catalog.pg_index AS i
+        WHERE
+            i.indrelid = to_regclass('public.' || p.notifications)
+            AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 3
+            AND i.indpred IS NULL
+            AND 3 = (
+                SELECT count(*) FROM pg_catalog.pg_attribute AS k
+                WHERE
+                    k.attrelid = i.indrelid
+                    AND k.attnum = ANY((i.indkey::int2 []) [0:2])
+                    AND k.attname IN ('assignment_id', 'kind', 'contact_anchor')
+            )
+    ) AS has_unique_index
 FROM reminder_private.project AS p
 INNER JOIN pg_catalog.pg_attribute AS a ON a.attrelid = 'public.assignments'::regclass AND a.attname = 'id'
 

@@ -49,6 +49,7 @@ class _Project:
 
     ids_are_uuids: bool
     notifications: str
+    has_unique_index: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,8 @@ class ReminderSchedulerService:
         """
         deadline = self._clock() + budget
         project = queries.one(self._connection, "project", _Project)
+        if not project.has_unique_index:
+            raise DatabaseError(f"{project.notifications} has no unique index on (assignment_id, kind, contact_anchor)")
         self._queries = queries.renamed("public.notifications", f"public.{project.notifications}")
         first, last = request.range(UUIDS if project.ids_are_uuids else BIGINTS)
         request = replace(request, shard=replace(request.shard, first=first, last=last))

@@ -16,7 +16,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib import pyplot
 
-TITLE = re.compile(r"Contenders at ([\d,]+) assignments")
+TITLE = re.compile(r"Contenders at ([\d,]+) assignments, half due$")
 MARKS = "oDs^vPX"
 
 
