@@ -27,7 +27,8 @@ WITH made AS (
     )
     SELECT DISTINCT a.org_id, n.recipient_id, c, current_date, 'failed',
         now(), now() + interval '1 day', now(), now(), 'bounce'
-    FROM notifications AS n JOIN assignments AS a ON a.id = n.assignment_id CROSS JOIN (VALUES ('email'), ('push')) AS v (c)
+    FROM notifications AS n JOIN assignments AS a ON a.id = n.assignment_id
+    CROSS JOIN (VALUES ('email'), ('push')) AS v (c)
     RETURNING id, org_id, recipient_id, channel
 )
 INSERT INTO message_items (notification_id, channel, message_id)
@@ -40,7 +41,7 @@ ANALYZE;
 
 
 def fastest(call: Callable[[], object], enough: float, times: int = 30) -> float:
-    """Seconds of the fastest call, of as many as it takes to be quick enough: a busy machine is slower, never faster."""
+    """Seconds of the fastest call, of as many as it takes to be quick enough: a busy machine is slower."""
     took: list[float] = []
     while len(took) < times and (not took or min(took) > enough):
         began = time.perf_counter()

@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 
 from ops.local.server import MIGRATOR, Server
 from reminders.database import Connection
+from reminders.errors import DatabaseError
 from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Shard
 from tests.factories import COORDINATOR, MENTOR, TODAY, add_assignment, add_org, add_run
 from tests.helpers.connections import connect_as
 from tests.helpers.services import MakeService
 
-ALL = Shard(0, 1)
+ALL = Shard()
 ORGS = [UUID(int=n) for n in range(1, 5)]
 # Where a database's or a session's time zone would move a date, if a date were left to it.
 ODD_ZONES = ["UTC", "Pacific/Kiritimati", "Etc/GMT+12", "America/St_Johns", "Asia/Kathmandu", "Europe/London"]
@@ -222,3 +223,13 @@ def test_new_contact_starts_a_new_gap(owner: Connection, make_service: MakeServi
     )
     assert 1 == later.counts.dispatched
     assert 2 == len(owner.execute("SELECT FROM notifications").fetchall())
+
+
+def test_no_unique_index(owner: Connection, make_service: MakeService, run_id: UUID) -> None:
+    """Nothing is sent: two calls at the same time could send it twice."""
+    add_assignment(owner)
+    owner.execute("ALTER INDEX notifications_once_per_gap RENAME TO other")
+    make_service(5).work(DispatchRequest(run_id, TODAY, ALL), budget=5)
+    owner.execute("DROP INDEX other")
+    with pytest.raises(DatabaseError, match=r"^notifications has no unique index on "):
+        make_service(5).work(DispatchRequest(run_id, TODAY, ALL), budget=5)

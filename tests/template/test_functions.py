@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -132,7 +133,9 @@ def test_concurrency_is_capped_with_room_for_the_shards(template: Json) -> None:
     totals = [100 + sum(cap[1] for name, cap in caps.items() if name not in left) for left in (messages, set())]
     described = template["Parameters"]["ReserveConcurrency"]["Description"]
     assert f"{totals[0]} or more, {totals[1]} with messages" in described
-    assert template["Parameters"]["SchedulerShards"]["MaxValue"] < caps["SchedulerFunction"][1]
+    allowed = template["Parameters"]["SchedulerShards"]["AllowedPattern"]
+    most = max(number for number in range(65) if re.fullmatch(allowed, str(number)))
+    assert 16 == most < caps["SchedulerFunction"][1]
 
 
 def test_schedule(resources: Json) -> None:

@@ -16,9 +16,9 @@ import stamina
 from reminders.errors import DeadlineExceeded, ReminderError, RunSettledElsewhere, SchedulerError
 from reminders.limits import LIMITS, Limits
 from reminders.scheduling.client import ATTEMPTS, PROBLEM, HttpScheduler, InProcessScheduler
-from reminders.scheduling.ids import UUIDS
+from reminders.scheduling.ids import previous_id
 from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Planned
-from tests.unit.scheduling.fake_service import DONE, RUN, WORK, Answer, Exchange, FakeService, raw, result
+from tests.unit.scheduling.fake_service import CURSOR, DONE, RUN, WORK, Answer, Exchange, FakeService, raw, result
 
 
 def hang_up(exchange: Exchange) -> None:
@@ -103,7 +103,7 @@ def test_request_on_the_wire(service: FakeService, call: Call) -> None:
     assert {
         "run_id": str(RUN),
         "as_of": "2026-11-21",
-        "shard": {"index": 1, "of": 4},
+        "shard": {"index": 1, "of": 4, "first": str(WORK.shard.first), "last": str(WORK.shard.last)},
         "cursor": str(WORK.cursor),
         "dry_run": False,
     } == body
@@ -238,9 +238,9 @@ LIES: list[object] = [
     {**DONE, "next_cursor": True},
     {**DONE, "next_cursor": 2**63},
     {**DONE, "next_cursor": str(UUID(int=0))},
-    {**DONE, "next_cursor": str(UUIDS.at(UUIDS.position(WORK.first) - 1))},
-    {**DONE, "next_cursor": str(WORK.first)},
-    {**DONE, "next_cursor": str(UUIDS.at(UUIDS.position(WORK.shard.last) + 1))},
+    {**DONE, "next_cursor": str(previous_id(CURSOR))},
+    {**DONE, "next_cursor": str(CURSOR)},
+    {**DONE, "next_cursor": str(UUID(int=1 << 127))},
     {**DONE, "would_notify": None},
     {**DONE, "would_notify": [{}]},
     {**DONE, "would_notify": ["Anna"]},
