@@ -67,10 +67,13 @@ def test_connection_is_kept_alive() -> None:
     """Many requests over one connection, each quick: no delayed acknowledgement between them."""
     with FunctionUrl(lambda event, context: {"ok": True}) as served, httpx.Client() as client:
         client.get(served.url)
-        began = time.monotonic()
+        took = []
         for _ in range(50):
-            assert 200 == client.post(served.url, json={"a": 1}).status_code
-    assert time.monotonic() - began < 1
+            answer = client.post(served.url, json={"a": 1})
+            took.append(answer.elapsed.total_seconds())
+            assert 200 == answer.status_code
+    # A delayed acknowledgement is 40 ms in each. A busy machine delays some.
+    assert 0.03 > sorted(took)[10]
 
 
 def test_head_has_no_body() -> None:

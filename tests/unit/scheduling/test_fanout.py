@@ -89,7 +89,7 @@ def test_call_that_never_ends() -> None:
     with pytest.raises(DeadlineExceeded, match=r"^deadline_exceeded: the scheduler did not answer in time"):
         evaluate(Fanout(scheduler, 2), totals, seconds=0.05)
     end.set()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 8
     assert 1 == totals.counts.evaluated
 
 
