@@ -22,6 +22,9 @@ import pytest
 from ops.local.function_url import FunctionUrl
 from tests.helpers.waiting import eventually
 
+pytestmark = pytest.mark.matrix  # every other test that uses it fails with it
+
+
 HANDLER = """
 def handler(event, context):
     if event["rawPath"] == "/loud":

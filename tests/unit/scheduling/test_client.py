@@ -162,9 +162,10 @@ def test_run_settled_elsewhere(service: FakeService, call: Call) -> None:
         call()
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@table("status", [301, 302, 303, 307, 308])
 def test_redirect(service: FakeService, call: Call, status: int) -> None:
     """A redirect is not followed: the token goes to no one else."""
+    service.requests.clear()
     service.answers = [raw(b"", status, {"location": f"{service.url}/elsewhere"})]
     with pytest.raises(SchedulerError, match=f"^scheduler answered {status}: "):
         call()
