@@ -26,7 +26,7 @@ def doctor(project: Project) -> tuple[int, str]:
     command = [sys.executable, "-m", "ops.cli", "doctor", "--adopt", "--json", "--database", project.dsn]
     environment = {name: value for name, value in os.environ.items() if name != "REMINDERS_STACK"}
     environment["REMINDERS_STATE_DIR"] = "/nonexistent"
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=150, check=False)
     return done.returncode, done.stdout
 
 

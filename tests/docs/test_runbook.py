@@ -76,7 +76,7 @@ def test_shell(block: Block, desk: Desk, tmp_path: Path) -> None:
         stdin=terminal if "answer yes" in (block.marker or "") else subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=False,
     )
     os.close(keeper)

@@ -139,7 +139,7 @@ def two_environments(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def pids(url: str, requests: int) -> list[int]:
     """Who answers that many requests at once."""
     with ThreadPoolExecutor(requests) as pool:
-        return list(pool.map(lambda _: httpx.get(url, timeout=5).json()["pid"], range(requests)))
+        return list(pool.map(lambda _: httpx.get(url, timeout=30).json()["pid"], range(requests)))
 
 
 def test_environments_answer_side_by_side(two_environments: subprocess.Popen[str]) -> None:
@@ -168,7 +168,7 @@ def test_process_prints_its_url_and_ends_with_its_input(process: subprocess.Pope
     url = process.stdout.readline().strip()
     assert {"path": "/x"} == httpx.get(f"{url}/x").json()
     process.stdin.close()
-    assert 0 == process.wait(5)
+    assert 0 == process.wait(30)
 
 
 def test_process_whose_handler_logs_much(process: subprocess.Popen[str]) -> None:
@@ -176,7 +176,7 @@ def test_process_whose_handler_logs_much(process: subprocess.Popen[str]) -> None
     assert process.stdout
     url = process.stdout.readline().strip()
     for _ in range(3):
-        assert {"path": "/loud"} == httpx.get(f"{url}/loud", timeout=5).json()
+        assert {"path": "/loud"} == httpx.get(f"{url}/loud", timeout=30).json()
 
 
 def test_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_contact_during_a_batch(owner: Connection, another: Another, as_role: As
         logged: Future[None] = pool.submit(log_contact, mentor, pair, now)
         wait_until_blocked(owner, mentor)
         assert notifications(owner, pair) == []
-    logged.result(timeout=5)
+    logged.result(timeout=30)
     assert notifications(owner, pair) == [("reminder", now - timedelta(days=15), False)]
 
 
@@ -89,7 +89,7 @@ def test_two_contacts_at_once(
         log_contact(one_mentor, pair, now - timedelta(days=first))
         waiting: Future[None] = pool.submit(log_contact, other_mentor, pair, now - timedelta(days=second))
         wait_until_blocked(owner, other_mentor)
-    waiting.result(timeout=5)
+    waiting.result(timeout=30)
     assert last_contact(owner, pair) == now - timedelta(days=2)
 
 
