@@ -46,7 +46,7 @@ def test_each_shard_is_called_until_it_is_done() -> None:
 
 def test_shards_work_at_the_same_time() -> None:
     """All calls are under way at once: no one waits at this barrier for longer than it takes all to come."""
-    together = threading.Barrier(4, timeout=5)
+    together = threading.Barrier(4, timeout=30)
 
     def scheduler(work: DispatchRequest, deadline: float) -> DispatchResult:
         together.wait()
@@ -96,7 +96,7 @@ def test_call_that_never_ends() -> None:
     with pytest.raises(DeadlineExceeded, match=r"^deadline_exceeded: the scheduler did not answer in time"):
         evaluate(fanout(scheduler, 2), totals, seconds=0.05)
     end.set()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 8
     assert 1 == totals.counts.evaluated
 
 
