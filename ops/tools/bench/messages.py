@@ -26,6 +26,7 @@ from ops.tools.bench import watch
 Row = dict[str, object]
 COMPOSED, SENT, DATABASE = "Composing messages", "Sending messages", "The database's time for one message"
 LATENCY_MS = 100
+JOBS = 5_000
 PROCRASTINATE = "procrastinate, a job a message, concurrency 50"
 # Each person has as many assignments as notifications, in one of a hundred organisations.
 FILL = """
@@ -208,9 +209,9 @@ def measure(
     say: Callable[[str], None],
     *,
     people: int = 200_000,
-    sizes: tuple[int, ...] = (1_000, 20_000, 100_000),
+    sizes: tuple[int, ...] = (1_000, 10_000, 100_000),
     rate: int = 500,
-    jobs: int = 5_000,
+    jobs: int = JOBS,
 ) -> dict[str, list[Row]]:
     """All tables. `people` get five notifications each; `sizes` are messages, sent at `rate` a second."""
     with started(say) as bench:
