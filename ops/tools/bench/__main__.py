@@ -40,7 +40,7 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 120)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     console.print(f"[bold]Assignment Reminders[/], {machine}")
-    tables = {}
+    tables: dict[str, list[dict[str, object]]] = {}
     if not options.only_messages:
         with run.started(max(options.shards), console.print) as bench:
             tables |= run.measure(bench, options.sizes, options.shards)
