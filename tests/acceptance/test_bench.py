@@ -9,7 +9,7 @@ import pytest
 
 from ops.local.server import Server
 from ops.local.stack import LocalStack
-from ops.tools.bench import batch, contenders, data, run
+from ops.tools.bench import batch, contenders, data, messages, run
 from ops.tools.bench.watch import Watch
 from reminders.database import Connection
 
@@ -30,6 +30,16 @@ def test_small_benchmark(
     for ids in ("", ", time-ordered ids"):
         rows = tables[f"Contenders at 200 assignments, half due{ids}"]
         assert [run.OURS, run.FLOOR] == [row["contender"] for row in rows]
+
+
+@pytest.mark.matrix
+def test_small_benchmark_of_messages() -> None:
+    """It composes, sends with one and two couriers, and sends the same by procrastinate."""
+    tables = messages.measure(lambda _: None, people=20, sizes=(30, 60), rate=100, jobs=10)
+    assert [(100, 20)] == [(row["notifications"], row["people"]) for row in tables[messages.COMPOSED]]
+    assert [(30, 1), (60, 1), (30, 2)] == [(row["messages"], row["couriers"]) for row in tables[messages.SENT]]
+    steps = ["compose", "claim", "load", "settle", "claim, load and settle", messages.PROCRASTINATE]
+    assert steps == [row["what"] for row in tables[messages.DATABASE]]
 
 
 WAYS: dict[str, Callable[[LocalStack, Connection], object]] = {

@@ -28,20 +28,26 @@ def main() -> int:
     parser.add_argument("--shards", default="auto", metavar="N", help="SCHEDULER_SHARDS")
     parser.add_argument("--no-peers", action="store_true", help="leave out the other ways, keep the floor")
     parser.add_argument("--no-ledger", action="store_true", help="leave out lock, ledger and contact hook")
+    parser.add_argument("--no-messages", action="store_true", help="leave out the messages")
+    parser.add_argument("--only-messages", action="store_true", help="leave out everything else")
     parser.add_argument("--only-job", action="store_true", help="leave out whatever is not the main job")
     parser.add_argument("--picture", action="store_true", help=f"also draw {PICTURE} of it, by matplotlib")
     options = parser.parse_args()
     os.environ.update({"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"})
-    from ops.tools.bench import contact_hook, ledger, run
+    from ops.tools.bench import contact_hook, ledger, messages, run
 
     console = Console(width=None if sys.stdout.isatty() else 120)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     console.print(f"[bold]Assignment Reminders[/], {machine}")
-    with run.started(options.shards, console.print) as bench:
-        tables = run.measure(bench, options.sizes)
-        if not options.only_job:
-            tables |= run.compare(bench, options.sizes, peers=not options.no_peers)
-    if not (options.no_ledger or options.only_job):
+    tables: dict[str, list[dict[str, object]]] = {}
+    if not options.only_messages:
+        with run.started(options.shards, console.print) as bench:
+            tables |= run.measure(bench, options.sizes)
+            if not options.only_job:
+                tables |= run.compare(bench, options.sizes, peers=not options.no_peers)
+    if not (options.no_messages or options.only_job):
+        tables |= messages.measure(console.print, jobs=0 if options.no_peers else messages.JOBS)
+    if not (options.no_ledger or options.only_job or options.only_messages):
         console.print("lock, ledger and contact hook …")
         tables["Lock and ledger at 1,000,000 ledger rows, contact hook at 100,000 assignments"] = [
             *ledger.measure(),

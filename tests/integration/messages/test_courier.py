@@ -14,6 +14,7 @@ import pytest
 from reminders.database import Connection
 from reminders.messages import courier
 from reminders.messages.courier import CourierDeps, CourierLimits, CourierSummary
+from reminders.messages.email import EmailChannel, EmailSettings
 from reminders.messages.message import AccountError, Message, MessageChannel, Result, Status
 from tests.factories import MENTOR, add_assignment
 from tests.helpers.connections import AsRole
@@ -282,6 +283,27 @@ def test_refused_address_is_used_no_more(owner: Connection, run: Run) -> None:
     add_person(owner, email="new@example.org")
     run(provider)
     assert ["failed", "pending"] == statuses(owner)
+
+
+def test_address_that_cannot_be_used_does_not_stop_the_others(owner: Connection, run: Run) -> None:
+    """Umlauts, line breaks, two addresses: that message has failed, and all others are sent."""
+    bad = ["måns@example.org", "a@example.org\r\nBcc: b@example.org", "a@example.org, b@example.org", "a b@example.org"]
+    good = ["a+b@example.org", " spaced@example.org ", "m@bücher.example"]
+    taken: list[str] = []
+
+    class Ses:
+        def send_email(self, **request: Any) -> dict[str, str]:
+            taken.extend(request["Destination"]["ToAddresses"])
+            return {"MessageId": uuid4().hex}
+
+    for address in [*bad, *good]:
+        person = add_person(owner, uuid4(), address)
+        add_notification(owner, person, assignment=add_assignment_of(owner, person))
+    settings = EmailSettings("reminders@example.org", None, "https://app.example.org", None, None)
+    tally = run(EmailChannel(Ses, settings)).channels["email"]
+    assert (len(good), len(bad)) == (tally.sent, tally.failed)
+    assert ["a+b@example.org", "m@xn--bcher-kva.example", "spaced@example.org"] == sorted(taken)
+    assert [(len(bad),)] == owner.execute("SELECT count(*) FROM email_suppressions").fetchall()
 
 
 def test_unexpected_error_of_a_channel_is_retried(owner: Connection, run: Run) -> None:
