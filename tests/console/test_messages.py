@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 import re
-from uuid import UUID
 
 import pytest
 
 from reminders.database import Connection
-from tests.console.visitors import ASSIGNMENT, COORDINATOR, MENTOR, ORG, Console, many, rows, text_of
+from tests.console.visitors import ASSIGNMENT, COORDINATOR, MENTOR, ORG, Console, many, message, rows, text_of
 from tests.helpers.cases import one_of_each
 
 LIST = "/console/needs-contact/not-reached"
 NEEDS = "/console/needs-contact"
 PAGE = f"/console/assignments/{ASSIGNMENT}"
-
-
-def message(owner: Connection, person: UUID, status: str, channel: str = "email", error: str | None = None) -> None:
-    """One message about all notifications of the person."""
-    sent = status in {"sent", "delivered"} or error == "bounce"
-    owner.execute(
-        """
-        WITH made AS (
-            INSERT INTO messages (
-                org_id, recipient_id, channel, local_date, status, send_after, expires_at, next_attempt_at, lease_until,
-                sent_at, last_error
-            ) VALUES (
-                %(org)s, %(person)s, %(channel)s, '2026-11-20', %(status)s, '2026-11-20 08:00Z', '2026-11-21 08:00Z',
-                '2026-11-20 08:00Z', CASE WHEN %(status)s = 'sending' THEN now() END,
-                CASE WHEN %(sent)s THEN '2026-11-20 08:05Z'::timestamptz END, %(error)s
-            ) RETURNING id
-        )
-        INSERT INTO message_items (notification_id, channel, message_id)
-        SELECT n.id, %(channel)s, m.id FROM notifications AS n, made AS m WHERE n.recipient_id = %(person)s
-        """,
-        {"org": ORG, "person": person, "channel": channel, "status": status, "sent": sent, "error": error},
-    )
 
 
 def test_nothing_is_said_where_no_messages_are_sent(console: Console, filled: Connection) -> None:

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from reminders.database import Connection
-from tests.console.visitors import ASSIGNMENT, MENTOR, ORG, Console
+from tests.console.visitors import ASSIGNMENT, MENTOR, ORG, Console, message
 from tests.factories import add_run
 from tests.helpers.cases import first
 from tests.nasty import NASTY, acting
@@ -26,6 +26,7 @@ TEXTS = NASTY | MORE
 PAGES = (
     "/console",
     "/console/needs-contact",
+    "/console/needs-contact/not-reached",
     f"/console/assignments/{ASSIGNMENT}",
     "/console/runs",
     "/console/settings",
@@ -35,6 +36,7 @@ TAGS = set(
     re.findall(
         r"\w+",
         "a body br button caption code dd details div dl dt form h1 h2 head header html input label li link main meta "
+        "fieldset legend select option "
         "nav ol p rect section span strong summary svg table tbody td textarea th thead time title tr ul",
     )
 )
@@ -59,6 +61,11 @@ def test_nasty_text(console: Console, filled: Connection, case: str) -> None:
         """,
         [ASSIGNMENT, f"why {storable}"[:500], MENTOR],
     )
+    filled.execute(
+        "UPDATE org_settings SET display_name = %(text)s, locale = left(%(text)s, 20), send_from = '07:00'",
+        {"text": storable},
+    )
+    message(filled, MENTOR, "failed", error=storable or "x")
     run = add_run(filled, "failed", error_message=storable, note=storable)
     visitor = console.admin(ORG)
     for path in (*PAGES, f"/console/runs/{run}", "/console/needs-contact?threshold=escalation"):

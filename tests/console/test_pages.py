@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reminders.database import Connection
+from reminders.runs.lock import LOCK_KEY
 from tests.console.visitors import ASSIGNMENT, MENTOR, ORG, Console, Visitor, many, rows, text_of
 from tests.factories import add_run
 from tests.helpers.cases import first, table
@@ -55,6 +56,17 @@ def test_overview_after_a_failed_run(console: Console, filled: Connection) -> No
     page = text_of(console.admin().get("/console"))
     assert "The last run failed, so reminders are late." in page
     assert "Nothing is lost" in page
+
+
+def test_lock_of_another_session(console: Console, filled: Connection) -> None:
+    """The overview says that no run can start and names the session, as the doctor does; not while a run is running."""
+    (pid,) = filled.execute("SELECT pg_backend_pid()").fetchone() or (0,)
+    filled.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
+    visitor = console.admin(ORG)
+    page = text_of(visitor.get("/console"))
+    assert "No run can start." in page and f"held by a session (pid {pid}), but no run is running" in page
+    add_run(filled, "running")
+    assert "No run can start." not in text_of(visitor.get("/console"))
 
 
 def test_strip_says_the_same_in_words(console: Console, filled: Connection) -> None:

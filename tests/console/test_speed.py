@@ -41,7 +41,7 @@ ANALYZE;
 
 
 def fastest(call: Callable[[], object], enough: float, times: int = 30) -> float:
-    """Seconds of the fastest call, of as many as it takes to be quick enough: a busy machine is slower."""
+    """Seconds of the fastest call, of as many as it takes to be quick: a busy machine is slower, never faster."""
     took: list[float] = []
     while len(took) < times and (not took or min(took) > enough):
         began = time.perf_counter()

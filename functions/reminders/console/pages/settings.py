@@ -159,10 +159,11 @@ def _form(found: Organisation, posted: Posted | None) -> OrganisationForm:
     if posted:
         # What the admin has not touched shows what it is now, so that saving once more undoes nothing of another one's.
         values |= {key: posted.values[key] for key in FIELDS if posted.values[key] != posted.seen[key]}
-    languages = LANGUAGES if found.locale in LANGUAGES else {found.locale: shown(found.locale), **LANGUAGES}
+    languages = LANGUAGES if found.locale in LANGUAGES else {values["locale"]: shown(found.locale), **LANGUAGES}
     errors = posted.errors if posted else {}
-    # ASCII, so that no character of a name acts on a page; read back as it is in the database.
-    return OrganisationForm(f"{PATH}/{found.org_id}", Form(values, errors), json.dumps(now), languages)
+    # Printable ASCII, so that no character of a name acts on a page; read back as it is in the database.
+    seen = json.dumps(now).replace("\x7f", "\\u007f")
+    return OrganisationForm(f"{PATH}/{found.org_id}", Form(values, errors), seen, languages)
 
 
 def read_seen(text: str) -> dict[str, str]:

@@ -189,9 +189,8 @@ def _csv_text(csv: list[Link], total: int, formats: Formats) -> str:
     if len(csv) < 2:
         return "For a spreadsheet. It has a row for each assignment of this list."
     return (
-        f"The list has {formats.number(total)} rows. One file holds at most {formats.number(export.PART_ROWS)}, "
-        "because an answer of this server must stay below 6 MB, "
-        f"so there are {len(csv)} files. No assignment is in two of them."
+        f"The list has {formats.number(total)} rows. One file holds at most {formats.number(export.PART_ROWS)} (an "
+        f"answer of this server must stay below 6 MB), so there are {len(csv)} files. No assignment is in two of them."
     )
 
 
