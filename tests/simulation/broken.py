@@ -6,12 +6,18 @@ Text of migrations is replaced in all of them, because a later one may define a 
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from tests.docs.blocks import ROOT
+from tests.simulation.story import Event, make_story
 
+# The stories in which the broken products are found.
+DAYS, PAIRS, TROUBLE = 21, 100, 4.0
 MIGRATIONS = "migrations"
 DISPATCH = "functions/reminders/scheduling/scheduling.sql"
 LEDGER = "functions/reminders/runs/ledger.sql"
@@ -28,18 +34,27 @@ class Replacement:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """`name` is what the broken product does. `seed`: a story in which that matters early."""
+    """`name` is what the broken product does. `needs`: the events of one day on which that matters, as patterns."""
 
     name: str
     replacements: tuple[Replacement, ...]
-    seed: int = 1
+    needs: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def seed(self) -> int:
+        """The first story in which such a day comes early."""
+        return next(seed for seed in count(1) if self._comes_early(make_story(seed, DAYS, PAIRS, TROUBLE)))
 
-def broken(name: str, *texts: tuple[str, str, str], seed: int = 1) -> Broken:
-    return Broken(name, tuple(Replacement(*text) for text in texts), seed)
+    def _comes_early(self, story: Sequence[Event]) -> bool:
+        days = [" | ".join(str(event) for event in story if event.day == day) for day in range(1, 4)]
+        return any(all(re.search(need, text) for need in self.needs) for text in days)
+
+
+def broken(name: str, *texts: tuple[str, str, str], needs: tuple[str, ...] = ()) -> Broken:
+    return Broken(name, tuple(Replacement(*text) for text in texts), needs)
 
 
 BROKEN = [
@@ -63,6 +78,7 @@ BROKEN = [
             "if request.expected.isdisjoint({ANY_VERSION, current}):",
             "if False:",
         ),
+        needs=("stale=True",),
     ),
     broken("a reminder comes a day late", (DISPATCH, "gap_days >= reminder_days", "gap_days > reminder_days")),
     broken(
@@ -89,14 +105,22 @@ BROKEN = [
             "AND status = 'success'\n            AND started_at",
             "AND status = 'failed'\n            AND started_at",
         ),
+        needs=("tick how=twice",),
     ),
-    broken("failures are not added up", (LEDGER, "ELSE before.failures + 1", "ELSE 1")),
     broken(
-        "a retry counts as another failure", (LEDGER, "AND earlier.status = 'failed'", "AND earlier.status = 'skipped'")
+        "failures are not added up",
+        (LEDGER, "ELSE before.failures + 1", "ELSE 1"),
+        needs=("05:59  outage what=scheduler minutes=1500",),
+    ),
+    broken(
+        "a retry counts as another failure",
+        (LEDGER, "AND earlier.status = 'failed'", "AND earlier.status = 'skipped'"),
+        needs=("05:59  outage what=scheduler minutes=(45|180|600)",),
     ),
     broken(
         "every failure alerts",
         ("functions/reminders/alerts/policy.py", "if result.failures == self.threshold:", "if result.failures >= 1:"),
+        needs=("tick how=out of time",),
     ),
     broken(
         "no recovery is reported",
@@ -105,6 +129,7 @@ BROKEN = [
             "result.failures_before >= self.threshold",
             "result.failures_before > 99",
         ),
+        needs=("05:59  outage what=scheduler minutes=1500",),
     ),
     broken(
         "an alert that a channel refused counts as delivered",
@@ -113,10 +138,15 @@ BROKEN = [
             "SET attempts = attempts + 1, next",
             "SET delivered_at = now(), attempts = attempts + 1, next",
         ),
+        needs=(
+            "05:59  outage what=(slack|sns) minutes=(180|600|1500)",
+            "tick how=never",
+        ),
     ),
     broken(
         "a failure without a row is not reported",
         ("functions/handlers/cron.py", "unrecorded.report(dedupe_key, error)", "pass"),
+        needs=("05:59  outage what=database minutes=(45|180|600|1500)",),
     ),
     broken(
         "a failure is reported twice",
@@ -125,8 +155,13 @@ BROKEN = [
             "if not request.dry_run and not (ledger and ledger.run_is_recorded):",
             "if True:",
         ),
+        needs=("tick how=out of time",),
     ),
-    broken("a run works without the lock", ("functions/reminders/runs/lifecycle.py", "if not locked:", "if False:")),
+    broken(
+        "a run works without the lock",
+        ("functions/reminders/runs/lifecycle.py", "if not locked:", "if False:"),
+        needs=("lock_is_held minutes=(90|600)",),
+    ),
     broken(
         "the lock is no lease",
         (
@@ -134,10 +169,12 @@ BROKEN = [
             "set_config('idle_in_transaction_session_timeout', %(lease_ms)s, true)",
             "%(lease_ms)s::text",
         ),
+        needs=("tick how=paused",),
     ),
     broken(
         "nobody settles the row of a killed run",
         ("functions/reminders/runs/ledger.py", "return sum(self._rescue(run) for run in abandoned)", "return 0"),
+        needs=("tick how=killed .*step=scheduler",),
     ),
     broken(
         "a scheduled time without a run is not noticed",
@@ -146,6 +183,7 @@ BROKEN = [
             "tick = deps.rules.ticks.last(last.now - deps.rules.grace, known)",
             "tick = None",
         ),
+        needs=("tick how=never",),
     ),
     broken(
         "messages are sent at any hour",
@@ -155,7 +193,11 @@ BROKEN = [
             "WHEN send_from < send_until OR wall.clock >= send_from",
         ),
     ),
-    broken("a person's own time zone is ignored", (MIGRATIONS, "ARRAY[own, fallback]", "ARRAY[fallback, own]")),
+    broken(
+        "a person's own time zone is ignored",
+        (MIGRATIONS, "ARRAY[own, fallback]", "ARRAY[fallback, own]"),
+        needs=("move person=(3|6|9|12|15|18|21|24|27|30|33) zone=(Pacific|Asia)",),
+    ),
     broken(
         "a message is sent after contact",
         (
@@ -181,7 +223,9 @@ BROKEN = [
         ),
     ),
     broken(
-        "a message of a killed courier is lost", (MIGRATIONS, "OR (m.status = 'sending' AND m.lease_until < at)", "")
+        "a message of a killed courier is lost",
+        (MIGRATIONS, "OR (m.status = 'sending' AND m.lease_until < at)", ""),
+        needs=("kill_courier",),
     ),
     broken(
         "a failed message is not tried again",
@@ -190,6 +234,7 @@ BROKEN = [
             'return Result(Status.RETRY, error=f"ses: {code}")',
             'return Result(Status.FAILED, error=f"ses: {code}")',
         ),
+        needs=("05:59  outage what=mail is (down|throttled) minutes=(180|600|1500)",),
     ),
     broken(
         "an error message has the person's address",
@@ -198,6 +243,7 @@ BROKEN = [
             '"error": result.error}',
             '"error": result.error and f"{result.error} {done.message.email}"}',
         ),
+        needs=("05:59  outage what=mail is (down|throttled) minutes=(180|600|1500)",),
     ),
     broken(
         "the reason of a correction is logged",

@@ -40,6 +40,7 @@ CHANNELS = ("slack", "sns")
 LONGEST_PAUSE = HOUR + MINUTE
 # No time is left after what a run reserves, so it fails at once.
 TOO_SHORT = 8.05
+FAULTS = ("killed", "scheduler killed", "paused", "cut", "answer lost")
 SENDING = since("outbox: BEGIN")
 DUE = """
     SELECT count(*) FROM messages WHERE status = 'pending' AND next_attempt_at <= now() OR lease_until < now()
@@ -314,7 +315,7 @@ class Simulation:
         )
         if how == "at once" and is_quiet and not self.model.tick_is_done(tick):
             failed = self._at_once(tick, name)
-        elif how in ("killed", "paused", "cut", "answer lost") and is_quiet and self._paused is None:
+        elif how in FAULTS and is_quiet and self._paused is None:
             failed = self._faulty_run(tick, name, how, **fault)
         else:
             failed = self._ordinary_run(tick, name, out_of_time=how == "out of time")
@@ -409,6 +410,8 @@ class Simulation:
             cron.kill()
         elif how == "cut":
             self.world.end_backends(target)
+        elif how == "scheduler killed":
+            self.world.replace_scheduler()
         elif how == "paused":
             cron.pause()
             self._paused = cron
