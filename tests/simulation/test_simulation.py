@@ -49,7 +49,8 @@ def test_story_is_made_short(tmp_path: Path) -> None:
     case = next(case for case in BROKEN if case.name == "a contact in the future counts")
     break_copy(case, tmp_path)
     where = ("--migrations", str(tmp_path / "migrations"))
-    done = simulate("--seed", "3", "--days", "14", "--assignments", "40", *where, functions=tmp_path / "functions")
+    story = ("--seed", "3", "--days", "14", "--assignments", "40", "--shrink", "20")
+    done = simulate(*story, *where, functions=tmp_path / "functions")
     assert 1 == done.returncode, done.stdout + done.stderr
     assert "make simulate SEED=3" in done.stdout
     events = re.findall(r"^  day .*", done.stdout, re.MULTILINE)
