@@ -9,6 +9,7 @@ The folder `ops` has a `server` of its own, once for each PostgreSQL that is ins
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -25,6 +26,21 @@ from ops.local.server import MIGRATOR, Server, any_server
 from reminders.database import Connection
 from tests.cli.operated import ASSIGNMENTS, Operated, local_up
 from tests.helpers.connections import AsRole, connect_as
+
+SETTINGS = Path(__file__).resolve().parent.parent / "functions" / "reminders" / "settings.py"
+
+
+def _forget_the_shells_settings() -> None:
+    """What is set where the tests are started must not change them: ALERT_THRESHOLD, PGSSLMODE, a proxy ..."""
+    ours = set(re.findall(r'\benv, "([A-Z_]+)"', SETTINGS.read_text(encoding="utf-8")))
+    for name in set(os.environ):
+        if name in ours or name.startswith(("PG", "POWERTOOLS_", "REMINDERS_ST", "REMINDERS_DATABASE")):
+            del os.environ[name]
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
+
+
+_forget_the_shells_settings()
 
 
 @pytest.fixture(scope="session")

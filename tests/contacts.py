@@ -90,7 +90,7 @@ def add_run(owner: Connection, as_of: date | None = None) -> UUID:
 def run(owner: Connection, scheduler: Connection, as_of: date) -> DispatchResult:
     """A whole run's dispatch, as if it were `as_of`; `scheduler` is a reminder_scheduler's connection."""
     service = ReminderSchedulerService(scheduler, batch_size=1_000, clock=time.monotonic)
-    return service.work(DispatchRequest(add_run(owner, as_of), as_of, Shard(0, 1)), budget=10.0)
+    return service.work(DispatchRequest(add_run(owner, as_of), as_of, Shard()), budget=10.0)
 
 
 @contextmanager

@@ -9,29 +9,38 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
-from reminders.scheduling.ids import AssignmentId, assignment_id
+from reminders.scheduling.ids import AssignmentId, assignment_id, plain_id
 from reminders.scheduling.work import DispatchRequest, DispatchResult, Shard
 
 _STRICT = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
+def _id(value: object) -> AssignmentId | None:
+    return None if value is None else assignment_id(value)
+
+
+OptionalId = Annotated[AssignmentId | None, PlainValidator(_id)]
+
+
 class ShardBody(BaseModel):
-    """Part `index` (from 0) of `of`."""
+    """
+    Part `index` (from 0) of `of`: the ids from `first` to `last`; null: the lowest, the highest.
+
+    Without both ends it is an equal part of all possible ids.
+    """
 
     model_config = _STRICT
 
     index: Annotated[int, Field(ge=0)]
     of: Annotated[int, Field(ge=1, le=64)]
+    first: OptionalId = None
+    last: OptionalId = None
 
     @model_validator(mode="after")
     def _index_is_inside(self) -> Self:
         if self.index >= self.of:
             raise ValueError("index must be below of")
         return self
-
-
-def _cursor(value: object) -> AssignmentId | None:
-    return None if value is None else assignment_id(value)
 
 
 class RunsBody(BaseModel):
@@ -42,7 +51,7 @@ class RunsBody(BaseModel):
     run_id: UUID | None = None
     as_of: date
     shard: ShardBody = ShardBody(index=0, of=1)
-    cursor: Annotated[AssignmentId | None, PlainValidator(_cursor)] = None
+    cursor: OptionalId = None
     dry_run: bool = False
     budget_ms: Annotated[int, Field(ge=1, le=900_000)]
 
@@ -59,7 +68,7 @@ class RunsBody(BaseModel):
         return DispatchRequest(self.run_id, self.as_of, self._shard(), self.cursor, self.dry_run)
 
     def _shard(self) -> Shard:
-        return Shard(self.shard.index, self.shard.of)
+        return Shard(self.shard.index, self.shard.of, self.shard.first, self.shard.last)
 
 
 OCCASIONAL = {"assignments_without_recipient", "first_error", "of_unknown_status"}
@@ -78,7 +87,7 @@ def answer(result: DispatchResult, *, dry_run: bool) -> dict[str, Any]:
         "reminders_dispatched": counts.dispatched,
         "assignments_failed": counts.failed,
         "assignments_without_recipient": counts.without_recipient,
-        "next_cursor": _plain(result.next_cursor),
+        "next_cursor": plain_id(result.next_cursor),
         "first_error": result.first_error,
         "of_unknown_status": result.of_unknown_status,
     }

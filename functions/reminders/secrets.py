@@ -7,12 +7,10 @@ with a 401) is fetched again once, because it was probably rotated.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Protocol
-
-from aws_lambda_powertools.utilities.parameters import SecretsProvider
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
 from reminders.aws_errors import error_code
 from reminders.errors import SecretError
@@ -38,19 +36,25 @@ class Secrets:
         self._clock = clock
         # By name: the time at which the fetches so far would end if they were REFETCH_PAUSE_SECONDS apart.
         self._due: dict[str, float] = {}
+        # Two threads that connect at once need one fetch.
+        self._fetching = threading.Lock()
 
     def get(self, name: str) -> str:
         """The secret's `SecretString`, stripped; raise `SecretError` when it cannot be read or is empty."""
-        return self._fetch(name, fresh=False)
+        with self._fetching:
+            return self._fetch(name, fresh=False)
 
     def newer(self, name: str, than: str) -> str | None:
         """
-        The value after a fresh fetch, if it differs from `than`; else None.
+        The value in the cache or after a fresh fetch, if it differs from `than`; else None.
 
         At most one fetch a secret in `REFETCH_PAUSE_SECONDS`, after the first `REFETCHES_AT_ONCE`. Raise
         `SecretError` when the fetch fails.
         """
-        current = self._fetch(name, fresh=self._may_refetch(name))
+        with self._fetching:
+            current = self._fetch(name, fresh=False)
+            if current == than:
+                current = self._fetch(name, fresh=self._may_refetch(name))
         return current if current != than else None
 
     def _may_refetch(self, name: str) -> bool:
@@ -62,6 +66,9 @@ class Secrets:
         return True
 
     def _fetch(self, name: str, *, fresh: bool) -> str:
+        # Late: it imports boto3, two fifths of a cold start, which a refused request does without.
+        from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
         try:
             value = self._source().get(name, max_age=CACHE_SECONDS, force_fetch=fresh)
         except GetParameterError as error:
@@ -74,9 +81,11 @@ class Secrets:
     def _source(self) -> Provider:
         # Only now, because it makes a boto3 client: nothing is opened at import.
         if self._provider is None:
+            from aws_lambda_powertools.utilities.parameters import SecretsProvider
+
             self._provider = SecretsProvider()
         return self._provider
 
 
-def _reason(error: GetParameterError) -> str:
+def _reason(error: Exception) -> str:
     return error_code(error.__cause__ or error.__context__ or error)

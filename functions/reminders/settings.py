@@ -24,13 +24,14 @@ class CronSettings:
     """
     Settings of `handlers.cron`. Names are names of secrets in Secrets Manager.
 
+    `shards`: None where their number depends on the number of open assignments (SCHEDULER_SHARDS=auto).
     `signs_calls`: calls of the scheduler are signed with the function's AWS credentials (REMINDER_FUNCTION_AUTH).
     """
 
     database_secret: str
     scheduler_token_secret: str | None
     scheduler_url: str | None
-    shards: int
+    shards: int | None
     batch_size: int
     signs_calls: bool = False
 
@@ -43,7 +44,7 @@ class CronSettings:
             database_secret=_required(env, "DATABASE_SECRET"),
             scheduler_token_secret=token_secret(env, "SCHEDULER_TOKEN_SECRET"),
             scheduler_url=url,
-            shards=_whole_number(env, "SCHEDULER_SHARDS", default=1, low=1, high=64),
+            shards=_shards(env),
             batch_size=_batch_size(env),
             signs_calls=_signs_calls(env),
         )
@@ -287,6 +288,12 @@ def _push_applications(env: Environment, name: str) -> tuple[tuple[str, str], ..
     return tuple(found.items())
 
 
+def _shards(env: Environment) -> int | None:
+    if _optional(env, "SCHEDULER_SHARDS") in {None, "auto"}:
+        return None
+    return _whole_number(env, "SCHEDULER_SHARDS", default=1, low=1, high=64, other="auto or ")
+
+
 def _batch_size(env: Environment) -> int:
     return _whole_number(env, "BATCH_SIZE", default=5_000, low=1, high=50_000)
 
@@ -309,14 +316,14 @@ def _flag(env: Environment, name: str) -> bool:
     return text == "true"
 
 
-def _whole_number(env: Environment, name: str, *, default: int, low: int, high: int) -> int:
+def _whole_number(env: Environment, name: str, *, default: int, low: int, high: int, other: str = "") -> int:
     text = _optional(env, name)
     if text is None:
         return default
     # isascii: int() would also take other scripts' digits, and "1_000".
     # The length, because int() refuses thousands of digits with an error of its own.
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and low <= int(text) <= high):
-        raise SettingsError(f"{name} must be a whole number from {low:,} to {high:,}, got {text!r}")
+        raise SettingsError(f"{name} must be {other}a whole number from {low:,} to {high:,}, got {text!r}")
     return int(text)
 
 

@@ -73,8 +73,9 @@ class LocalStack:
             running = cls(server, stack.enter_context(aws.result()), database, slack)
             # The scheduler reads its secrets at the first request, so they can be put while it starts.
             secrets_put = pool.submit(running.put_secrets, running.name(settings))
-            shards = int(settings.get("SCHEDULER_SHARDS", "1"))
-            url = stack.enter_context(scheduler_process(running.scheduler_environment, environments=shards, log=log))
+            shards = settings.get("SCHEDULER_SHARDS", "")
+            count = int(shards) if shards.isdigit() else 1
+            url = stack.enter_context(scheduler_process(running.scheduler_environment, environments=count, log=log))
             running.environment["REMINDER_FUNCTION_URL"] = url
             secrets_put.result()
             yield running

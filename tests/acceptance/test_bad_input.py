@@ -66,7 +66,7 @@ def test_event_that_is_refused(stack: LocalStack, event: Any, message: str) -> N
 def test_event_that_is_refused_in_a_process(invoke_process: InvokeProcess) -> None:
     """As the console shows it: the kind and the sentence."""
     process = invoke_process({"hello": "world"})
-    out, err = process.communicate(timeout=9)
+    out, err = process.communicate(timeout=60)
     failure = json.loads(err.splitlines()[-1])
     assert (1, "", "EventError") == (process.returncode, out, failure["errorType"])
     assert failure["errorMessage"].startswith("unknown key 'hello'; accepted are")

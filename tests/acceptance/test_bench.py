@@ -9,7 +9,7 @@ import pytest
 
 from ops.local.server import Server
 from ops.local.stack import LocalStack
-from ops.tools.bench import batch, contenders, data, run
+from ops.tools.bench import batch, contenders, data, messages, run
 from ops.tools.bench.watch import Watch
 from reminders.database import Connection
 
@@ -18,20 +18,28 @@ from reminders.database import Connection
 def test_small_benchmark(
     stack: LocalStack, server: Server, database: str, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It measures three days, one and two shards, random and clustered ids, and a floor with the same rows."""
-    monkeypatch.setenv("SCHEDULER_SHARDS", "1")
+    """It measures three days, random and time-ordered ids, a warm run, and a floor with the same rows."""
+    monkeypatch.setattr(run, "WARM_RUNS", 2)
     with psycopg.connect(server.dsn(server.superuser, database), autocommit=True) as superuser:
         bench = run.Bench(stack, owner, Watch(superuser), say=lambda _: None)
-        tables = run.measure(bench, [200], [1, 2]) | run.compare(bench, [200], [1, 2], peers=False)
-    for title in (run.MAIN_JOB, run.CLUSTERED):
-        assert [100, 8, 0, 100, 8, 0] == [row["dispatched"] for row in tables[title]]
-        assert all(row["cron peak MB"] for row in tables[title])
-    contenders = [row["contender"] for row in tables["Contenders at 200 assignments, half due"]]
-    assert [
-        "this job, 1 shard(s)",
-        "this job, 2 shard(s)",
-        "floor: bare INSERT … SELECT of the same rows",
-    ] == contenders
+        tables = run.measure(bench, [200]) | run.compare(bench, [200], peers=False)
+    assert [100, 8, 0, 100, 8, 0] == [row["dispatched"] for row in tables[run.MAIN_JOB]]
+    assert all(row["cron peak MB"] for row in tables[run.MAIN_JOB])
+    assert {200, 100} == {row["rows"] for row in tables[run.SPACE]}
+    assert ["1,000 assignments, nothing due"] == [row["what"] for row in tables[run.WARM]]
+    for ids in ("", ", time-ordered ids"):
+        rows = tables[f"Contenders at 200 assignments, half due{ids}"]
+        assert [run.OURS, run.FLOOR] == [row["contender"] for row in rows]
+
+
+@pytest.mark.matrix
+def test_small_benchmark_of_messages() -> None:
+    """It composes, sends with one and two couriers, and sends the same by procrastinate."""
+    tables = messages.measure(lambda _: None, people=20, sizes=(30, 60), rate=100, jobs=10)
+    assert [(100, 20)] == [(row["notifications"], row["people"]) for row in tables[messages.COMPOSED]]
+    assert [(30, 1), (60, 1), (30, 2)] == [(row["messages"], row["couriers"]) for row in tables[messages.SENT]]
+    steps = ["compose", "claim", "load", "settle", "claim, load and settle", messages.PROCRASTINATE]
+    assert steps == [row["what"] for row in tables[messages.DATABASE]]
 
 
 WAYS: dict[str, Callable[[LocalStack, Connection], object]] = {
@@ -54,6 +62,7 @@ def test_contenders_do_the_same_work(stack: LocalStack, owner: Connection, way: 
     assert expected == owner.execute(SENT).fetchall()
 
 
-def test_what_a_batch_is_measured_without() -> None:
-    """The texts that are left out stand in the statement as it is."""
-    assert len(batch.AS_IT_IS) == len(batch.without(batch.HOLD, batch.CONFLICT)) + len(batch.HOLD + batch.CONFLICT)
+def test_what_a_batch_is_compared_with() -> None:
+    """The texts that are changed stand in the statement as it is."""
+    for text in (batch.LOCK, batch.RETURNING):
+        assert text not in batch.changed(text, b"")

@@ -157,7 +157,7 @@ def test_several_shards(stack: LocalStack, owner: Connection, monkeypatch: pytes
 def test_process_of_its_own(invoke_process: InvokeProcess, owner: Connection) -> None:
     """As `sam local invoke` runs it: an event in, the summary out, nothing else on standard output."""
     add_assignment(owner, 10, today=DAY)
-    out, _ = invoke_process(recorded("cron-scheduler")).communicate(timeout=9)
+    out, _ = invoke_process(recorded("cron-scheduler")).communicate(timeout=60)
     assert "success" == json.loads(out)["status"]
 
 

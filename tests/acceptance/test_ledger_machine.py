@@ -27,7 +27,7 @@ from reminders.runs.events import RunRequest
 from reminders.runs.lifecycle import RunDeps, RunSummary
 from reminders.runs.lock import RunLock
 from reminders.scheduling.fanout import Fanout
-from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult
+from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Shard
 from tests.factories import TICK
 from tests.helpers.connections import connect_as
 from tests.helpers.services import make_ledger
@@ -109,7 +109,8 @@ class World:
             return DispatchResult(Counts(3, 2, 1))
 
         ledger = make_ledger(self.connection, lambda: self.connection)
-        return lifecycle.run(request, RunDeps(RunLock(self.lock), ledger, Fanout(scheduler, 1), lambda: 60.0))
+        shards = Fanout(scheduler, lambda: [Shard()])
+        return lifecycle.run(request, RunDeps(RunLock(self.lock), ledger, shards, lambda: 60.0))
 
     def rows(self) -> list[dict[str, Any]]:
         cursor = self.owner.execute("SELECT * FROM cron_execution_logs ORDER BY started_at")
@@ -180,7 +181,7 @@ class Nights(RuleBasedStateMachine):
 
         def begin_second() -> None:
             ledger = make_ledger(self.world.connection, lambda: self.world.connection)
-            no_scheduler = Fanout(lambda *_: pytest.fail("the scheduler was called"), 1)
+            no_scheduler = Fanout(lambda *_: pytest.fail("the scheduler was called"), lambda: [Shard()])
             summary = lifecycle.run(second, RunDeps(RunLock(self.world.other_lock), ledger, no_scheduler, lambda: 60.0))
             notes.append(summary.note)
 

@@ -39,13 +39,13 @@ def test_second_run_while_the_first_goes(invoke_process: InvokeProcess, owner: C
     assert lock_is_held(owner)
     assert ["running"] == [run["status"] for run in runs(owner)]
 
-    out, _ = invoke_process({}).communicate(timeout=9)
+    out, _ = invoke_process({}).communicate(timeout=60)
     second = json.loads(out)
     assert ("skipped", "advisory_lock_held") == (second["status"], second["note"])
     assert lock_is_held(owner)
 
     gate.open()
-    out, _ = first.communicate(timeout=9)
+    out, _ = first.communicate(timeout=60)
     assert ("success", 1) == (json.loads(out)["status"], json.loads(out)["reminders_dispatched"])
     assert [("success", None), ("skipped", "advisory_lock_held")] == [(r["status"], r["note"]) for r in runs(owner)]
     assert 1 == count(owner, "notifications")
@@ -56,7 +56,7 @@ def test_second_run_while_the_first_goes(invoke_process: InvokeProcess, owner: C
 def test_two_runs_in_the_same_moment(invoke_process: InvokeProcess, owner: Connection) -> None:
     """One of them runs; no one is notified twice, and each invocation has its row."""
     both = [invoke_process(recorded("cron-scheduler")) for _ in range(2)]
-    assert [0, 0] == [(process.communicate(timeout=9), process.returncode)[1] for process in both]
+    assert [0, 0] == [(process.communicate(timeout=60), process.returncode)[1] for process in both]
     assert 2 == count(owner, "cron_execution_logs")
     assert 1 == count(owner, "notifications")
     assert not lock_is_held(owner)
@@ -122,7 +122,7 @@ def test_run_that_is_frozen_past_its_lease(
     assert settled[0]["error_message"].startswith("abandoned:")
 
     frozen.send_signal(signal.SIGCONT)
-    frozen.wait(9)
+    frozen.wait(60)
     assert 0 != frozen.returncode
     assert settled == runs(owner)
     assert 1 == count(owner, "notifications")

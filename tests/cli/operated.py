@@ -88,7 +88,7 @@ def run(state: Path, *arguments: str, **more: str) -> subprocess.CompletedProces
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=False,
     )
 
@@ -112,4 +112,4 @@ def local_up(state: Path, *arguments: str, prefix: Sequence[str] = (), **more: s
         yield Operated(state, process)
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)

@@ -191,22 +191,28 @@ def test_roles_by_psql_on_the_local_stack(operated: Operated) -> None:
 
 
 def test_the_log_of_the_scheduler_is_kept(operated: Operated) -> None:
-    """It has the id of an assignment without a coordinator, and `reminders logs --functions` shows it."""
+    """Assignments without a coordinator, and those that failed: `reminders logs --functions` shows the ids."""
     with psycopg.connect(
         json.loads((operated.state / "local.json").read_text())["database_url"], autocommit=True
     ) as owner:
-        row = owner.execute(
-            "INSERT INTO public.assignments (org_id, peer_mentor_id, assigned_at)"
-            " VALUES (gen_random_uuid(), gen_random_uuid(), now() - interval '90 days') RETURNING id::text"
-        ).fetchone()
-        assert row
+        made = owner.execute(
+            "INSERT INTO public.assignments (org_id, peer_mentor_id, assigned_at, coordinator_id, last_contact_date)"
+            " SELECT gen_random_uuid(), gen_random_uuid(), now() - interval '90 days', NULL::uuid, NULL::date"
+            " FROM generate_series(1, 30) UNION ALL"
+            " SELECT gen_random_uuid(), gen_random_uuid(), now(), gen_random_uuid(), 'infinity' RETURNING id::text"
+        ).fetchall()
+        ids = [row[0] for row in made]
         try:
             operated.json("run")
             logged = operated.say("logs", "--functions", "--json").out
+            findings = operated.json("status")["findings"]
         finally:
-            owner.execute("DELETE FROM public.assignments WHERE id = %s", row)
+            owner.execute("DELETE FROM public.assignments WHERE id = ANY (%s)", [ids])
             operated.json("run")
-    assert row[0] in logged
+    assert ids[0] in logged and ids[-1] in logged
+    assert ["could not process 1 assignment" in it["what"] for it in findings if it["name"] == "not_processed"] == [
+        True
+    ]
 
 
 def test_doctor_finds_nothing_on_a_healthy_stack(operated: Operated) -> None:

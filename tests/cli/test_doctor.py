@@ -12,7 +12,7 @@ from ops.cli.doctor.plan import examine
 from ops.local.server import Server
 from ops.schema import OUR_ROLES, shapes
 from tests.cli.site import Site
-from tests.helpers.cases import one_of_each
+from tests.helpers.cases import one_of_each, table
 
 WEBHOOK = "http://hooks.example.org/services/T/B/x"
 
@@ -333,7 +333,7 @@ def test_a_role_that_cannot_log_in(site: Site, server: Server) -> None:
     assert ["contact_admin_api cannot log in"] == [finding.what for finding in found]
 
 
-@pytest.mark.parametrize("attribute", ["SUPERUSER", "BYPASSRLS", "CREATEROLE", "CREATEDB", "REPLICATION", "INHERIT"])
+@table("attribute", ["SUPERUSER", "BYPASSRLS", "CREATEROLE", "CREATEDB", "REPLICATION", "INHERIT"])
 def test_a_role_that_may_too_much(site: Site, server: Server, attribute: str) -> None:
     """An existing role of our name; seen in a transaction, for roles belong to all tests."""
     assert [f"cron_runner has {attribute}"] == after(site, server, f"ALTER ROLE cron_runner {attribute}")

@@ -31,7 +31,7 @@ def test_down_ends_it_and_leaves_nothing(tmp_path: Path) -> None:
     with local_up(tmp_path, "--assignments", "0", "--days", "0") as operated:
         url = json.loads((tmp_path / "local.json").read_text())["database_url"]
         assert 0 == operated.run("local", "down").returncode
-        assert 0 == operated.up.wait(10)
+        assert 0 == operated.up.wait(60)
     assert [] == list(tmp_path.iterdir())
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(url)

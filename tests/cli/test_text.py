@@ -95,7 +95,7 @@ def test_markup_is_shown_and_not_obeyed(nasty_site: Site, capsys: pytest.Capture
     ]
 
 
-@pytest.mark.parametrize("kind", first(8, NASTY))
+@table("kind", NASTY)
 def test_the_printer(kind: str) -> None:
     """Everything that can be printed: text, a cell, a heading, a name, JSON."""
     text = NASTY[kind]
@@ -156,7 +156,7 @@ def _texts(blocks: Any, kind: str) -> list[str]:
     return [text for block in blocks for text in _texts(block, kind)] if isinstance(blocks, list) else []
 
 
-@pytest.mark.parametrize("kind", first(8, NASTY))
+@table("kind", NASTY)
 def test_a_log_line(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line of ASCII that gives the text back when it is parsed."""
     from reminders.telemetry import logger

@@ -62,7 +62,7 @@ def supabase_js(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("node and npm are not installed, so the examples in supabase-js are not run")
     folder = tmp_path_factory.mktemp("supabase-js")
     command = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", SUPABASE_JS]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False, env=os.environ)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False, env=os.environ)
     if done.returncode:
         pytest.skip(
             f"npm cannot install {SUPABASE_JS}, so the examples in supabase-js are not run: {done.stderr[-300:]}"

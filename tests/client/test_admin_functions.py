@@ -94,7 +94,7 @@ def test_call_that_is_repeated(filled: Connection, function: str) -> None:
     assert 1 == changes(filled)
 
 
-@pytest.mark.parametrize(
+@table(
     ("function", "arguments"),
     [
         ("admin_set_coordinator", {"assignment_id": ASSIGNMENT, "coordinator_id": COORDINATOR, "reason": REASON}),

@@ -13,7 +13,7 @@ from reminders.database import Connection
 from tests.client.calls import ALL, CALLS, changes, refusal
 from tests.client.people import COORDINATOR, FOREIGN, MENTOR, OTHER_ORG
 from tests.contacts import one
-from tests.helpers.cases import first
+from tests.helpers.cases import first, table
 from tests.tokens import ADMIN
 
 
@@ -47,8 +47,8 @@ def test_thresholds_of_another_organisation(filled: Connection) -> None:
     assert 0 == one(filled, "SELECT count(*) FROM org_settings")
 
 
-@pytest.mark.parametrize("function", first(2, CALLS))
-@pytest.mark.parametrize(
+@table("function", CALLS)
+@table(
     ("user", "app"),
     [(MENTOR, {}), (COORDINATOR, {}), (ADMIN, {"role": "administrator"}), (None, ALL)],
     ids=["mentor", "coordinator", "almost admin", "admin without a person"],

@@ -36,7 +36,7 @@ def npm_package(folder: Path, package: str) -> Path:
     if not shutil.which("node") or not shutil.which("npm"):
         pytest.skip(f"node and npm are not installed, so {package} is not run")
     command = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", package]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
     if done.returncode:
         pytest.skip(f"npm cannot install {package}, so it is not run: {done.stderr[-300:]}")
     return folder / "node_modules" / package.partition("@")[0]

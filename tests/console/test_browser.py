@@ -222,7 +222,7 @@ def test_html_is_valid(site: Console, tmp_path: Path) -> None:
         "text",
         *map(str, tmp_path.glob("*.html")),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False, cwd=tmp_path)
     assert "" == done.stdout.replace(str(tmp_path), "") + done.stderr
 
 

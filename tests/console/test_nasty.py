@@ -10,6 +10,7 @@ import pytest
 from reminders.database import Connection
 from tests.console.visitors import ASSIGNMENT, MENTOR, ORG, Console, message
 from tests.factories import add_run
+from tests.helpers.cases import first
 from tests.nasty import NASTY, acting
 
 MORE = {
@@ -41,7 +42,7 @@ TAGS = set(
 )
 
 
-@pytest.mark.parametrize("case", TEXTS)
+@pytest.mark.parametrize("case", first(5, TEXTS))
 def test_nasty_text(console: Console, filled: Connection, case: str) -> None:
     """On every page: no tag, attribute or template of the text's own, no character that acts on a screen."""
     text = TEXTS[case]

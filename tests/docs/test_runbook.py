@@ -16,7 +16,7 @@ from reminders.database import Connection
 from reminders.runs.lock import LOCK_KEY, RunLock
 from tests.docs.blocks import ROOT, RUNBOOK, Block, blocks, blocks_of
 from tests.docs.desk import Desk
-from tests.helpers.cases import first
+from tests.helpers.cases import first, table
 
 BLOCKS = blocks()
 SECTIONS = [
@@ -76,7 +76,7 @@ def test_shell(block: Block, desk: Desk, tmp_path: Path) -> None:
         stdin=terminal if "answer yes" in (block.marker or "") else subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=False,
     )
     os.close(keeper)
@@ -84,7 +84,7 @@ def test_shell(block: Block, desk: Desk, tmp_path: Path) -> None:
     assert 0 == done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("block", marked(r"run: sql as \w+"), ids=by_line)
+@table("block", marked(r"run: sql as \w+"), ids=by_line)
 def test_sql(block: Block, desk: Desk) -> None:
     """As the role that the text names, on the local stack's database."""
     with psycopg.connect(desk.state.database_url, autocommit=True) as connection:

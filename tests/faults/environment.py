@@ -163,7 +163,7 @@ class FaultEnvironment:
         def gone() -> bool:
             return not any(name in wire.open for wire in self._wires for name in names)
 
-        return eventually(gone, 5)
+        return eventually(gone, 20)
 
     def ledger(self) -> list[tuple[str, int]]:
         """Every run's status and failure count, oldest first; "abandoned" for a failed run that was rescued."""

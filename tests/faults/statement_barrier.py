@@ -18,7 +18,7 @@ from collections import Counter
 from reminders.alerts import outbox
 from reminders.messages import courier
 from reminders.runs import ledger, lock
-from reminders.scheduling import service
+from reminders.scheduling import fanout, service
 
 PATIENCE = 10.0  # seconds that a step is held at most
 
@@ -30,7 +30,7 @@ def _shape(statement: str) -> str:
 
 NAMES = {
     _shape(sql.decode()): name
-    for queries in (lock.queries, ledger.queries, outbox.queries, service.queries, courier.queries)
+    for queries in (lock.queries, ledger.queries, outbox.queries, fanout.queries, service.queries, courier.queries)
     for name, sql in queries.by_name.items()
 }
 

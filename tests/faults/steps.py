@@ -15,6 +15,7 @@ STEPS = [
     "lock: try_run_lock",
     "ledger: running_runs",
     "ledger: open_run",
+    "ledger: shard_bounds",
     "scheduler: connect",
     "scheduler: project",
     "scheduler: BEGIN",

@@ -19,6 +19,7 @@ from reminders.errors import SchedulerError
 from tests.alerting import alerts, deliveries
 from tests.factories import TICK, add_run, runs
 from tests.faults.kill_points import POINTS
+from tests.helpers.cases import one_of_each
 from tests.helpers.stacks import Kill
 
 YESTERDAY, TODAY, TOMORROW = (TICK + timedelta(days=day) for day in (-1, 0, 1))
@@ -65,7 +66,7 @@ def left_behind(owner: Connection) -> tuple[str, int, int]:
 
 @pytest.mark.usefixtures("one_failure")
 @pytest.mark.parametrize("rescuer", [watchdog_comes, next_run_comes])
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", one_of_each({p: (LEFT.get(p), COPIES.get(p)) for p in POINTS}))
 def test_killed(
     stack: LocalStack, owner: Connection, run_killed: Kill, point: str, rescuer: Callable[[LocalStack], None]
 ) -> None:

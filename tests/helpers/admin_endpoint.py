@@ -27,7 +27,7 @@ class AdminEndpoint:
         given = self.token() if token is None else token
         if given:
             headers["authorization"] = f"Bearer {given}"
-        return httpx.request(method, f"{self.url}{path}", headers=headers, timeout=10, **options)
+        return httpx.request(method, f"{self.url}{path}", headers=headers, timeout=30, **options)
 
     def correct(self, pair: UUID | int, day: object, *, version: object = None, **options: Any) -> httpx.Response:
         """PATCH the date; `version` is what If-Match says."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-def eventually(met: Callable[[], bool], seconds: float = 5.0) -> bool:
+def eventually(met: Callable[[], bool], seconds: float = 30.0) -> bool:
     """Whether it comes true in time."""
     deadline = time.monotonic() + seconds
     while not met():

@@ -61,6 +61,7 @@ VALUES: dict[str, Any] = {
     "reminders_dispatched": 1,
     "results": Jsonb([]),
     "run_id": UUID(int=1),
+    "shards": None,
     "scheduled_for": TICK,
     "size": 10,
     "status": "failed",

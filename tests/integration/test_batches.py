@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -17,13 +17,13 @@ from ops.local.server import Server
 from ops.migrations import migrate
 from reminders.database import Connection
 from reminders.scheduling.service import ReminderSchedulerService
-from reminders.scheduling.work import PLAN_LIMIT, Counts, DispatchRequest, DispatchResult, Shard
+from reminders.scheduling.work import PLAN_LIMIT, Counts, DispatchRequest, DispatchResult, Shard, shards_from
 from tests.existing import project_on
 from tests.factories import TODAY, add_assignment, add_assignments, add_run, count, notified
 from tests.helpers.cases import first
 from tests.helpers.services import MakeService, Ticking, calls_until_done
 
-ALL = Shard(0, 1)
+ALL = Shard()
 
 
 @pytest.mark.parametrize("shards", first(2, [3, 1, 2, 7, 64]))
@@ -31,10 +31,11 @@ ALL = Shard(0, 1)
 def test_batches_and_shards_of_any_size(
     owner: Connection, make_service: MakeService, run_id: UUID, batch_size: int, shards: int
 ) -> None:
-    """Whatever the cut, all assignments are evaluated once and notified once."""
+    """Wherever the ids are divided, all assignments are evaluated once and notified once."""
     ids = add_assignments(owner, 7)
     service = make_service(batch_size)
-    done = [service.work(DispatchRequest(run_id, TODAY, Shard(i, shards)), budget=5) for i in range(shards)]
+    divided = shards_from(UUID(int=i * (1 << 128) // shards) for i in range(shards))
+    done = [service.work(DispatchRequest(run_id, TODAY, shard), budget=5) for shard in divided]
     assert (7, 7) == (sum(p.counts.evaluated for p in done), sum(p.counts.dispatched for p in done))
     assert {(i, "reminder") for i in ids} == notified(owner)
 
@@ -142,19 +143,19 @@ def test_numbers_as_ids(server: Server) -> None:
         run_id = str(add_run(project.connection, as_of=TODAY))
         with psycopg.connect(project.dsn, autocommit=True, prepare_threshold=None) as connection:
             service = ReminderSchedulerService(connection, 1, time.monotonic)
-            calls = [cursor for index in range(3) for cursor in cursors(service, run_id, index)]
+            calls = [cursor for shard in shards_from([-7, 3]) for cursor in cursors(service, run_id, shard)]
         done = project.connection.execute("SELECT assignment_id, count(*) FROM notifications GROUP BY 1").fetchall()
         assert {(-(2**63), 2), (-7, 2), (0, 2), (3, 2), (2**63 - 1, 2)} == set(done)
     # A cursor is the id after the last one of the batch, so the shard of the highest number ends with its batch.
-    assert [None, 1 - 2**63, None, -6, 1, 4, None] == calls
+    assert [None, 1 - 2**63, None, -6, 1, None, 4] == calls
 
 
-def cursors(service: ReminderSchedulerService, run_id: str, index: int) -> Iterator[int | None]:
-    """Call after call of one shard of three, through JSON; a budget of nothing makes each one batch."""
+def cursors(service: ReminderSchedulerService, run_id: str, shard: Shard) -> Iterator[int | None]:
+    """Call after call of one shard, through JSON; a budget of nothing makes each one batch."""
     cursor = None
     while True:
         yield cursor
-        body = {"run_id": run_id, "as_of": TODAY.isoformat(), "shard": {"index": index, "of": 3}, "budget_ms": 1}
+        body = {"run_id": run_id, "as_of": TODAY.isoformat(), "shard": asdict(shard), "budget_ms": 1}
         asked = RunsBody.model_validate_json(json.dumps(body | {"cursor": cursor}))
         cursor = json.loads(json.dumps(answer(service.work(asked.request(), budget=0), dry_run=False)))["next_cursor"]
         if cursor is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from uuid import UUID
@@ -16,8 +17,9 @@ from reminders.limits import LIMITS, TransactionLimits
 from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Shard
 from tests.factories import TODAY, add_assignments, add_run, count, notified
 from tests.helpers.services import After, MakeService
+from tests.helpers.waiting import eventually
 
-ALL = Shard(0, 1)
+ALL = Shard()
 
 
 @pytest.fixture
@@ -104,3 +106,37 @@ def test_table_locked_by_a_migration(
     assert DispatchResult(Counts(1, 0, 1)) == service.work(DispatchRequest(run_id, TODAY, ALL), budget=5)
     other_session.rollback()
     assert 0 == count(owner, "notifications")
+
+
+DELETE_ALL = """
+DELETE FROM notifications
+RETURNING assignment_id, recipient_id, kind, contact_anchor, gap_days, run_id
+"""
+INSERT = """
+INSERT INTO notifications (assignment_id, recipient_id, kind, contact_anchor, gap_days, run_id)
+VALUES (%s, %s, %s, %s, %s, %s)
+"""
+WAITS = "SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted"
+
+
+@pytest.mark.parametrize("commits", [True, False])
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_another_call_inserts_the_same_row(
+    owner: Connection,
+    make_service: MakeService,
+    run_id: UUID,
+    other_session: Connection,
+    batch_size: int,
+    commits: bool,
+) -> None:
+    """The batch waits for the other call. No row is inserted twice, none is missing, and the counts have them all."""
+    add_assignments(owner, 5)
+    make_service(5).work(DispatchRequest(run_id, TODAY, ALL), budget=5)
+    sent = owner.execute(DELETE_ALL).fetchall()[2]
+    other_session.execute(INSERT, sent)  # and has not committed
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(make_service(batch_size).work, DispatchRequest(run_id, TODAY, ALL), 5)
+        assert eventually(lambda: owner.execute(WAITS).fetchone() == (1,))
+        other_session.commit() if commits else other_session.rollback()
+        assert DispatchResult(Counts(5, 5, 0)) == call.result()
+    assert 5 == count(owner, "notifications") == len(notified(owner))

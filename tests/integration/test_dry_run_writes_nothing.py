@@ -12,7 +12,7 @@ from tests.factories import TODAY, add_assignments
 from tests.helpers.connections import AsRole
 from tests.helpers.services import MakeService
 
-WORK = DispatchRequest(None, TODAY, Shard(0, 1), dry_run=True)
+WORK = DispatchRequest(None, TODAY, Shard(), dry_run=True)
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
 POSITION = "SELECT pg_current_wal_insert_lsn()"
 

@@ -17,7 +17,7 @@ from tests.helpers.connections import AsRole
 from tests.helpers.services import After, MakeService
 from tests.helpers.waiting import eventually
 
-ALL = Shard(0, 1)
+ALL = Shard()
 
 
 @pytest.mark.parametrize("status", ["success", "failed", "skipped", None])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
@@ -21,7 +22,7 @@ from reminders.runs.ledger import Ledger
 from reminders.runs.lifecycle import RunDeps
 from reminders.runs.lock import RunLock
 from reminders.scheduling.fanout import Fanout
-from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult
+from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Shard, shards_from
 from reminders.telemetry import logger
 from tests.factories import TICK, count, runs
 from tests.helpers.connections import AsRole
@@ -29,6 +30,7 @@ from tests.helpers.services import make_ledger
 
 SCHEDULED = RunRequest("schedule", "e-1", TICK - timedelta(days=1))
 MANUAL = RunRequest("manual")
+TWO_SHARDS = shards_from([UUID(int=1 << 127)])
 
 
 @dataclass
@@ -73,7 +75,7 @@ def deps(
     lock_connection: Connection, ledger_connection: Connection, as_role: AsRole, scheduler: FakeScheduler
 ) -> RunDeps:
     ledger = make_ledger(ledger_connection, lambda: as_role("cron_runner"))
-    return RunDeps(RunLock(lock_connection), ledger, Fanout(scheduler, 2), seconds_left=lambda: 60.0)
+    return RunDeps(RunLock(lock_connection), ledger, Fanout(scheduler, lambda: TWO_SHARDS), seconds_left=lambda: 60.0)
 
 
 def statuses(owner: Connection) -> list[str]:
@@ -255,7 +257,7 @@ def test_assignments_that_failed_by_an_error(
     """When half or more of what was due failed by errors, so has the run: with the count and the first reason."""
     reason = "UniqueViolation 23505: notifications" if failed else None
     progress = DispatchResult(Counts(300, sent, failed, without_recipient=300), first_error=reason)
-    broken = replace(deps, shards=Fanout(lambda work, deadline: progress, 1))
+    broken = replace(deps, shards=Fanout(lambda work, deadline: progress, lambda: [Shard()]))
     with pytest.raises(AssignmentsFailed) if outcome == "failed" else nullcontext():
         lifecycle.run(MANUAL, broken)
     (run,) = runs(owner)

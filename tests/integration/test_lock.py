@@ -38,7 +38,7 @@ def test_second_asker(as_role: AsRole, lock: RunLock) -> None:
         began = time.monotonic()
         with second.lease(5) as locked:
             assert not locked
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4
     with second.lease(5) as locked:
         assert locked
 

@@ -77,7 +77,7 @@ def assert_cheap(plan: dict[str, Any], *indexes: str) -> None:
     assert "Seq Scan" not in json.dumps(plan)
     assert set(indexes) <= indexes_of(plan)
     assert pages(plan) < 60
-    assert plan["Execution Time"] < 50
+    assert plan["Execution Time"] < 500  # ms; a busy machine takes longer than this one's 1
 
 
 def add_running(connection: Connection, moment: datetime) -> UUID:

@@ -21,7 +21,7 @@ from tests.helpers.cases import first
 from tests.helpers.services import MakeService, Ticking, calls_until_done
 from tests.proxy import Wire
 
-ALL = Shard(0, 1)
+ALL = Shard()
 
 
 def forbid(owner: Connection, ids: Iterable[UUID]) -> None:

@@ -28,6 +28,7 @@ ROLES = {
     "runs/ledger.sql": "cron_runner",
     "runs/lock.sql": "cron_runner",
     "runs/watchdog.sql": "cron_runner",
+    "scheduling/fanout.sql": "cron_runner",
     "scheduling/scheduling.sql": "reminder_scheduler",
 }
 

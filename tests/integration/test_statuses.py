@@ -14,7 +14,7 @@ from tests.helpers.cases import table
 from tests.helpers.connections import AsRole
 from tests.helpers.services import MakeService
 
-ALL = Shard(0, 1)
+ALL = Shard()
 
 
 def open_kinds(owner: Connection, assignment: UUID) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from ops.schema import MESSAGE_ROLES, OUR_ROLES
 from reminders.database import Connection
-from tests.helpers.cases import first
+from tests.helpers.cases import first, table
 from tests.migrations.again import migrate_again
 
 PEOPLE = "(assignment_id, kind, contact_anchor)"
@@ -43,13 +43,14 @@ OF_OURS = (
 )
 
 
-@pytest.mark.parametrize("made", WRONG_INDEXES.values(), ids=WRONG_INDEXES)
+@table("made", WRONG_INDEXES.values(), ids=list(WRONG_INDEXES))
 def test_index_of_our_name_that_is_another(owner: Connection, made: str) -> None:
     """It is named, with what it is, what is needed, and the SQL of the repair; nothing is changed."""
     name = next(name for name in OF_OURS if name in made)
-    owner.execute(f"DROP INDEX {name}; {made}".encode())
-    with pytest.raises(psycopg.errors.RaiseException) as refused:
-        migrate_again(owner, "indexes")
+    with owner.transaction(force_rollback=True):
+        owner.execute(f"DROP INDEX {name}; {made}".encode())
+        with pytest.raises(psycopg.errors.RaiseException) as refused:
+            migrate_again(owner, "indexes")
     diag = refused.value.diag
     assert f"{name} is not the index that the reminders need" == diag.message_primary
     assert f"DROP INDEX public.{name}; CREATE " in (diag.message_hint or "")

@@ -26,7 +26,7 @@ def push(cli: str, project: Project, folder: Path, app: str = "") -> subprocess.
     command = [cli, "db", "push", "--yes", "--db-url", project.dsn, "--workdir", str(folder)]
     environment = {**os.environ, "HOME": str(folder), "DO_NOT_TRACK": "1", "SUPABASE_TELEMETRY_DISABLED": "1"}
     return subprocess.run(
-        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=150, check=False
     )
 
 

@@ -22,6 +22,9 @@ import pytest
 from ops.local.function_url import FunctionUrl
 from tests.helpers.waiting import eventually
 
+pytestmark = pytest.mark.matrix  # every other test that uses it fails with it
+
+
 HANDLER = """
 def handler(event, context):
     if event["rawPath"] == "/loud":
@@ -67,10 +70,13 @@ def test_connection_is_kept_alive() -> None:
     """Many requests over one connection, each quick: no delayed acknowledgement between them."""
     with FunctionUrl(lambda event, context: {"ok": True}) as served, httpx.Client() as client:
         client.get(served.url)
-        began = time.monotonic()
+        took = []
         for _ in range(50):
-            assert 200 == client.post(served.url, json={"a": 1}).status_code
-    assert time.monotonic() - began < 1
+            answer = client.post(served.url, json={"a": 1})
+            took.append(answer.elapsed.total_seconds())
+            assert 200 == answer.status_code
+    # A delayed acknowledgement is 40 ms in each. A busy machine delays some.
+    assert 0.03 > sorted(took)[10]
 
 
 def test_head_has_no_body() -> None:
@@ -133,7 +139,7 @@ def two_environments(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def pids(url: str, requests: int) -> list[int]:
     """Who answers that many requests at once."""
     with ThreadPoolExecutor(requests) as pool:
-        return list(pool.map(lambda _: httpx.get(url, timeout=5).json()["pid"], range(requests)))
+        return list(pool.map(lambda _: httpx.get(url, timeout=30).json()["pid"], range(requests)))
 
 
 def test_environments_answer_side_by_side(two_environments: subprocess.Popen[str]) -> None:
@@ -162,7 +168,7 @@ def test_process_prints_its_url_and_ends_with_its_input(process: subprocess.Pope
     url = process.stdout.readline().strip()
     assert {"path": "/x"} == httpx.get(f"{url}/x").json()
     process.stdin.close()
-    assert 0 == process.wait(5)
+    assert 0 == process.wait(30)
 
 
 def test_process_whose_handler_logs_much(process: subprocess.Popen[str]) -> None:
@@ -170,7 +176,7 @@ def test_process_whose_handler_logs_much(process: subprocess.Popen[str]) -> None
     assert process.stdout
     url = process.stdout.readline().strip()
     for _ in range(3):
-        assert {"path": "/loud"} == httpx.get(f"{url}/loud", timeout=5).json()
+        assert {"path": "/loud"} == httpx.get(f"{url}/loud", timeout=30).json()
 
 
 def test_process_ends_when_its_parent_is_killed(tmp_path: Path) -> None:

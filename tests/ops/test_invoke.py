@@ -14,6 +14,9 @@ import pytest
 
 from ops.local.invoke import LocalContext
 
+pytestmark = pytest.mark.matrix  # every other test that uses it fails with it
+
+
 HANDLERS = """
 import time
 print("imported")

@@ -21,6 +21,9 @@ from ops.local.cluster import free_port
 from ops.local.postgres import SUPERUSER, Postgres, PostgresError
 from tests.helpers.waiting import eventually
 
+pytestmark = pytest.mark.matrix  # every other test that uses it fails with it
+
+
 STARTER = """
 import json, os, sys, time
 from ops.local.postgres import Postgres

@@ -22,6 +22,8 @@ from tests.simulation.shrink import shortest
 from tests.simulation.simulation import Totals
 from tests.simulation.story import make_story
 
+LONGEST = 50  # events that are printed
+
 
 def main() -> int:
     """Exit status 0: every promise was kept."""
@@ -40,7 +42,7 @@ def main() -> int:
         if options.shrink:
             short = shortest(runner, story, failure, options.shrink)
             print(f"\nThe shortest story found that still fails, {len(short.events)} events, day {short.failure.day}:")
-            print("\n".join(f"  {event}" for event in short.events))
+            print("\n".join(f"  {event}" for event in short.events[-LONGEST:]))
             print(f"  → {short.failure.text}")
         print(f"\nAgain: make simulate SEED={seed} DAYS={options.days} ASSIGNMENTS={options.assignments}")
         return 1

@@ -6,12 +6,18 @@ Text of migrations is replaced in all of them, because a later one may define a 
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from tests.docs.blocks import ROOT
+from tests.simulation.story import Event, make_story
 
+# The stories in which the broken products are found.
+DAYS, PAIRS, TROUBLE = 21, 100, 4.0
 MIGRATIONS = "migrations"
 DISPATCH = "functions/reminders/scheduling/scheduling.sql"
 LEDGER = "functions/reminders/runs/ledger.sql"
@@ -28,26 +34,40 @@ class Replacement:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """`name` is what the broken product does. `seed`: a story in which that matters early."""
+    """`name` is what the broken product does. `needs`: the events of one day on which that matters, as patterns."""
 
     name: str
     replacements: tuple[Replacement, ...]
-    seed: int = 1
+    needs: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def seed(self) -> int:
+        """The first story in which such a day comes early."""
+        return next(seed for seed in count(1) if self._comes_early(make_story(seed, DAYS, PAIRS, TROUBLE)))
 
-def broken(name: str, *texts: tuple[str, str, str], seed: int = 1) -> Broken:
-    return Broken(name, tuple(Replacement(*text) for text in texts), seed)
+    def _comes_early(self, story: Sequence[Event]) -> bool:
+        days = [" | ".join(str(event) for event in story if event.day == day) for day in range(1, 4)]
+        return any(all(re.search(need, text) for need in self.needs) for text in days)
+
+
+def broken(name: str, *texts: tuple[str, str, str], needs: tuple[str, ...] = ()) -> Broken:
+    return Broken(name, tuple(Replacement(*text) for text in texts), needs)
 
 
 BROKEN = [
     broken(
         "an old contact moves the date back",
         (MIGRATIONS, "newest.day > a.last_contact_date", "newest.day <> a.last_contact_date"),
+        needs=(r"contacts pairs=\[\d+, \d+, \d+.*\] ago=9 kind=(meeting|phone_call|message)",),
     ),
-    broken("a contact in the future counts", (MIGRATIONS, "l.recorded_date <= today", "true")),
+    broken(
+        "a contact in the future counts",
+        (MIGRATIONS, "l.recorded_date <= today", "true"),
+        needs=(r"contacts pairs=\[\d+, \d+.*\] ago=(-1|-365) kind=(meeting|phone_call|message)",),
+    ),
     broken(
         "every activity counts as contact",
         (MIGRATIONS, "l.activity_type::text IN (SELECT t.code FROM public.contact_activity_types AS t)", "true"),
@@ -63,6 +83,7 @@ BROKEN = [
             "if request.expected.isdisjoint({ANY_VERSION, current}):",
             "if False:",
         ),
+        needs=("stale=True",),
     ),
     broken("a reminder comes a day late", (DISPATCH, "gap_days >= reminder_days", "gap_days > reminder_days")),
     broken(
@@ -89,14 +110,22 @@ BROKEN = [
             "AND status = 'success'\n            AND started_at",
             "AND status = 'failed'\n            AND started_at",
         ),
+        needs=("tick how=twice",),
     ),
-    broken("failures are not added up", (LEDGER, "ELSE before.failures + 1", "ELSE 1")),
     broken(
-        "a retry counts as another failure", (LEDGER, "AND earlier.status = 'failed'", "AND earlier.status = 'skipped'")
+        "failures are not added up",
+        (LEDGER, "ELSE before.failures + 1", "ELSE 1"),
+        needs=("05:59  outage what=scheduler minutes=1500",),
+    ),
+    broken(
+        "a retry counts as another failure",
+        (LEDGER, "AND earlier.status = 'failed'", "AND earlier.status = 'skipped'"),
+        needs=("05:59  outage what=scheduler minutes=(45|180|600)",),
     ),
     broken(
         "every failure alerts",
         ("functions/reminders/alerts/policy.py", "if result.failures == self.threshold:", "if result.failures >= 1:"),
+        needs=("tick how=out of time",),
     ),
     broken(
         "no recovery is reported",
@@ -105,6 +134,7 @@ BROKEN = [
             "result.failures_before >= self.threshold",
             "result.failures_before > 99",
         ),
+        needs=("05:59  outage what=scheduler minutes=1500",),
     ),
     broken(
         "an alert that a channel refused counts as delivered",
@@ -112,6 +142,11 @@ BROKEN = [
             "functions/reminders/alerts/outbox.sql",
             "SET attempts = attempts + 1, next",
             "SET delivered_at = now(), attempts = attempts + 1, next",
+        ),
+        needs=(
+            "05:59  outage what=(slack|sns) minutes=(180|600|1500)",
+            "tick how=never",
+            "^(?!.*pause)",
         ),
     ),
     broken(
@@ -121,6 +156,7 @@ BROKEN = [
             'unrecorded_failures().report(dedupe_key, error, JOB_NAME, "nothing could be recorded in the ledger")',
             "pass",
         ),
+        needs=("05:59  outage what=database minutes=(45|180|600|1500)",),
     ),
     broken(
         "a failure is reported twice",
@@ -129,8 +165,13 @@ BROKEN = [
             "if not request.dry_run and not (ledger and ledger.run_is_recorded):",
             "if True:",
         ),
+        needs=("tick how=out of time",),
     ),
-    broken("a run works without the lock", ("functions/reminders/runs/lifecycle.py", "if not locked:", "if False:")),
+    broken(
+        "a run works without the lock",
+        ("functions/reminders/runs/lifecycle.py", "if not locked:", "if False:"),
+        needs=("lock_is_held minutes=(90|600)",),
+    ),
     broken(
         "the lock is no lease",
         (
@@ -138,10 +179,12 @@ BROKEN = [
             "set_config('idle_in_transaction_session_timeout', %(lease_ms)s, true)",
             "%(lease_ms)s::text",
         ),
+        needs=("tick how=paused",),
     ),
     broken(
         "nobody settles the row of a killed run",
         ("functions/reminders/runs/ledger.py", "return sum(self._rescue(run) for run in abandoned)", "return 0"),
+        needs=("tick how=killed .*step=scheduler",),
     ),
     broken(
         "a scheduled time without a run is not noticed",
@@ -150,6 +193,7 @@ BROKEN = [
             "tick = deps.rules.ticks.last(last.now - deps.rules.grace, known)",
             "tick = None",
         ),
+        needs=("tick how=never",),
     ),
     broken(
         "messages are sent at any hour",
@@ -159,7 +203,11 @@ BROKEN = [
             "WHEN send_from < send_until OR wall.clock >= send_from",
         ),
     ),
-    broken("a person's own time zone is ignored", (MIGRATIONS, "ARRAY[own, fallback]", "ARRAY[fallback, own]")),
+    broken(
+        "a person's own time zone is ignored",
+        (MIGRATIONS, "ARRAY[own, fallback]", "ARRAY[fallback, own]"),
+        needs=("move person=(3|6|9|12|15|18|21|24|27|30|33) zone=(Pacific|Asia)",),
+    ),
     broken(
         "a message is sent after contact",
         (
@@ -175,17 +223,16 @@ BROKEN = [
             "CASE n.kind::text WHEN 'reminder' THEN a.peer_mentor_id ELSE a.coordinator_id END",
             "n.recipient_id",
         ),
+        needs=("react .*how=hand_over",),
     ),
     broken(
-        "what comes after the day's message gets none",
-        (
-            MIGRATIONS,
-            "(soon.earliest AT TIME ZONE p.zone)::date, e.last_day + 1)",
-            "(soon.earliest AT TIME ZONE p.zone)::date)",
-        ),
+        "a message expires after an hour",
+        (MIGRATIONS, "t.send_after + interval '24 hours'", "t.send_after + interval '1 hour'"),
     ),
     broken(
-        "a message of a killed courier is lost", (MIGRATIONS, "OR (m.status = 'sending' AND m.lease_until < at)", "")
+        "a message of a killed courier is lost",
+        (MIGRATIONS, "OR (m.status = 'sending' AND m.lease_until < at)", ""),
+        needs=("kill_courier",),
     ),
     broken(
         "a failed message is not tried again",
@@ -194,6 +241,7 @@ BROKEN = [
             'return Result(Status.RETRY, error=f"ses: {code}")',
             'return Result(Status.FAILED, error=f"ses: {code}")',
         ),
+        needs=("05:59  outage what=mail is (down|throttled) minutes=(180|600|1500)",),
     ),
     broken(
         "an error message has the person's address",
@@ -202,6 +250,7 @@ BROKEN = [
             '"error": result.error}',
             '"error": result.error and f"{result.error} {done.message.email}"}',
         ),
+        needs=("05:59  outage what=mail is (down|throttled) minutes=(180|600|1500)",),
     ),
     broken(
         "the reason of a correction is logged",

@@ -1,15 +1,16 @@
 """
-The shortest story that still breaks the same promise: delta debugging ("Simplifying and Isolating Failure-Inducing
-Input", Zeller and Hildebrandt), first by assignment, then by event.
+The shortest story that still breaks a promise: delta debugging ("Simplifying and Isolating Failure-Inducing
+Input", Zeller and Hildebrandt), first by day, then by assignment, then by event.
 
-A part of the story is left out; if the same promise is still broken, it stays out. The parts become smaller.
+A part of the story is left out; if a promise is still broken, it stays out. The parts become smaller. It need not be
+the same promise: one defect often shows first in another one when less happens.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from tests.simulation.runner import Failure, Runner
@@ -33,7 +34,7 @@ def shortest(runner: Runner, story: Sequence[Event], failure: Failure, seconds: 
 
     def still_fails(events: Sequence[Event]) -> bool:
         found = runner.run(events, best.failure.day + 1)
-        if found is None or found.kind != failure.kind:
+        if found is None:
             return False
         best.events, best.failure = [event for event in events if event.day <= found.day], found
         return True
@@ -41,6 +42,9 @@ def shortest(runner: Runner, story: Sequence[Event], failure: Failure, seconds: 
     def without_pairs(kept: Sequence[int]) -> list[Event]:
         return [only for event in best.events if (only := _restricted(event, set(kept))) is not None]
 
+    for days in (0, 1, 2, 4, 8, 16, 32):
+        if days < failure.day and still_fails(_begun_later(best.events, failure.day - days)):
+            break
     pairs = sorted({pair for event in best.events for pair in _pairs(event)})
     _reduce(pairs, lambda kept: still_fails(without_pairs(kept)), deadline)
     _reduce(list(best.events), still_fails, deadline)
@@ -61,6 +65,11 @@ def _reduce(items: Sequence[Item], is_enough: Callable[[Sequence[Item]], bool], 
             if size == 1:
                 return
             parts *= 2
+
+
+def _begun_later(events: Sequence[Event], day: int) -> list[Event]:
+    """As if the charity had begun on `day`."""
+    return [replace(event, day=max(day, event.day)) for event in events if event.day == 0 or event.day >= day]
 
 
 def _pairs(event: Event) -> list[int]:

@@ -40,6 +40,7 @@ CHANNELS = ("slack", "sns")
 LONGEST_PAUSE = HOUR + MINUTE
 # No time is left after what a run reserves, so it fails at once.
 TOO_SHORT = 8.05
+FAULTS = ("killed", "scheduler killed", "paused", "cut", "answer lost")
 SENDING = since("outbox: BEGIN")
 DUE = """
     SELECT count(*) FROM messages WHERE status = 'pending' AND next_attempt_at <= now() OR lease_until < now()
@@ -121,7 +122,9 @@ class Simulation:
         self._refused: set[int] = set()
         self._mails: Counter[tuple[str, str, date]] = Counter()
         self._maybe_twice: set[tuple[str, str]] = set()
-        world.outside.schedule = (True, START)
+        events = list(events)
+        self._first_day = min((event.day for event in events), default=0)
+        world.outside.schedule = (True, START + self._first_day * DAY)
         for event in events:
             if event.what == "tick":
                 self._ticks[event.day] = event.args
@@ -131,7 +134,7 @@ class Simulation:
     def run(self) -> Totals:
         """Raise `Violation`."""
         try:
-            for day in range(self._days):
+            for day in range(self._first_day, self._days):
                 self.day = day
                 self._run_day()
                 if self._progress:
@@ -239,6 +242,22 @@ class Simulation:
             for note in found.notes.values():
                 note.is_read = note.is_read or note.recipient == found.mentor
 
+    def _on_react(self, nth: int, how: str, to: int) -> None:
+        """Somebody acts on one of today's notifications, perhaps before its message is sent."""
+        today = datetime.combine(self._today, time(), UTC)
+        keys = sorted(key for key, _, note in self.model.to_tell() if note.created >= today)
+        if not keys:
+            return
+        pair, kind, _ = keys[nth % len(keys)]
+        if how == "hand_over":
+            self._on_hand_over(pair, "mentor" if kind == "reminder" else "coordinator", to)
+        elif how == "contact":
+            self._on_contact(pair, 0, "meeting", "direct")
+        elif how == "close":
+            self._on_close(pair)
+        else:
+            self._on_read(pair)
+
     def _on_thresholds(self, org: int, reminder: int, escalation: int) -> None:
         self.world.set_org(org, reminder_days=reminder, escalation_days=escalation)
         self.model.orgs[org].reminder, self.model.orgs[org].escalation = reminder, escalation
@@ -314,7 +333,7 @@ class Simulation:
         )
         if how == "at once" and is_quiet and not self.model.tick_is_done(tick):
             failed = self._at_once(tick, name)
-        elif how in ("killed", "paused", "cut", "answer lost") and is_quiet and self._paused is None:
+        elif how in FAULTS and is_quiet and self._paused is None:
             failed = self._faulty_run(tick, name, how, **fault)
         else:
             failed = self._ordinary_run(tick, name, out_of_time=how == "out of time")
@@ -409,6 +428,8 @@ class Simulation:
             cron.kill()
         elif how == "cut":
             self.world.end_backends(target)
+        elif how == "scheduler killed":
+            self.world.replace_scheduler()
         elif how == "paused":
             cron.pause()
             self._paused = cron
@@ -516,10 +537,7 @@ class Simulation:
             self._compare_alerts()
             return
         if isinstance(answer, AccountError):
-            check(self.world.is_down("mail is paused"), "the courier stopped a channel that works", answer)
-            key = f"message_failure:email:{self._today}"
-            if not any(alert.about == key for alert in self.model.alerts):
-                self.model.alerts.append(Alert("message_failure", key, self._now))
+            self._expect_message_failure()
         else:
             check(isinstance(answer, dict), "the courier failed", repr(answer))
             self._told.discard("courier")
@@ -528,6 +546,13 @@ class Simulation:
             self._check_nothing_is_left()
         self._after_kill = False
         self._compare_alerts()
+
+    def _expect_message_failure(self) -> None:
+        """A channel that refuses every message is reported once a day."""
+        check(self.world.is_down("mail is paused"), "the courier stopped a channel that works")
+        key = f"message_failure:email:{self._today}"
+        if not any(alert.about == key for alert in self.model.alerts):
+            self.model.alerts.append(Alert("message_failure", key, self._now))
 
     def _killed_round(self, is_taken: bool) -> None:
         """SIGKILL when the first mail arrives at the provider, which takes it or not."""
@@ -540,9 +565,11 @@ class Simulation:
 
         self.world.outside.on_mail = kill
         code = courier.ended.result(PATIENCE)
-        self.world.wait_until_quiet()
+        self.world.wait_until_quiet("reminders-courier")
         self.world.outside.on_mail = None
         self.totals.counted["couriers killed"] += code != 0
+        if {"raised": "AccountError"} in courier.reports:
+            self._expect_message_failure()
         self._after_kill = True
         self._troubles.append((self._now, self._now + 2 * HOUR))
         mails = self._new_mails()

@@ -22,7 +22,20 @@ KINDS = ("meeting", "phone_call", "message", "note")
 OUTAGES = ("slack", "sns", "mail is down", "mail is throttled", "mail is paused", "database", "scheduler", "courier")
 # A paused process is resumed hours later; before it has its row, it would start a new run then.
 PAUSED_AT = between("ledger: open_run", "ledger: settle_run")
-CUT = ("lock", "ledger", "scheduler", "outbox")
+CUT = ("lock", "ledger", "scheduler", "outbox", "%")
+# What may happen to a scheduled time, and how often.
+TICKS = {
+    "late": 4,
+    "twice": 4,
+    "never": 3,
+    "at once": 1,
+    "killed": 4,
+    "scheduler killed": 2,
+    "paused": 0.7,
+    "cut": 3,
+    "answer lost": 2,
+    "out of time": 3,
+}
 MORNING, TICK, EVENING = 5 * 60, 6 * 60, 22 * 60
 
 
@@ -83,6 +96,10 @@ class _Author:
         for what, chance in chances.items():
             if self._chance.random() < chance:
                 yield self._event(day, what, **self._details(what))
+        if self._chance.random() < 0.7:
+            how = self._chance.choice(("contact", "hand_over", "close", "read"))
+            args = {"nth": self._chance.randrange(100), "how": how, "to": self._person()}
+            yield Event(day, self._chance.randint(TICK + 5, TICK + 420), "react", args)
         if self._chance.random() < chances["close"]:
             yield self._open(day, began=self._chance.choice((0, 0, 0, 3, 30)))
         if self._chance.random() < 0.04:
@@ -126,16 +143,13 @@ class _Author:
 
     def _tick(self) -> dict[str, Any]:
         chance = self._chance
-        how = chance.choices(
-            ("late", "twice", "never", "at once", "killed", "paused", "cut", "answer lost", "out of time"),
-            weights=(4, 4, 3, 1, 4, 0.7, 3, 2, 3),
-        )[0]
+        how = chance.choices(list(TICKS), weights=list(TICKS.values()))[0]
         tick: dict[str, Any] = {"how": how, "retries": chance.choice((0, 2, 2))}
         if how in ("late", "twice"):
             tick["minutes"] = chance.choice((1, 20, 60, 500))
         if how in ("killed", "cut", "answer lost"):
             tick["step"] = chance.choice(STEPS)
-        if how == "paused":
+        if how in ("paused", "scheduler killed"):
             tick["step"] = chance.choice(PAUSED_AT)
         if how == "cut":
             tick["target"] = chance.choice(CUT)

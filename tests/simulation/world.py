@@ -133,7 +133,7 @@ class World:
             "POWERTOOLS_LOG_LEVEL": "INFO",
         }
         self.passwords = [server.password(role) for role in ROLES.values()]
-        self._scheduler = self._start_scheduler(self._secrets)
+        self._scheduler = self._start_scheduler(self._secrets).url.result(PATIENCE)
         self._observed_scheduler = self._start_scheduler(self._observed)
         self._stray: Connection | None = None
         self.seen_notifications = 0
@@ -203,7 +203,8 @@ class World:
     def hold(self, event: object, step: str, *, short: bool = False) -> tuple[Process, bool]:
         """A run in a process of its own, held at `step`; whether it came there, or has ended before."""
         self.barrier.hold_at(step)
-        deployment = Deployment(self._function("cron-database", self._observed_scheduler), dict(self._observed))
+        url = self._observed_scheduler.url.result(PATIENCE)
+        deployment = Deployment(self._function("cron-database", url), dict(self._observed))
         seconds = PAUSED_SECONDS if short else 60.0
         cron = self._processes.start("cron", deployment, event=event, seconds=seconds, short=short)
         assert eventually(lambda: self.barrier.reached.is_set() or cron.ended.done(), PATIENCE)
@@ -221,10 +222,16 @@ class World:
         deployment = Deployment(self._function("courier-database", self._scheduler), self._secrets)
         return self._processes.start("courier", deployment)
 
+    def replace_scheduler(self) -> None:
+        """Kill the scheduler that the run under test calls; another process has its URL a moment later."""
+        port = int(self._observed_scheduler.url.result(PATIENCE).rpartition(":")[2])
+        self._observed_scheduler.kill()
+        self._observed_scheduler = self._start_scheduler(self._observed, port)
+
     def end_backends(self, target: str) -> None:
-        """Cut the connections of one application name."""
+        """Cut the connections of one application name; `%`: of all, as a restart does."""
         name = [f"reminders-{target}"]
-        ours = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s"
+        ours = "FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE %s"
         self.rows.execute(f"SELECT pg_terminate_backend(pid) {ours}".encode(), name)
         assert eventually(lambda: not self.rows.execute(f"SELECT 1 {ours}".encode(), name).fetchall())
 
@@ -370,9 +377,9 @@ class World:
         self.log.truncate()
         return text
 
-    def _start_scheduler(self, secrets: Mapping[str, str]) -> str:
+    def _start_scheduler(self, secrets: Mapping[str, str], port: int = 0) -> Process:
         deployment = Deployment(self._function("scheduler-database", ""), dict(secrets))
-        return self._processes.start("scheduler", deployment, port=0).url.result(PATIENCE)
+        return self._processes.start("scheduler", deployment, port=port)
 
     def _function(self, secret: str, scheduler: str) -> dict[str, str]:
         url = {"REMINDER_FUNCTION_URL": scheduler} if scheduler else {}

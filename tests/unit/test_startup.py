@@ -47,14 +47,15 @@ def test_logs_and_metrics_that_can_work(environment: dict[str, str]) -> None:
     startup.check_telemetry(environment)
 
 
-@pytest.mark.parametrize(("name", "value"), WRONG)
-def test_logs_and_metrics_that_cannot_work(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+@table(("name", "value"), WRONG)
+def test_logs_and_metrics_that_cannot_work(name: str, value: str) -> None:
     """Under Lambda's runtime every function names the variable before its first event."""
-    monkeypatch.setenv(name, value)
-    startup.check()
-    monkeypatch.setenv(startup.RUNTIME, "127.0.0.1:9001")
-    with pytest.raises(SettingsError, match=f"^{name} must be "):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(name, value)
         startup.check()
+        patched.setenv(startup.RUNTIME, "127.0.0.1:9001")
+        with pytest.raises(SettingsError, match=f"^{name} must be "):
+            startup.check()
 
 
 @pytest.mark.parametrize(("region", "works"), [("eu-west-2", True), ("", True), ("eu-west-1", False)])

@@ -6,6 +6,7 @@ import os
 import ssl
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache, partial
 
@@ -20,7 +21,7 @@ from reminders.runs.ledger import Ledger
 from reminders.runs.lifecycle import RunDeps
 from reminders.runs.lock import RunLock
 from reminders.scheduling.client import HttpScheduler, InProcessScheduler, Scheduler
-from reminders.scheduling.fanout import Fanout
+from reminders.scheduling.fanout import Fanout, find_shards
 from reminders.settings import CronSettings
 
 
@@ -29,17 +30,20 @@ def run_deps(context: LambdaContext, limits: Limits) -> Iterator[RunDeps]:
     """All that `handlers.cron` needs, closed at the end. Raise any `ReminderError` of a part that fails."""
     settings = CronSettings.read(os.environ)
     with ExitStack() as stack:
-        connection = connections(stack, settings.database_secret)
         scheduler = stack.enter_context(_scheduler(settings, limits))
+        connection = connections(stack, settings.database_secret)
+        # At once: a third of a run without news is connecting.
+        with ThreadPoolExecutor(2) as pool:
+            lock, ledger = pool.map(connection, ("reminders-lock", "reminders-ledger"))
         yield RunDeps(
-            lock=RunLock(connection("reminders-lock"), limits),
+            lock=RunLock(lock, limits),
             ledger=Ledger(
-                connection("reminders-ledger"),
+                ledger,
                 reconnect=lambda: connection("reminders-ledger"),
                 outbox=outbox(settings.database_secret, limits),
                 limits=limits,
             ),
-            shards=Fanout(scheduler, settings.shards, limits=limits),
+            shards=Fanout(scheduler, partial(find_shards, ledger, settings.shards), limits=limits),
             seconds_left=partial(seconds_left, context),
             limits=limits,
         )
@@ -60,7 +64,7 @@ def _http_scheduler(settings: CronSettings, limits: Limits) -> Iterator[Schedule
     # CronSettings.read demands the token's secret where there is a URL.
     name = settings.scheduler_token_secret or ""
     token = secrets().get(name)
-    with httpx.Client(verify=_tls(), limits=httpx.Limits(max_connections=settings.shards)) as http:
+    with httpx.Client(verify=_tls()) as http:
         yield HttpScheduler(
             url=settings.scheduler_url or "",
             token=token,

@@ -24,7 +24,7 @@ import stamina
 
 from reminders.errors import DeadlineExceeded, RunSettledElsewhere, SchedulerError, safe_message
 from reminders.limits import LIMITS, Limits
-from reminders.scheduling.ids import AssignmentId, assignment_id
+from reminders.scheduling.ids import AssignmentId, assignment_id, plain_id
 from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import (
     LARGEST_COUNT,
@@ -183,8 +183,13 @@ def _body(request: DispatchRequest, budget: float) -> dict[str, Any]:
     return {
         "run_id": request.run_id and str(request.run_id),
         "as_of": request.as_of.isoformat(),
-        "shard": {"index": request.shard.index, "of": request.shard.of},
-        "cursor": str(request.cursor) if isinstance(request.cursor, UUID) else request.cursor,
+        "shard": {
+            "index": request.shard.index,
+            "of": request.shard.of,
+            "first": plain_id(request.shard.first),
+            "last": plain_id(request.shard.last),
+        },
+        "cursor": plain_id(request.cursor),
         "dry_run": request.dry_run,
         "budget_ms": int(budget * 1000),
     }

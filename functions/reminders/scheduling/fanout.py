@@ -9,30 +9,62 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
 from datetime import date
+from http import HTTPStatus
 from uuid import UUID
 
-from reminders.errors import DeadlineExceeded, safe_message
+from reminders.database import Connection, Queries
+from reminders.errors import DatabaseError, DeadlineExceeded, SchedulerError, safe_message
 from reminders.limits import LIMITS, Limits
 from reminders.scheduling.client import Scheduler
-from reminders.scheduling.work import DispatchRequest, RunTotals, Shard
+from reminders.scheduling.ids import assignment_id
+from reminders.scheduling.work import DispatchRequest, RunTotals, Shard, shards_from
 from reminders.telemetry import logger
+
+queries = Queries(__package__, "fanout.sql")
+
+
+def find_shards(connection: Connection, number: int | None) -> list[Shard]:
+    """
+    The open assignments in `number` shards of about equal size; None: in as many as they need.
+
+    One shard where the database cannot say: the reminders are more important than their speed.
+    """
+    if number == 1:
+        return [Shard()]
+    try:
+        bounds = queries.value(connection, "shard_bounds", shards=number)
+    except DatabaseError as error:
+        logger.warning("the run is not divided into shards", extra={"reason": safe_message(error)})
+        return [Shard()]
+    return shards_from(map(assignment_id, bounds))
+
+
+@dataclass(slots=True)
+class _Part:
+    """A shard's progress: what to call for next, and the error that ended its last call."""
+
+    request: DispatchRequest
+    error: BaseException | None = None
+
+    def has_no_capacity(self) -> bool:
+        return isinstance(self.error, SchedulerError) and self.error.http_status == HTTPStatus.TOO_MANY_REQUESTS
 
 
 class Fanout:
-    """Calls `scheduler` for every one of `shards` shards. `clock` is `time.monotonic`, in seconds."""
+    """Calls `scheduler` for every shard that `split` finds. `clock` is `time.monotonic`, in seconds."""
 
     def __init__(
         self,
         scheduler: Scheduler,
-        shards: int,
+        split: Callable[[], list[Shard]],
         clock: Callable[[], float] = time.monotonic,
         limits: Limits = LIMITS,
     ) -> None:
         self._scheduler = scheduler
-        self._shards = shards
+        self._split = split
         self._clock = clock
         self._limits = limits
 
@@ -40,42 +72,44 @@ class Fanout:
         """
         Evaluate everything, adding to `totals` on the way.
 
-        Raise the first failing shard's error, or `DeadlineExceeded` when `deadline` (monotonic seconds)
-        comes first. A call that does not end in time is not waited for.
+        Where Lambda accepts fewer calls at once than there are shards (429), the others follow. Raise the first
+        failing shard's error, or `DeadlineExceeded` when `deadline` (monotonic seconds) comes first. A call that does
+        not end in time is not waited for.
         """
-        pool = ThreadPoolExecutor(self._shards, thread_name_prefix="shard")
+        parts = [_Part(DispatchRequest(run_id, as_of, shard, dry_run=dry_run)) for shard in self._split()]
+        waiting = parts
+        while waiting:
+            self._call(waiting, totals, deadline)
+            refused = [part for part in waiting if part.has_no_capacity()]
+            waiting = refused if len(refused) < len(waiting) else []
+        _raise_first(parts)
+
+    def _call(self, parts: list[_Part], totals: RunTotals, deadline: float) -> None:
+        pool = ThreadPoolExecutor(len(parts), thread_name_prefix="shard")
         try:
-            calls = [
-                pool.submit(
-                    self._until_done,
-                    DispatchRequest(run_id, as_of, Shard(i, self._shards), dry_run=dry_run),
-                    totals,
-                    deadline,
-                )
-                for i in range(self._shards)
-            ]
+            for part in parts:
+                part.error = DeadlineExceeded("the scheduler did not answer in time")
+            calls = [pool.submit(self._until_done, part, totals, deadline) for part in parts]
             wait(calls, timeout=max(0.0, deadline - self._clock()) + self._limits.join_grace)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-        _raise_first(calls)
 
-    def _until_done(self, request: DispatchRequest, totals: RunTotals, deadline: float) -> None:
-        while True:
-            result = self._scheduler(request, deadline)
-            totals.add(result)
-            if result.next_cursor is None:
-                return
-            request = replace(request, cursor=result.next_cursor)
+    def _until_done(self, part: _Part, totals: RunTotals, deadline: float) -> None:
+        try:
+            while True:
+                result = self._scheduler(part.request, deadline)
+                totals.add(result)
+                if result.next_cursor is None:
+                    break
+                part.request = replace(part.request, cursor=result.next_cursor)
+            part.error = None
+        except BaseException as error:
+            part.error = error
 
 
-def _raise_first(calls: list[Future[None]]) -> None:
-    errors = [_error_of(call) for call in calls]
-    failed = [(shard, error) for shard, error in enumerate(errors) if error is not None]
+def _raise_first(parts: list[_Part]) -> None:
+    failed = [(part.request.shard.index, part.error) for part in parts if part.error is not None]
     for shard, error in failed:
         logger.error("shard failed", extra={"shard": shard, "reason": safe_message(error)})
     if failed:
         raise failed[0][1]
-
-
-def _error_of(call: Future[None]) -> BaseException | None:
-    return call.exception() if call.done() else DeadlineExceeded("the scheduler did not answer in time")

@@ -22,8 +22,8 @@ from reminders import database
 from reminders.database import Connection, Queries
 from reminders.errors import AsOfRefused, DatabaseError, DatabaseUnavailable, RunSettledElsewhere
 from reminders.limits import LIMITS, Limits
-from reminders.scheduling.ids import BIGINTS, UUIDS, AssignmentId, assignment_id
-from reminders.scheduling.work import NOTHING, PLAN_LIMIT, Counts, DispatchRequest, DispatchResult, Planned, next_id
+from reminders.scheduling.ids import BIGINTS, UUIDS, AssignmentId, assignment_id, next_id
+from reminders.scheduling.work import NOTHING, PLAN_LIMIT, Counts, DispatchRequest, DispatchResult, Planned
 from reminders.telemetry import logger
 
 queries = Queries(__package__, "scheduling.sql")
@@ -32,6 +32,7 @@ IDS_IN_A_LOG_LINE = 50
 LOCKED = "locked by another transaction; the next run evaluates them again"
 INFINITE = "its date of contact or of assignment is infinite; an admin must correct the contact date"
 
+UNIQUE_VIOLATION = "23505"
 # Worth a retry without a change: serialization failure, deadlock, lock timeout.
 TRANSIENT = {"40001", "40P01", "55P03"}
 # Caused by a row or by the size of the batch, so the batch is halved: bad data, integrity, RAISE, the transient ones,
@@ -45,6 +46,7 @@ class _Project:
 
     ids_are_uuids: bool
     notifications: str
+    has_unique_index: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +121,11 @@ class ReminderSchedulerService:
         """
         deadline = self._clock() + budget
         project = queries.one(self._connection, "project", _Project)
+        if not project.has_unique_index:
+            raise DatabaseError(f"{project.notifications} has no unique index on (assignment_id, kind, contact_anchor)")
         self._queries = queries.renamed("public.notifications", f"public.{project.notifications}")
-        request = replace(request, shard=replace(request.shard, ids=UUIDS if project.ids_are_uuids else BIGINTS))
+        first, last = request.range(UUIDS if project.ids_are_uuids else BIGINTS)
+        request = replace(request, shard=replace(request.shard, first=first, last=last))
         tally = _Tally()
         if request.dry_run:
             self._check_dry_run_date(request)
@@ -138,7 +143,7 @@ class ReminderSchedulerService:
 
     def _process_batches(self, request: DispatchRequest, deadline: float, tally: _Tally) -> AssignmentId | None:
         """Process one batch after the other; return the id to continue at, or None at the end of the shard."""
-        first: AssignmentId | None = request.first
+        first = request.shard.first
         halves: list[int] = []
         progressed = False
         while first is not None and not (progressed and self._clock() >= deadline):
@@ -165,7 +170,7 @@ class ReminderSchedulerService:
             return None if size > 1 else self._skip_failing_row(first, request.shard.last, error)
 
     def _batch(
-        self, request: DispatchRequest, first: AssignmentId, last: AssignmentId, size: int, deadline: float
+        self, request: DispatchRequest, first: AssignmentId, last: AssignmentId | None, size: int, deadline: float
     ) -> _Batch:
         values = {
             "first": first,
@@ -181,10 +186,19 @@ class ReminderSchedulerService:
                 return self._queries.one(self._connection, "plan_batch", _Batch, **values)
         for attempt in stamina.retry_context(on=_is_transient, attempts=3, wait_initial=0.05, wait_max=0.5):
             with attempt:
-                batch = self._dispatch(settings, values)
+                batch = self._dispatch_once(settings, values)
         _log_ids("no recipient for a due notification, is the coordinator missing?", batch.without_recipient)
         _log_ids(INFINITE, batch.failed)
         return batch
+
+    def _dispatch_once(self, settings: dict[str, str], values: dict[str, Any]) -> _Batch:
+        """Again where another call has inserted one of its rows meanwhile: now it is visible, and not inserted."""
+        try:
+            return self._dispatch(settings, values)
+        except DatabaseError as error:
+            if error.sqlstate != UNIQUE_VIOLATION:
+                raise
+            return self._dispatch(settings, values)
 
     def _dispatch(self, settings: dict[str, str], values: dict[str, Any]) -> _Batch:
         with database.transaction(self._connection, settings):
@@ -203,7 +217,7 @@ class ReminderSchedulerService:
         settings = replace(limits.batch, statement=min(left, share)).settings()
         return {**settings, "client_connection_check_interval": "1000"}
 
-    def _skip_failing_row(self, first: AssignmentId, last: AssignmentId, error: DatabaseError) -> _Batch:
+    def _skip_failing_row(self, first: AssignmentId, last: AssignmentId | None, error: DatabaseError) -> _Batch:
         """A batch of one has failed: find out which assignment it is, log its id, and count it."""
         failing_id: AssignmentId | None = queries.value(self._connection, "first_open", first=first, last=last)
         if failing_id is None:

@@ -7,13 +7,14 @@ budget. The result of a call says where it stopped (`next_cursor`), and the next
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
 from threading import Lock
 from uuid import UUID
 
 from reminders.errors import SchedulerError
-from reminders.scheduling.ids import UUIDS, AssignmentId, IdType, ids_like
+from reminders.scheduling.ids import AssignmentId, IdType, ids_like, previous_id
 
 # The header with the token of a call whose `Authorization` has AWS's signature.
 TOKEN_HEADER = "x-reminder-token"
@@ -26,37 +27,45 @@ LARGEST_COUNT = 2**31 - 1
 @dataclass(frozen=True, slots=True)
 class Shard:
     """
-    Part `index` (from 0) of the range of all possible ids, divided into `of` equal parts.
+    Part `index` (from 0) of a run that is divided into `of` parts: the ids from `first` to `last`.
 
-    Serial numbers are close together, so one shard has nearly all of them. Each id is in exactly one shard.
+    An end that is None is open: the lowest or the highest id of its type. Where both ends of one of several parts are
+    None, it is an equal part of all possible ids.
     """
 
-    index: int
-    of: int
-    ids: IdType = UUIDS
+    index: int = 0
+    of: int = 1
+    first: AssignmentId | None = None
+    last: AssignmentId | None = None
 
-    @property
-    def first(self) -> AssignmentId:
-        """The lowest id of the shard."""
-        return self.ids.at(self.ids.size * self.index // self.of)
-
-    @property
-    def last(self) -> AssignmentId:
-        """The highest id of the shard, itself included."""
-        return self.ids.at(self.ids.size * (self.index + 1) // self.of - 1)
+    def ends(self, ids: IdType) -> tuple[AssignmentId, AssignmentId]:
+        """The first and the last id, where the ids are of the type `ids`."""
+        if self.first is None and self.last is None:
+            return ids.part(self.index, self.of)
+        return (
+            ids.lowest if self.first is None else self.first,
+            ids.highest if self.last is None else self.last,
+        )
 
     def includes(self, an_id: AssignmentId) -> bool:
-        """Whether the id is in it. An id of another type belongs to the same part of the range of its type."""
+        """Whether the id is in it. An id of another type than its ends is not."""
         ids = ids_like(an_id)
-        part = replace(self, ids=ids)
-        return ids.position(part.first) <= ids.position(an_id) <= ids.position(part.last)
+        first, last = self.ends(ids)
+        return ids_like(first) is ids is ids_like(last) and first <= an_id <= last  # type: ignore[operator]
 
 
-def next_id(an_id: AssignmentId) -> AssignmentId | None:
-    """The id after `an_id`, or None after the very last one."""
-    ids = ids_like(an_id)
-    position = ids.position(an_id) + 1
-    return ids.at(position) if position < ids.size else None
+def shards_from(bounds: Iterable[AssignmentId]) -> list[Shard]:
+    """
+    Shards that begin at `bounds`, and one before them.
+
+    Whatever the bounds are, each id is in exactly one shard: the first has no lower end, the last no upper one, and
+    each begins where the one before it ends.
+    """
+    starts: list[AssignmentId | None] = [None, *sorted(b for b in set(bounds) if b != ids_like(b).lowest)]
+    ends = [*(previous_id(start) for start in starts if start is not None), None]
+    return [
+        Shard(index, len(starts), first, last) for index, (first, last) in enumerate(zip(starts, ends, strict=True))
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +79,19 @@ class DispatchRequest:
 
     run_id: UUID | None
     as_of: date
-    shard: Shard
+    shard: Shard = Shard()
     cursor: AssignmentId | None = None
     dry_run: bool = False
 
-    @property
-    def first(self) -> AssignmentId:
-        """The id to begin at."""
-        return self.shard.first if self.cursor is None else self.cursor
+    def range(self, ids: IdType) -> tuple[AssignmentId, AssignmentId]:
+        """The first and the last id to look at, where the ids are of the type `ids`."""
+        first, last = self.shard.ends(ids)
+        return first if self.cursor is None else self.cursor, last
 
     def can_go_on_at(self, cursor: AssignmentId) -> bool:
         """Whether it is in the shard, and after the first id of this call."""
-        ids = ids_like(cursor)
-        began = replace(self.shard, ids=ids).first if self.cursor is None else self.cursor
-        of_one_type = ids_like(began) is ids
-        return of_one_type and ids.position(began) < ids.position(cursor) and self.shard.includes(cursor)
+        first, last = self.range(ids_like(cursor))
+        return cursor != first and replace(self.shard, first=first, last=last).includes(cursor)
 
 
 @dataclass(frozen=True, slots=True)

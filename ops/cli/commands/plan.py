@@ -49,7 +49,7 @@ def _batches(connection: Connection, day: date) -> Any:
     service = ReminderSchedulerService(connection, BATCH, time.monotonic)
     cursor: AssignmentId | None = None
     while True:
-        progress: DispatchResult = service.work(DispatchRequest(None, day, Shard(0, 1), cursor, dry_run=True), 0)
+        progress: DispatchResult = service.work(DispatchRequest(None, day, Shard(), cursor, dry_run=True), 0)
         yield progress
         cursor = progress.next_cursor
         if cursor is None:

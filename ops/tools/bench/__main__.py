@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,30 +17,37 @@ from rich.table import Table
 
 RESULTS = Path("build/bench.json")
 MARKDOWN = RESULTS.with_suffix(".md")
+PICTURE = Path("docs/performance.svg")
 SIZES = [1_000, 10_000, 100_000, 1_000_000]
-SHARDS = [1, 4]
 
 
 def main() -> int:
     """Measure what the options ask for; exit status 0 when all went through."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="N", help="assignments")
-    parser.add_argument("--shards", type=int, nargs="+", default=SHARDS, metavar="N")
+    parser.add_argument("--shards", default="auto", metavar="N", help="SCHEDULER_SHARDS")
     parser.add_argument("--no-peers", action="store_true", help="leave out the other ways, keep the floor")
     parser.add_argument("--no-ledger", action="store_true", help="leave out lock, ledger and contact hook")
+    parser.add_argument("--no-messages", action="store_true", help="leave out the messages")
+    parser.add_argument("--only-messages", action="store_true", help="leave out everything else")
     parser.add_argument("--only-job", action="store_true", help="leave out whatever is not the main job")
+    parser.add_argument("--picture", action="store_true", help=f"also draw {PICTURE} of it, by matplotlib")
     options = parser.parse_args()
     os.environ.update({"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"})
-    from ops.tools.bench import contact_hook, ledger, run
+    from ops.tools.bench import contact_hook, ledger, messages, run
 
     console = Console(width=None if sys.stdout.isatty() else 120)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     console.print(f"[bold]Assignment Reminders[/], {machine}")
-    with run.started(max(options.shards), console.print) as bench:
-        tables = run.measure(bench, options.sizes, options.shards)
-        if not options.only_job:
-            tables |= run.compare(bench, options.sizes, options.shards, peers=not options.no_peers)
-    if not (options.no_ledger or options.only_job):
+    tables: dict[str, list[dict[str, object]]] = {}
+    if not options.only_messages:
+        with run.started(options.shards, console.print) as bench:
+            tables |= run.measure(bench, options.sizes)
+            if not options.only_job:
+                tables |= run.compare(bench, options.sizes, peers=not options.no_peers)
+    if not (options.no_messages or options.only_job):
+        tables |= messages.measure(console.print, jobs=0 if options.no_peers else messages.JOBS)
+    if not (options.no_ledger or options.only_job or options.only_messages):
         console.print("lock, ledger and contact hook …")
         tables["Lock and ledger at 1,000,000 ledger rows, contact hook at 100,000 assignments"] = [
             *ledger.measure(),
@@ -51,7 +59,16 @@ def main() -> int:
     _write_markdown(tables)
     RESULTS.write_text(json.dumps({"machine": machine, **tables}, indent=2) + "\n")
     console.print(f"written to {RESULTS} and {MARKDOWN}")
+    if options.picture:
+        _draw()
     return 0
+
+
+def _draw() -> None:
+    from ops.tools.build.environments import environment
+
+    python = environment("picture") / "bin" / "python"
+    subprocess.run([str(python), str(Path(__file__).with_name("picture.py")), str(RESULTS), str(PICTURE)], check=True)
 
 
 def _write_markdown(tables: dict[str, list[dict[str, object]]]) -> None:

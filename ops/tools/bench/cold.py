@@ -10,29 +10,37 @@ Each handler four ways, in turns so that a busy machine is unfair to all of them
     empty     a handler that does nothing: what the runtime client itself takes
 
 The answers are quick ones that open no connection to the database: an event that is refused, a request without a
-token, a watchdog that cannot read its secret. Printed are the fastest round on the clock, and in brackets the
-least processor time, which other processes on the machine disturb less. Lambda gives 512 MB three tenths of a
-processor, so that there the second is what is waited for, three times over. It is not all of a cold start, which
-also fetches the code and starts a machine; it is the part that the code decides.
+token, a page without a session, a watchdog that cannot read its secret. "console" is the admin function with its pages.
+Printed are the fastest round on the clock, and in brackets the least processor time, which other processes on the
+machine disturb less. Lambda gives 512 MB three tenths of a processor, so that there the second is what is waited for,
+three times over. It is not all of a cold start, which also fetches the code and starts a machine; it is the part that
+the code decides. A second table has what our artifacts import before their first event, by library.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 from rich.console import Console
 from rich.table import Table
 
 from ops.tools.build.local import FUNCTION_NAMES, Built, built
+
+Event = dict[str, Any]
 
 EVENTS = Path(__file__).resolve().parents[3] / "infra" / "events"
 WAYS = ("empty", "built", "plain", "naive")
@@ -47,13 +55,19 @@ ENVIRONMENT = {
     "SCHEDULER_TOKEN_SECRET": "token",
     "SUPABASE_JWT_SECRET": "key",
     "SUPABASE_JWT_ISSUER": "https://project.example/auth/v1",
+    "SUPABASE_URL": "https://project.example",
+    "SUPABASE_PUBLISHABLE_KEY_SECRET": "publishable",
+    "APP_URL": "https://app.example",
 }
 NAIVE = {
     "cron": "boto3, httpx, psycopg, pydantic, stamina",
     "scheduler": "boto3, httpx, psycopg, pydantic, stamina",
     "watchdog": "aws_croniter, boto3, httpx, psycopg, pydantic",
     "admin": "boto3, cryptography.hazmat.primitives.asymmetric.ec, httpx, jwt, psycopg, pydantic",
+    "courier": "boto3, jinja2, psycopg",
 }
+IMPORTS_SHOWN = 12
+Times = dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +93,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     artifacts = built()
     with tempfile.TemporaryDirectory(prefix="reminders-cold-") as folder:
-        ways = {name: _ways(artifacts, name, Path(folder)) for name in FUNCTION_NAMES}
+        ways = {name: _ways(artifacts, name, Path(folder)) for name in NAIVE}
         times = _measure(artifacts, ways, options.rounds)
     _show(times, artifacts, options.rounds)
+    _show_imports({name: _imports(artifacts, name) for name in NAIVE})
     return 0
 
 
@@ -112,48 +127,76 @@ def _without_byte_code(part: Path, folder: Path) -> Path:
 def _measure(artifacts: Built, ways: Mapping[str, Mapping[str, Way]], rounds: int) -> dict[tuple[str, str], list[Took]]:
     times: dict[tuple[str, str], list[Took]] = {}
     for number in range(rounds + 1):
-        for function, by_name in ways.items():
-            for name, way in by_name.items():
-                took = _first_answer(artifacts, function, way)
+        for start, (function, event) in _starts().items():
+            for name, way in ways[function].items():
+                took = _first_answer(artifacts, event, way)
                 if number:  # the first round fills the disk's cache
-                    times.setdefault((function, name), []).append(took)
+                    times.setdefault((start, name), []).append(took)
     return times
 
 
-def _first_answer(artifacts: Built, function: str, way: Way) -> Took:
-    event = _event(function)
+def _starts() -> dict[str, tuple[str, Event]]:
+    """By what is measured: the function and its first event."""
+    request = json.loads((EVENTS / "scheduler-function-url.json").read_text())
+    request["headers"]["authorization"] = "none"
+    return {
+        "cron": ("cron", {"action": "unknown"}),
+        "scheduler": ("scheduler", request),
+        "watchdog": ("watchdog", {}),
+        "admin": ("admin", _get(request, "/runs")),
+        "console": ("admin", _get(request, "/console/sign-in")),
+        "courier": ("courier", {"action": "unknown"}),
+    }
+
+
+def _get(request: Event, path: str) -> Event:
+    context = request["requestContext"]
+    context = {**context, "http": {**context["http"], "method": "GET", "path": path}}
+    return {**request, "rawPath": path, "headers": {}, "body": None, "requestContext": context}
+
+
+def _first_answer(artifacts: Built, event: Event, way: Way) -> Took:
     began = time.perf_counter()
     with artifacts.run(way.handler, ENVIRONMENT, way.path) as runtime:
         answer = runtime.invoke(event, seconds=30)
         seconds = time.perf_counter() - began
         spent = psutil.Process(runtime.process.pid).cpu_times()
     if answer.kind not in {"response", "error"}:
-        raise RuntimeError(f"{function} did not start: {answer.payload}")
+        raise RuntimeError(f"{way.handler} did not start: {answer.payload}")
     return Took(seconds, spent.user + spent.system)
 
 
-def _event(function: str) -> object:
-    if function in {"cron", "watchdog"}:
-        return {"action": "unknown"} if function == "cron" else {}
-    event = json.loads((EVENTS / "scheduler-function-url.json").read_text())
-    if function == "admin":
-        event |= {"rawPath": "/runs", "headers": {}, "body": None}
-        event["requestContext"]["http"] |= {"method": "GET", "path": "/runs"}
-    else:
-        event["headers"]["authorization"] = "none"
-    return event
+def _imports(artifacts: Built, function: str) -> Times:
+    """Milliseconds of importing our artifact's handler, by library (`python -X importtime`)."""
+    path = os.pathsep.join(map(str, [*artifacts.path_of(function), artifacts.directory / "Runtime"]))
+    command = [str(artifacts.python), "-X", "importtime", "-c", f"import handlers.{function}"]
+    done = subprocess.run(command, env={**ENVIRONMENT, "PYTHONPATH": path}, capture_output=True, text=True, check=True)
+    found: Times = defaultdict(float)
+    for own, module in re.findall(r"import time: +(\d+) \| +\d+ \| +(\S+)", done.stderr):
+        library = module.partition(".")[0]
+        name = "Python" if library in sys.stdlib_module_names else library
+        found["ours" if name in {"handlers", "reminders"} else name] += int(own) / 1000
+    return found
+
+
+def _show_imports(found: Mapping[str, Times]) -> None:
+    table = Table("library", *found, title="ms to import what a start needs")
+    libraries = {library for times in found.values() for library in times}
+    largest = sorted(libraries, key=lambda library: max(times.get(library, 0) for times in found.values()))
+    for library in largest[: -IMPORTS_SHOWN - 1 : -1]:
+        table.add_row(library, *(f"{times.get(library, 0):,.0f}" for times in found.values()))
+    table.add_row("all", *(f"{sum(times.values()):,.0f}" for times in found.values()))
+    Console().print(table)
 
 
 def _show(times: Mapping[tuple[str, str], list[Took]], artifacts: Built, rounds: int) -> None:
     what = f"Python {artifacts.version}, {artifacts.architecture}"
-    table = Table(
-        "function", *WAYS, "built / plain", title=f"ms to the first answer (processor); {rounds} rounds; {what}"
-    )
-    for function in FUNCTION_NAMES:
-        best = {way: _best(times[function, way]) for way in WAYS}
+    table = Table("start", *WAYS, "built / plain", title=f"ms to the first answer (processor); {rounds} rounds; {what}")
+    for start in _starts():
+        best = {way: _best(times[start, way]) for way in WAYS}
         cells = [f"{took.clock * 1000:,.0f} ({took.processor * 1000:,.0f})" for took in best.values()]
         clock, processor = (getattr(best["built"], by) / getattr(best["plain"], by) for by in ("clock", "processor"))
-        table.add_row(function, *cells, f"{clock:.2f} ({processor:.2f})")
+        table.add_row(start, *cells, f"{clock:.2f} ({processor:.2f})")
     Console().print(table)
 
 

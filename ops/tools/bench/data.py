@@ -1,8 +1,7 @@
 """
 Assignments for the benchmark: on the first day half of them are due, on the second 4 % more, then none.
 
-All have the default thresholds. Ids are random, as an application makes them, or clustered: counted up from one
-prefix, as time-ordered ids (UUIDv7) are, so that all of them lie in one shard.
+All have the default thresholds. Ids are random (UUIDv4), or time-ordered (UUIDv7): counted up from one prefix.
 """
 
 from __future__ import annotations
@@ -12,10 +11,10 @@ from typing import Any, Literal
 
 import psycopg
 
-Ids = Literal["random", "clustered"]
+Ids = Literal["random", "time-ordered"]
 MAKE_ID: dict[Ids, str] = {
     "random": "gen_random_uuid()",
-    "clustered": "('019aa000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid",
+    "time-ordered": "('019aa000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid",
 }
 FILL = """
 INSERT INTO assignments (id, org_id, peer_mentor_id, coordinator_id, assigned_at, last_contact_date)

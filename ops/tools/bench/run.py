@@ -1,5 +1,5 @@
 """
-The main job, measured inside the cron function with HTTP, and other ways, all on one server and the same data.
+The main job, handler in to handler out over HTTP, and its contenders, all on one server and the same data.
 
 The cron function is invoked in this process; each shard's scheduler is a process of its own.
 """
@@ -19,17 +19,30 @@ from typing import Any
 import psycopg
 
 from ops.local.stack import LocalStack
-from ops.tools.bench import contenders, data, watch
+from ops.tools.bench import contenders, data, times, watch
 
 Row = dict[str, object]
 Table = list[Row]
 DAY = datetime.now(UTC).date() - timedelta(2)
 SECONDS = 900.0
+RELATIONS = """
+SELECT c.relname, CASE t.relname WHEN 'assignments' THEN a.n ELSE s.n END, pg_relation_size(c.oid)
+FROM pg_class AS t
+JOIN LATERAL (SELECT t.oid UNION ALL SELECT indexrelid FROM pg_index WHERE indrelid = t.oid) AS r ON true
+JOIN pg_class AS c ON c.oid = r.oid
+CROSS JOIN (SELECT count(*) AS n FROM assignments) AS a
+CROSS JOIN (SELECT count(*) AS n FROM notifications) AS s
+WHERE t.oid IN ('assignments'::regclass, 'notifications'::regclass)
+ORDER BY t.relname, c.relkind DESC, c.relname
+"""
 MAIN_JOB = "Main job, handler in to handler out"
-CLUSTERED = "Clustered ids: all assignments in one shard"
+SPACE = "Space on disk, half of the assignments notified"
+WARM = "A warm run without news"
+OURS, FLOOR = "this job", "floor: bare INSERT … SELECT of the same rows"
 # The largest size that each is worth waiting for, and how often it is tried; times are medians.
-LARGEST = {"executemany": 1_000_000, "row by row": 100_000, "procrastinate": 10_000}
+LARGEST = {"executemany": 100_000, "row by row": 100_000, "procrastinate": 10_000}
 ROUNDS = 3
+WARM_RUNS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,61 +54,79 @@ class Bench:
     watch: watch.Watch
     say: Callable[[str], None]
 
-    def run(self, day: date, shards: int) -> Any:
+    def run(self, day: date = DAY) -> Any:
         """Invoke the cron function for `day`; give its summary."""
-        os.environ["SCHEDULER_SHARDS"] = str(shards)
         return self.stack.invoke(_event(day), seconds=SECONDS)
 
 
 @contextmanager
-def started(most_shards: int, say: Callable[[str], None]) -> Iterator[Bench]:
-    """Everything started, warm, and ended."""
+def started(shards: str, say: Callable[[str], None]) -> Iterator[Bench]:
+    """Everything started, warm, and ended. `shards` is SCHEDULER_SHARDS."""
+    environments = int(shards) if shards.isdigit() else 4
     with (
-        LocalStack.start(watch.COUNT_STATEMENTS, SCHEDULER_SHARDS=str(most_shards)) as stack,
+        LocalStack.start(watch.COUNT_STATEMENTS, SCHEDULER_SHARDS=str(environments)) as stack,
         stack.connect() as database,
         psycopg.connect(stack.server.dsn(stack.server.superuser, stack.database), autocommit=True) as superuser,
     ):
         os.environ.update(stack.environment)
-        for _ in range(2 * most_shards):  # modules imported and secrets cached, in every process
+        data.fill(database, 100, DAY)
+        for _ in range(2 * environments):  # modules imported and secrets cached, in every process
             stack.invoke({"dry_run": True})
+        os.environ["SCHEDULER_SHARDS"] = stack.environment["SCHEDULER_SHARDS"] = shards
         yield Bench(stack, database, watch.Watch(superuser), say)
 
 
-def measure(bench: Bench, sizes: list[int], shards: list[int]) -> dict[str, Table]:
-    """The main job at each size with each number of shards."""
-    tables: dict[str, Table] = {MAIN_JOB: []}
-    for size in sizes:
-        for count in shards:
-            tables[MAIN_JOB] += _main_job(bench, size, count)
-    if max(shards) > 1:
-        tables[CLUSTERED] = _clustered(bench, max(sizes), shards)
-    return tables
+def measure(bench: Bench, sizes: list[int]) -> dict[str, Table]:
+    """The main job at each size, and with time-ordered ids at the largest; and the fixed cost of a run."""
+    tables = {MAIN_JOB: [row for size in sizes for row in _main_job(bench, size, "random")]}
+    tables[SPACE] = _space(bench)
+    tables[MAIN_JOB] += _main_job(bench, max(sizes), "time-ordered")
+    return tables | {WARM: _warm(bench)}
 
 
-def compare(bench: Bench, sizes: list[int], shards: list[int], *, peers: bool) -> dict[str, Table]:
+def compare(bench: Bench, sizes: list[int], *, peers: bool) -> dict[str, Table]:
     """The main job beside a floor and, with `peers`, beside other ways, a table for each size."""
-    return {_contenders_title(size): _contenders(bench, size, shards, peers=peers) for size in sizes}
+    tables = {_title(size, "random"): _contenders(bench, size, "random", peers=peers) for size in sizes}
+    return tables | {_title(max(sizes), "time-ordered"): _contenders(bench, max(sizes), "time-ordered", peers=False)}
 
 
-def _main_job(bench: Bench, size: int, shards: int, ids: data.Ids = "random") -> Table:
-    bench.say(f"{size:,} assignments, {shards} shard(s), {ids} ids …")
+def _space(bench: Bench) -> Table:
+    """Of the tables and their indexes as the last run left them."""
+    return [
+        {"what": name, "rows": rows, "MB": _megabytes(size), "bytes a row": round(size / max(1, rows))}
+        for name, rows, size in bench.database.execute(RELATIONS)
+    ]
+
+
+def _warm(bench: Bench) -> Table:
+    """What each run costs, whatever its size."""
+    bench.say("a warm run …")
+    data.fill(bench.database, 1_000, DAY)
+    bench.run()
+    taken = times.taken(bench.run, WARM_RUNS)
+    row = times.row("1,000 assignments, nothing due", taken, 25)
+    return [{**row, "fastest ms": round(min(taken), 1)}]
+
+
+def _main_job(bench: Bench, size: int, ids: data.Ids) -> Table:
+    bench.say(f"{size:,} assignments, {ids} ids …")
     data.fill(bench.database, size, DAY, ids)
     days = [("half due", DAY), ("4 % newly due", DAY + timedelta(1)), ("nothing due", DAY + timedelta(1))]
-    rows = [_one_run(bench, size, shards, name, day) for name, day in days]
+    rows = [_one_run(bench, size, ids, name, day) for name, day in days]
     data.empty_notifications(bench.database)
-    cron_peak = _megabytes(_cron_peak(bench, shards))
+    cron_peak = _megabytes(_cron_peak(bench))
     return [{**row, "cron peak MB": cron_peak} for row in rows]
 
 
-def _one_run(bench: Bench, size: int, shards: int, name: str, day: date) -> Row:
+def _one_run(bench: Bench, size: int, ids: data.Ids, name: str, day: date) -> Row:
     watch.forget_peaks()
     with bench.watch.cost() as cost:
         began = perf_counter()
-        summary = bench.run(day, shards)
+        summary = bench.run(day)
         took = perf_counter() - began
     return {
         "assignments": size,
-        "shards": shards,
+        "ids": ids,
         "day": name,
         "dispatched": summary["reminders_dispatched"],
         "ms": round(took * 1000, 1),
@@ -106,49 +137,45 @@ def _one_run(bench: Bench, size: int, shards: int, name: str, day: date) -> Row:
     }
 
 
-def _cron_peak(bench: Bench, shards: int) -> int:
+def _cron_peak(bench: Bench) -> int:
     """Bytes, in a process of its own; this one has the whole stack in it."""
-    bench.stack.environment["SCHEDULER_SHARDS"] = str(shards)
     with bench.stack.invoke_process(_event(DAY), seconds=SECONDS) as process:
         return watch.peak_of(process)
 
 
-def _contenders_title(size: int) -> str:
-    return f"Contenders at {size:,} assignments, half due"
+def _title(size: int, ids: data.Ids) -> str:
+    return f"Contenders at {size:,} assignments, half due" + (f", {ids} ids" if ids != "random" else "")
 
 
-def _contenders(bench: Bench, size: int, shards: list[int], *, peers: bool) -> Table:
-    """Each from empty notifications, in one go; round by round, so that a slow minute slows all of them."""
-    data.fill(bench.database, size, DAY)
+def _contenders(bench: Bench, size: int, ids: data.Ids, *, peers: bool) -> Table:
+    """Each from empty notifications, in one go; round by round, so that a slow minute is everybody's."""
+    data.fill(bench.database, size, DAY, ids)
     contenders.prepare_floor(bench.database, DAY)
-    todo = dict(_all_contenders(bench, size, shards, peers=peers))
-    times: dict[str, list[float]] = {name: [] for name in todo}
+    todo = dict(_all_contenders(bench, size, peers=peers))
+    taken: dict[str, list[float]] = {name: [] for name in todo}
     for turn in range(ROUNDS):
         for name, work in todo.items():
             if turn == 0 or name != contenders.PROCRASTINATE:
                 bench.say(f"  {name} …")
-                times[name].append(_timed(bench, work))
+                taken[name].append(_timed(bench, work))
     contenders.drop_floor(bench.database)
-    medians = {name: statistics.median(taken) for name, taken in times.items()}
-    ours = next(iter(medians.values()))
+    medians = {name: statistics.median(each) for name, each in taken.items()}
     return [
         {
             "contender": name,
             "seconds": round(median, 3),
-            "fastest": round(min(times[name]), 3),
-            "times this job": round(median / ours, 2),
+            "fastest": round(min(taken[name]), 3),
+            "times the floor": round(median / medians[FLOOR], 2),
+            "times this job": round(median / medians[OURS], 2),
         }
         for name, median in medians.items()
     ]
 
 
-def _all_contenders(
-    bench: Bench, size: int, shards: list[int], *, peers: bool
-) -> Iterator[tuple[str, Callable[[], object]]]:
+def _all_contenders(bench: Bench, size: int, *, peers: bool) -> Iterator[tuple[str, Callable[[], object]]]:
     database = bench.database
-    for count in shards:
-        yield f"this job, {count} shard(s)", lambda count=count: bench.run(DAY, count)  # type: ignore[misc]
-    yield "floor: bare INSERT … SELECT of the same rows", lambda: contenders.floor(database, DAY)
+    yield OURS, bench.run
+    yield FLOOR, lambda: contenders.floor(database, DAY)
     if peers and size <= LARGEST["executemany"]:
         yield "fetch, decide in Python, executemany", lambda: contenders.fetch_and_executemany(database, DAY)
     if peers and size <= LARGEST["row by row"]:
@@ -164,11 +191,6 @@ def _timed(bench: Bench, work: Callable[[], object]) -> float:
     began = perf_counter()
     work()
     return perf_counter() - began
-
-
-def _clustered(bench: Bench, size: int, shards: list[int]) -> Table:
-    """A skewed id space: correct whatever the shards, and what it costs."""
-    return [row for count in shards for row in _main_job(bench, size, count, "clustered")]
 
 
 def _event(day: date) -> dict[str, str]:

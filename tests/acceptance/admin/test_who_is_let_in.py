@@ -14,8 +14,8 @@ from tests.tokens import ADMIN, EC_KEY, RSA_KEY, claims, signed
 PATHS = [("GET", "/runs"), ("PATCH", "/assignments/x/last-contact-date"), ("GET", "/nowhere"), ("DELETE", "/runs")]
 
 
-@pytest.mark.parametrize(("method", "path"), first(2, PATHS))
-@pytest.mark.parametrize("token", ["", "x", "a.b.c", "x" * 50_000])
+@table(("method", "path"), PATHS)
+@table("token", ["", "x", "a.b.c", "x" * 50_000])
 def test_stranger(endpoint: AdminEndpoint, method: str, path: str, token: str) -> None:
     """The same 401 everywhere, which tells nothing about what is behind the endpoint."""
     response = endpoint.request(method, path, token=token)
@@ -23,8 +23,8 @@ def test_stranger(endpoint: AdminEndpoint, method: str, path: str, token: str) -
     assert response.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("app", first(2, [{}, {"role": "mentor"}, {"role": "coordinator"}]))
-@pytest.mark.parametrize(("method", "path"), first(2, PATHS))
+@table("app", [{}, {"role": "mentor"}, {"role": "coordinator"}])
+@table(("method", "path"), PATHS)
 def test_user_who_is_no_admin(endpoint: AdminEndpoint, method: str, path: str, app: dict[str, str]) -> None:
     """Whatever users have written into their own metadata."""
     token = endpoint.token(app=app, user_metadata={"role": "admin"})
@@ -32,10 +32,8 @@ def test_user_who_is_no_admin(endpoint: AdminEndpoint, method: str, path: str, a
     assert (status, document["detail"]) == (403, "the caller is not an admin")
 
 
-@pytest.mark.parametrize(
-    "own", [{"is_anonymous": True}, {"role": "anon"}, {"role": "service_role"}, {"role": None}], ids=str
-)
-@pytest.mark.parametrize(("method", "path"), first(1, PATHS))
+@table("own", [{"is_anonymous": True}, {"role": "anon"}, {"role": "service_role"}, {"role": None}], ids=str)
+@table(("method", "path"), PATHS)
 def test_token_that_is_no_signed_in_users(endpoint: AdminEndpoint, method: str, path: str, own: dict[str, Any]) -> None:
     """The service's and an anonymous visitor's are refused as a missing one, whatever app_metadata says."""
     assert 401 == problem(endpoint.request(method, path, token=endpoint.token(**own)))[0]

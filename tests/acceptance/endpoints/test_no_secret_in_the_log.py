@@ -106,7 +106,7 @@ def test_nothing_secret_is_logged(name: str, secrets: list[str], events: list[di
         env=os.environ,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=False,
     )
     assert "answered:" in done.stdout, done.stderr

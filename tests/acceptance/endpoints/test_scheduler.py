@@ -140,7 +140,7 @@ def test_call_that_runs_out_of_budget(call: Call, owner: Connection, monkeypatch
     assert (60, True) == (evaluated, calls > 1)
 
 
-@table("headers", [[JSON], [("content-type", "application/octet-stream")], []], ids=len)
+@table("headers", [[JSON], [("content-type", "application/octet-stream")], []], ids=lambda headers: str(len(headers)))
 def test_request_with_the_token(url: str, token: str, headers: list[tuple[str, str]]) -> None:
     """200, as text and in Base64, which AWS uses where the content type does not say that the body is text."""
     answer = httpx.post(f"{url}/runs", headers=[("authorization", f"Bearer {token}"), *headers], content=WORK)
@@ -235,14 +235,17 @@ def test_other_paths(url: str, token: str) -> None:
 INVALID: dict[str, list[dict[str, Any]]] = {
     "": [
         {"run_id": None, "dry_run": False},
-        {"cursor": str(UUID(int=0)), "shard": {"index": 1, "of": 2}},
-        {"cursor": str(UUID(int=2**128 - 1)), "shard": {"index": 0, "of": 2}},
+        {"cursor": str(UUID(int=0)), "shard": {"index": 1, "of": 2, "first": str(UUID(int=1))}},
+        {"cursor": str(UUID(int=2)), "shard": {"index": 0, "of": 2, "last": str(UUID(int=1))}},
+        {"cursor": 5, "shard": {"index": 1, "of": 2, "first": str(UUID(int=1))}},
     ],
     "run_id": [{"run_id": value} for value in ("7", 7, "1 OR true")],
     "as_of": [{"as_of": value} for value in ("21.11.2025", "2025-02-29", "2026-11-21T06:00:00Z", 20251121, None)],
-    "shard": [{"shard": {"index": 1, "of": 1}}, {"shard": {"index": 2, "of": 2}}, {"shard": None}],
-    "shard.index": [{"shard": {"index": -1, "of": 1}}, {"shard": {"index": "0", "of": 1}}],
-    "shard.of": [{"shard": {"index": 0, "of": 0}}, {"shard": {"index": 0, "of": 65}}],
+    "shard": [{"shard": None}, {"shard": {"index": 1, "of": 1}}],
+    "shard.index": [{"shard": {"index": value, "of": 64}} for value in (-1, "0")],
+    "shard.first": [{"shard": {"index": 0, "of": 1, "first": "Anna Smith"}}],
+    "shard.last": [{"shard": {"index": 0, "of": 1, "last": 2**63}}],
+    "shard.of": [{"shard": {"index": 0, "of": value}} for value in (0, 65, "1")],
     "cursor": [{"cursor": "Anna Smith"}],
     "dry_run": [{"dry_run": "yes"}, {"dry_run": 1}],
     "budget_ms": [{"budget_ms": value} for value in (0, -1, 900_001, 1.5, "1000", float("nan"), float("inf"))],

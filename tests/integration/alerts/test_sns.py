@@ -17,6 +17,7 @@ from reminders.alerts.message import Alert
 from reminders.alerts.policy import Kind
 from reminders.alerts.sns import SUBJECT_LIMIT, SnsChannel, subject_of
 from tests.alerting import FAILURE
+from tests.helpers.cases import table
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ def client_error(code: str) -> Exception:
     return ClientError({"Error": {"Code": code, "Message": "arn:aws:sns:secret"}}, "Publish")
 
 
-@pytest.mark.parametrize(
+@table(
     ("code", "permanent"),
     [
         ("AuthorizationError", True),

@@ -445,7 +445,7 @@ def test_two_watchdogs_at_once(
 
     def one(number: int) -> WatchdogSummary:
         deps = make_watchdog(daily(tick), ledger=make_ledger(make_outbox(slack, sns)))
-        together.wait(5)
+        together.wait(30)
         return watch(deps)
 
     with ThreadPoolExecutor(4) as pool:

@@ -13,7 +13,7 @@ import pytest
 
 from reminders.database import Connection
 from tests.contacts import add_pair, last_contact, one, today
-from tests.helpers.cases import first, table
+from tests.helpers.cases import table
 from tests.nasty import NASTY, acting
 from tests.tokens import claims
 
@@ -72,7 +72,7 @@ def test_token_that_is_no_admins(owner: Connection, own: dict[str, Any]) -> None
         assert [] == owner.execute("SELECT FROM assignments").fetchall()
 
 
-@pytest.mark.parametrize("text", first(6, NASTY.values()), ids=NASTY)
+@table("text", NASTY.values(), ids=list(NASTY))
 def test_reason_that_acts_on_a_screen(owner: Connection, text: str) -> None:
     """Refused by the table itself; what only looks strange is a reason."""
     pair = add_pair(owner)

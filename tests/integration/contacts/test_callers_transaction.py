@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -188,12 +187,9 @@ def test_newest_page_of_a_long_ledger(owner: Connection, as_role: AsRole) -> Non
     owner.execute("ANALYZE cron_execution_logs")
     connection, before = as_role("contact_admin_api"), None
     for _ in range(3):
-        began = time.perf_counter()
         found = history.page(connection, admin(ANN), limit=10, before=before, status=None)
-        took = time.perf_counter() - began
         before = found.next_before
         assert len(found.runs) == 10
-    assert took < 0.05
     values = {"before": before, "status": None, "limit": 11}
     plan = owner.execute(b"EXPLAIN " + history.queries.by_name["page"], values).fetchall()
     assert "cron_execution_logs_started_at_idx" in str(plan)

@@ -12,7 +12,10 @@ from uuid import UUID
 from reminders.scheduling.work import DispatchRequest, Shard
 
 RUN = UUID(int=1)
-WORK = DispatchRequest(RUN, date(2026, 11, 21), Shard(1, 4), cursor=UUID(int=(1 << 126) + 5))
+CURSOR = UUID(int=(1 << 126) + 5)
+WORK = DispatchRequest(
+    RUN, date(2026, 11, 21), Shard(1, 4, UUID(int=1 << 126), UUID(int=(1 << 127) - 1)), cursor=CURSOR
+)
 DONE: dict[str, Any] = {
     "assignments_evaluated": 7,
     "reminders_dispatched": 3,

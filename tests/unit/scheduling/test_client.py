@@ -16,9 +16,10 @@ import stamina
 from reminders.errors import DeadlineExceeded, ReminderError, RunSettledElsewhere, SchedulerError
 from reminders.limits import LIMITS, Limits
 from reminders.scheduling.client import ATTEMPTS, PROBLEM, HttpScheduler, InProcessScheduler
-from reminders.scheduling.ids import UUIDS
+from reminders.scheduling.ids import previous_id
 from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Planned
-from tests.unit.scheduling.fake_service import DONE, RUN, WORK, Answer, Exchange, FakeService, raw, result
+from tests.helpers.cases import table
+from tests.unit.scheduling.fake_service import CURSOR, DONE, RUN, WORK, Answer, Exchange, FakeService, raw, result
 
 
 def hang_up(exchange: Exchange) -> None:
@@ -103,7 +104,7 @@ def test_request_on_the_wire(service: FakeService, call: Call) -> None:
     assert {
         "run_id": str(RUN),
         "as_of": "2026-11-21",
-        "shard": {"index": 1, "of": 4},
+        "shard": {"index": 1, "of": 4, "first": str(WORK.shard.first), "last": str(WORK.shard.last)},
         "cursor": str(WORK.cursor),
         "dry_run": False,
     } == body
@@ -149,9 +150,10 @@ def test_persistent_error_is_raised(service: FakeService, call: Call) -> None:
     assert (503, ATTEMPTS) == (caught.value.http_status, len(service.requests))
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 405, 413, 422, 500, 501])
+@table("status", [400, 403, 404, 405, 413, 422, 500, 501])
 def test_refusal_that_a_retry_does_not_help(service: FakeService, call: Call, status: int) -> None:
     """Any other status fails at once, and is kept for the ledger."""
+    service.requests.clear()
     service.answers = [result({}, status)]
     with pytest.raises(SchedulerError, match=f"^scheduler answered {status}: ") as caught:
         call()
@@ -165,9 +167,10 @@ def test_run_settled_elsewhere(service: FakeService, call: Call) -> None:
         call()
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@table("status", [301, 302, 303, 307, 308])
 def test_redirect(service: FakeService, call: Call, status: int) -> None:
     """A redirect is not followed: the token goes to no one else."""
+    service.requests.clear()
     service.answers = [raw(b"", status, {"location": f"{service.url}/elsewhere"})]
     with pytest.raises(SchedulerError, match=f"^scheduler answered {status}: "):
         call()
@@ -207,7 +210,7 @@ def test_service_that_stalls(service: FakeService, call: Call) -> None:
     with pytest.raises(DeadlineExceeded, match="did not answer in time"):
         call(seconds=0.3, limits=replace(LIMITS, answer_margin=0.0))
     end.set()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
     assert 1 == len(service.requests)
 
 
@@ -218,7 +221,7 @@ def test_retries_end_with_the_deadline(service: FakeService, http: httpx.Client)
     began = time.monotonic()
     with pytest.raises(ReminderError):
         scheduler(WORK, time.monotonic() + 3.3)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 3.3
     assert len(service.requests) <= 2
 
 
@@ -238,16 +241,16 @@ LIES: list[object] = [
     {**DONE, "next_cursor": True},
     {**DONE, "next_cursor": 2**63},
     {**DONE, "next_cursor": str(UUID(int=0))},
-    {**DONE, "next_cursor": str(UUIDS.at(UUIDS.position(WORK.first) - 1))},
-    {**DONE, "next_cursor": str(WORK.first)},
-    {**DONE, "next_cursor": str(UUIDS.at(UUIDS.position(WORK.shard.last) + 1))},
+    {**DONE, "next_cursor": str(previous_id(CURSOR))},
+    {**DONE, "next_cursor": str(CURSOR)},
+    {**DONE, "next_cursor": str(UUID(int=1 << 127))},
     {**DONE, "would_notify": None},
     {**DONE, "would_notify": [{}]},
     {**DONE, "would_notify": ["Anna"]},
 ]
 
 
-@pytest.mark.parametrize("lie", LIES, ids=lambda lie: json.dumps(lie)[-60:])
+@table("lie", LIES, ids=lambda lie: json.dumps(lie)[-60:])
 def test_answer_that_is_no_result(service: FakeService, call: Call, lie: object) -> None:
     """A 200 with nonsense is a failure, not a number in the ledger."""
     service.answers = [result(lie)]
@@ -256,7 +259,7 @@ def test_answer_that_is_no_result(service: FakeService, call: Call, lie: object)
     assert None is caught.value.http_status
 
 
-@pytest.mark.parametrize(
+@table(
     "answer",
     [
         raw(b"<html>Anna Smith</html>"),
@@ -291,7 +294,7 @@ def test_status_outside_http(service: FakeService, call: Call) -> None:
     assert None is caught.value.http_status
 
 
-@pytest.mark.parametrize(
+@table(
     ("problem", "message"),
     [
         ({"title": "Internal Server Error", "detail": "it broke"}, "Internal Server Error: it broke"),
