@@ -223,7 +223,7 @@ BROKEN = [
             "CASE n.kind::text WHEN 'reminder' THEN a.peer_mentor_id ELSE a.coordinator_id END",
             "n.recipient_id",
         ),
-        needs=("react .*how=hand_over",),
+        needs=("05:59  outage what=mail is (down|throttled) minutes=(600|1500)", "react .*how=hand_over"),
     ),
     broken(
         "a message expires after an hour",

@@ -245,7 +245,8 @@ class Simulation:
     def _on_react(self, nth: int, how: str, to: int) -> None:
         """Somebody acts on one of today's notifications, perhaps before its message is sent."""
         today = datetime.combine(self._today, time(), UTC)
-        keys = sorted(key for key, _, note in self.model.to_tell() if note.created >= today)
+        notes = self.model.to_tell()
+        keys = sorted(key for key, _, note in notes if note.created >= today and self._is_reachable(note.recipient))
         if not keys:
             return
         pair, kind, _ = keys[nth % len(keys)]
@@ -300,7 +301,8 @@ class Simulation:
         until = self._now + minutes * MINUTE
         self._down[what] = max(until, self._down.get(what, until))
         self.world.set_down(what, down=True)
-        self._troubles.append((self._now, until + LONGEST_PAUSE))
+        if what not in ("slack", "sns", "scheduler"):
+            self._troubles.append((self._now, until + LONGEST_PAUSE))
         self._plan(until, "repair", what=what)
 
     def _on_repair(self, what: str) -> None:
@@ -745,7 +747,7 @@ class Simulation:
             if row["status"] == "failed":
                 check(person in self._refused, "a message failed, and nobody refuses this address", person)
             else:
-                about = (row["send_after"] - DAY, row["expires_at"])
+                about = (row["send_after"] - HOUR, row["expires_at"])
                 is_late = self._is_troubled(*about) or self._is_moved(*about)
                 check(is_late or person in self._refused, "a message expired, and nothing was down", person)
 
