@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from handlers.console import ROUTES
 from reminders.database import Connection
 from tests.console.browser import AXE, HTML_VALIDATE, chromium, npm_package, sign_in, violations
-from tests.console.visitors import ASSIGNMENT, ORG, PASSWORD, Console
+from tests.console.visitors import ASSIGNMENT, COORDINATOR, MENTOR, ORG, PASSWORD, Console, message
 from tests.factories import add_run
 from tests.helpers.cases import first
 
@@ -44,7 +45,9 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def site(console: Console, filled: Connection) -> Console:
-    """With an admin, and 30 days of runs of which one failed."""
+    """With an admin, 30 days of runs of which one failed, and a mentor who cannot be reached."""
+    message(filled, COORDINATOR, "delivered")
+    message(filled, MENTOR, "failed", error="bounce")
     console.user({"role": "admin", "org_ids": [str(ORG)]}, EMAIL)
     now = datetime.now(UTC)
     for back in range(30):
@@ -131,20 +134,18 @@ def _press(page: Any, text: str) -> None:
         _press_on(page, "BUTTON", text)
 
 
-@pytest.mark.parametrize(
-    ("scheme", "width", "zoom"),
-    first(
-        2,
-        [
-            ("light", PHONE, 1),
-            ("dark", DESK, 1),
-            ("dark", PHONE, 1),
-            ("light", DESK, 1),
-            ("light", DESK, 2),
-            ("dark", DESK, 2),
-        ],
-    ),
-)
+# The first two stand for the others: each width and each scheme once.
+LOOKS = [
+    (PHONE, 1, "dark"),
+    (DESK, 1, "light"),
+    (PHONE, 1, "light"),
+    (DESK, 1, "dark"),
+    (DESK, 2, "light"),
+    (DESK, 2, "dark"),
+]
+
+
+@pytest.mark.parametrize(("width", "zoom", "scheme"), first(2, LOOKS))
 def test_accessibility(browser: Any, site: Console, axe: Path, scheme: str, width: int, zoom: int) -> None:
     """axe-core finds nothing against WCAG 2.2 A and AA, on any page, and no page scrolls sideways."""
     # Zooming to 200 % halves the width that a page has (WCAG 2.2, 1.4.4 and 1.4.10).
@@ -168,8 +169,34 @@ def test_accessibility(browser: Any, site: Console, axe: Path, scheme: str, widt
     page.fill("#reason", "")
     page.click("text=Save the date")
     found["assignment, with errors"] = violations(page, axe)
+    page.goto(f"{site.url}/console/settings")
+    page.fill("#time_zone", "Oslo")
+    page.click("main button[type=submit]")
+    assert "Did you mean Europe/Oslo?" in page.inner_text("main")
+    found["settings, with errors"] = violations(page, axe)
     context.close()
     assert {} == {where: each for where, each in found.items() if each}
+
+
+def test_each_page_is_looked_at() -> None:
+    """A new page must be added above."""
+    pages = {r.path for r in ROUTES if r.method == "GET" and "<" not in r.path and not (r.is_public or r.before_factor)}
+    assert pages - {"/console/needs-contact.csv"} <= set(PAGES)
+
+
+def test_printed_page(browser: Any, site: Console) -> None:
+    """What there is to read is printed on the width of a sheet, dark on white; what there is to press is not."""
+    context = browser.new_context(color_scheme="dark", viewport={"width": 720, "height": 900})
+    page = context.new_page()
+    sign_in(page, site.url, EMAIL, PASSWORD)
+    page.emulate_media(media="print")
+    for path in PAGES[:-1]:
+        page.goto(f"{site.url}{path}")
+        assert page.is_visible("h1"), path
+        assert not any(each.is_visible() for each in page.query_selector_all("nav, button, .skip")), path
+        assert page.evaluate("document.documentElement.scrollWidth") <= 720, path
+        assert "rgb(255, 255, 255)" == page.evaluate("getComputedStyle(document.body).backgroundColor")
+    context.close()
 
 
 def test_html_is_valid(site: Console, tmp_path: Path) -> None:

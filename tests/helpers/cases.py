@@ -10,7 +10,7 @@ import pytest
 from _pytest.mark import ParameterSet
 
 Test = Callable[..., None]
-Ids = Sequence[str] | Callable[[Any], str] | None
+Ids = Sequence[str] | Callable[[Any], object] | None
 
 
 def table(names: str | Sequence[str], rows: Iterable[Any], ids: Ids = None) -> Callable[[Test], Test]:

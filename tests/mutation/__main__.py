@@ -61,10 +61,17 @@ def main() -> int:
     before = set(KILLED.read_text(encoding="utf-8").splitlines()) if KILLED.exists() else set()
     if options.survivors:
         chosen = [mutant for mutant in chosen if mutant.name not in before]
-    killed = killed_of(chosen, options.workers)
-    if options.write:
-        KILLED.write_text("".join(f"{name}\n" for name in sorted(before | killed)), encoding="utf-8")
-    return report([mutant.name for mutant in chosen], killed, before)
+    tried: list[str] = []
+    killed: set[str] = set()
+    try:
+        for number, (mutant, noticed) in enumerate(outcomes(chosen, options.workers), 1):
+            print(f"{number}/{len(chosen)}  {'killed  ' if noticed else 'SURVIVED'}  {mutant.name}", flush=True)
+            tried.append(mutant.name)
+            killed |= {mutant.name} if noticed else set()
+    finally:  # also after Ctrl-C
+        if options.write:
+            KILLED.write_text("".join(f"{name}\n" for name in sorted(before | killed)), encoding="utf-8")
+    return report(tried, killed, before)
 
 
 def mutants(parts: Sequence[str]) -> Iterator[Mutant]:
@@ -108,9 +115,8 @@ def _read(file: Path) -> Any:
     return tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
-def killed_of(chosen: Sequence[Mutant], workers: int) -> set[str]:
-    """The names of those that a test notices."""
-    killed: set[str] = set()
+def outcomes(chosen: Sequence[Mutant], workers: int) -> Iterator[tuple[Mutant, bool]]:
+    """Each mutant, and whether a test noticed it. Mutants whose tests fail anyway are left out, and named."""
     with _copies(workers) as idle, ThreadPoolExecutor(workers) as pool:
 
         def notices(mutant: Mutant) -> bool:
@@ -124,12 +130,8 @@ def killed_of(chosen: Sequence[Mutant], workers: int) -> set[str]:
         failing = {tests for tests, fails in zip(rights, pool.map(notices, rights.values()), strict=True) if fails}
         for tests in failing:
             print(f"LEFT OUT, because these tests fail without a mutant: {' '.join(tests)}", file=sys.stderr)
-        chosen = [mutant for mutant in chosen if mutant.tests not in failing]
-        for number, (mutant, noticed) in enumerate(zip(chosen, pool.map(notices, chosen), strict=True), 1):
-            print(f"{number}/{len(chosen)}  {'killed  ' if noticed else 'SURVIVED'}  {mutant.name}", flush=True)
-            if noticed:
-                killed.add(mutant.name)
-    return killed
+        usable = [mutant for mutant in chosen if mutant.tests not in failing]
+        yield from zip(usable, pool.map(notices, usable), strict=True)
 
 
 def _without_mistake(mutant: Mutant) -> Mutant:

@@ -23,11 +23,6 @@ class Failure:
     day: int
     text: str
 
-    @property
-    def kind(self) -> str:
-        """What was broken, without the details."""
-        return self.text.partition(":")[0]
-
 
 @dataclass(frozen=True, slots=True)
 class Runner:

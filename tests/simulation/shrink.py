@@ -1,8 +1,9 @@
 """
-The shortest story that still breaks the same promise: delta debugging ("Simplifying and Isolating Failure-Inducing
+The shortest story that still breaks a promise: delta debugging ("Simplifying and Isolating Failure-Inducing
 Input", Zeller and Hildebrandt), first by day, then by assignment, then by event.
 
-A part of the story is left out; if the same promise is still broken, it stays out. The parts become smaller.
+A part of the story is left out; if a promise is still broken, it stays out. The parts become smaller. It need not be
+the same promise: one defect often shows first in another one when less happens.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def shortest(runner: Runner, story: Sequence[Event], failure: Failure, seconds: 
 
     def still_fails(events: Sequence[Event]) -> bool:
         found = runner.run(events, best.failure.day + 1)
-        if found is None or found.kind != failure.kind:
+        if found is None:
             return False
         best.events, best.failure = [event for event in events if event.day <= found.day], found
         return True
