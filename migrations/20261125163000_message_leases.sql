@@ -168,8 +168,10 @@ DECLARE
         SELECT m.id FROM public.messages AS m
         WHERE
             m.id = ANY (claimed)
-            AND m.status = 'sending'
-            AND m.lease_until = lease
+            -- Only a message that is being sent has a lease. Said this way, PostgreSQL looks the ids up; by "=", or with the
+            -- status, it would read the index of all that are being sent, each time.
+            AND m.lease_until IS NOT DISTINCT FROM lease
+            AND lease IS NOT NULL
             AND lease > clock_timestamp() + seconds * interval '1 second'
     );
 BEGIN
@@ -255,9 +257,9 @@ BEGIN
     SELECT DISTINCT reminder_private.address_hash(r.email), 'rejected'
     FROM jsonb_to_recordset(results) AS result (id bigint, lease timestamptz, suppress boolean)
     INNER JOIN public.messages AS m
-        ON m.id = result.id AND m.lease_until = result.lease AND m.status = 'sending' AND m.channel = 'email'
+        ON m.id = result.id AND m.lease_until IS NOT DISTINCT FROM result.lease AND m.channel = 'email'
     INNER JOIN reminder_private.recipients AS r ON r.person_id = m.recipient_id
-    WHERE result.suppress AND r.email IS NOT NULL
+    WHERE result.suppress AND result.lease IS NOT NULL AND r.email IS NOT NULL
     ON CONFLICT (address_sha256) DO NOTHING;
 
     UPDATE public.messages AS m
@@ -280,9 +282,10 @@ BEGIN
         FROM jsonb_to_recordset(results) AS r (
             id bigint, lease timestamptz, status text, provider_message_id text, error text, pause_seconds numeric
         )
-        WHERE r.status IN ('sent', 'failed', 'retry', 'release')
+        WHERE r.status IN ('sent', 'failed', 'retry', 'release') AND r.lease IS NOT NULL
     ) AS result
-    WHERE m.id = result.id AND m.status = 'sending' AND m.lease_until = result.lease;
+    -- The ids are looked up: see load_messages.
+    WHERE m.id = result.id AND m.lease_until IS NOT DISTINCT FROM result.lease;
     GET DIAGNOSTICS settled = ROW_COUNT;
     RETURN settled;
 END

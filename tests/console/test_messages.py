@@ -115,7 +115,7 @@ def test_person_whose_messages_failed(
     visitor = console.admin(ORG)
     text = text_of(visitor.get("/console"))
     assert ("0 people could not be reached" if reached else "1 person could not be reached") in text
-    assert ("Nobody is missing" if reached else "The last message could not be delivered") in text_of(visitor.get(LIST))
+    assert ("No one is missing" if reached else "The last message could not be delivered") in text_of(visitor.get(LIST))
 
 
 def test_after_contact_nobody_has_to_be_reached(console: Console, filled: Connection) -> None:

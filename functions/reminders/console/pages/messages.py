@@ -102,13 +102,13 @@ def _answer(total: int | None, formats: Formats) -> str:
     if not total:
         return "Who should know, and could not be reached?"
     people = formats.counted(total, "person", "people")
-    return f"{people} should know that somebody waits, and could not be reached by e-mail or push. Call them, or write."
+    return f"{people} should know that a person waits, and could not be reached by e-mail or push. Call them, or write."
 
 
 def _empty(total: int | None) -> str:
     if total is None:
         return "No e-mail or push messages are sent from here. People see their reminders in the app."
-    return "Nobody is missing: each reminder was sent, or is on its way."
+    return "No one is missing: each reminder was sent, or is on its way."
 
 
 def _row(found: Unreached, names: Mapping[UUID, str], formats: Formats) -> Row:
