@@ -24,9 +24,6 @@ DROP FUNCTION reminder_private.claim_messages(text, integer, double precision, d
 -- squawk-ignore ban-drop-function
 DROP FUNCTION reminder_private.load_messages(bigint []);
 
--- Every name in it is qualified. Without a setting of its own PostgreSQL takes it into the statement that calls it.
-ALTER FUNCTION reminder_private.address_hash(text) RESET search_path;
-
 -- As before. What was in flight when a courier died comes first: it has waited longest. Answers the lease as well.
 CREATE FUNCTION reminder_private.claim_messages(
     wanted_channel text, at_most integer, per_second double precision, lease_seconds double precision
