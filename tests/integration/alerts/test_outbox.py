@@ -15,7 +15,7 @@ from reminders import database
 from reminders.alerts import outbox as module
 from reminders.alerts.channels import ChannelError
 from reminders.alerts.message import Alert
-from reminders.alerts.outbox import DELIVERY_SECONDS, Outbox
+from reminders.alerts.outbox import CLAIM_LIMITS, DELIVERY_SECONDS, Outbox
 from reminders.alerts.policy import Kind
 from reminders.database import Connection
 from reminders.errors import DatabaseError
@@ -114,9 +114,14 @@ def test_several_alerts(outbox: Outbox, runner: Connection, slack: FakeChannel, 
 
 
 @pytest.mark.usefixtures("written")
-def test_two_deliverers_at_once(outbox: Outbox, runner: Connection, slack: FakeChannel, sns: FakeChannel) -> None:
+def test_two_deliverers_at_once(
+    outbox: Outbox, runner: Connection, slack: FakeChannel, sns: FakeChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """While one is sending, another finds nothing to send, and does not wait for it."""
     sending, go_on = threading.Event(), threading.Event()
+    # Waiting would then take far longer than a busy machine needs.
+    for limit in ("statement_timeout", "lock_timeout"):
+        monkeypatch.setitem(CLAIM_LIMITS, limit, "20000")
 
     def block(alert: Alert) -> None:
         sending.set()
