@@ -301,6 +301,42 @@ def test_failures_by_hand(ledger: Ledger) -> None:
     assert [1, 2, 3] == [fail(ledger, manual) for _ in range(3)]
 
 
+def test_failure_by_hand_after_that_of_the_schedule(ledger: Ledger) -> None:
+    """It is none of the schedule's retries, also for the same scheduled time."""
+    assert [1, 2] == [fail(ledger, at(0)), fail(ledger, RunRequest("manual", scheduled_for=TICK))]
+
+
+def test_failures_of_another_job(owner: Connection, ledger: Ledger) -> None:
+    """They are not counted."""
+    add_run(owner, "failed", job_name="another-job", consecutive_failure_count=7)
+    assert 1 == fail(ledger, at(0))
+
+
+def test_largest_count(owner: Connection, ledger: Ledger) -> None:
+    """It stays; a run is settled all the same."""
+    add_run(owner, "failed", consecutive_failure_count=2**31 - 1)
+    assert 2**31 - 1 == fail(ledger, at(0))
+
+
+def test_last_success_is_the_newest(owner: Connection, ledger: Ledger) -> None:
+    """Of this job, whatever came after it."""
+    for days, status in ((5, "success"), (3, "success"), (2, "failed")):
+        add_run(owner, status, started_at=TICK - timedelta(days=days))
+    add_run(owner, "success", job_name="another-job", started_at=TICK - timedelta(days=1))
+    settled = ledger.settle(ledger.open(SCHEDULED, NOW).id, FAILURE)
+    assert TICK - timedelta(days=3) == settled.last_success_started_at
+
+
+def test_runs_that_are_running(owner: Connection, ledger: Ledger) -> None:
+    """Only those of this job, oldest first."""
+    newer = add_run(owner, started_at=TICK)
+    older = add_run(owner, started_at=TICK - timedelta(days=1))
+    add_run(owner, job_name="another-job")
+    for status in ("success", "failed", "skipped"):
+        add_run(owner, status)
+    assert [older, newer] == [run.id for run in ledger.running()]
+
+
 def test_success_in_between(ledger: Ledger) -> None:
     """Success starts the count again; an older tick that fails again after it is a failure of its own."""
     assert [1, 2] == [fail(ledger, at(0)), fail(ledger, at(1))]
