@@ -217,15 +217,6 @@ BROKEN = [
         ),
     ),
     broken(
-        "after a handover the former mentor gets the message",
-        (
-            MIGRATIONS,
-            "CASE n.kind::text WHEN 'reminder' THEN a.peer_mentor_id ELSE a.coordinator_id END",
-            "n.recipient_id",
-        ),
-        needs=("05:59  outage what=mail is (down|throttled) minutes=(600|1500)", "react .*how=hand_over"),
-    ),
-    broken(
         "a message expires after an hour",
         (MIGRATIONS, "t.send_after + interval '24 hours'", "t.send_after + interval '1 hour'"),
     ),
