@@ -96,7 +96,7 @@ BROKEN = [
     broken(
         "the same reminder is sent every day",
         (DISPATCH, "WHERE n.assignment_id IS NULL OR n.run_id = %(run_id)s", ""),
-        (DISPATCH, "ON CONFLICT (assignment_id, kind, contact_anchor) DO NOTHING", ""),
+        (DISPATCH, "i.indnkeyatts = 3", "i.indnkeyatts = 4"),
         (MIGRATIONS, "assignment_id, kind, contact_anchor", "assignment_id, kind, contact_anchor, gap_days"),
     ),
     broken(
