@@ -1,5 +1,5 @@
 """
-`make simulate`: a charity's year in a minute.
+`make simulate`: a charity's year.
 
     python -m tests.simulation --seed 7 --days 365 --assignments 300
 
