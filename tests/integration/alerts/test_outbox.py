@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -19,6 +19,7 @@ from reminders.alerts.policy import Kind
 from reminders.database import Connection
 from reminders.errors import DatabaseError
 from reminders.limits import LIMITS
+from reminders.runs import JOB_NAME
 from tests.alerting import FAILURE, FakeChannel, alerts, captured_log, deliveries, result, time_passes
 from tests.factories import add_run, count
 from tests.helpers.connections import AsRole
@@ -436,3 +437,45 @@ def test_what_an_alert_of_a_run_tells(
         row[2]["last_success_at"] or "2026-11-21T06:00:07Z",
     )
     assert [(row[2]["kind"], row[0])] == alerts(owner)
+
+
+def test_alert_in_its_pause_is_not_claimed(runner: Connection, owner: Connection, written: Alert) -> None:
+    """Also when the pause begins after the deliverer saw that the channel has something to send."""
+    owner.execute("UPDATE cron_alert_deliveries SET next_attempt_at = now() + interval '1 hour'")
+    with database.transaction(runner):
+        assert None is module.queries.first(runner, "claim_delivery", module._Claim, channel="slack")
+
+
+def test_failure_after_a_recovery_that_the_channel_refuses(
+    outbox: Outbox, runner: Connection, owner: Connection, slack: FakeChannel, write: Write
+) -> None:
+    """The recovery is older, so it does not report this failure."""
+    write("recovery")
+    owner.execute("UPDATE cron_alerts SET created_at = now() - interval '2 days'")
+    owner.execute("UPDATE cron_alert_deliveries SET next_attempt_at = now() + interval '1 hour'")
+    write("failure")
+    outbox.deliver(runner)
+    assert ["failure"] == [alert.kind for alert in slack.sent]
+
+
+def test_recovery_for_another_channel_only(
+    make_outbox: MakeOutbox, runner: Connection, owner: Connection, slack: FakeChannel, sns: FakeChannel
+) -> None:
+    """A channel that was added or removed meanwhile gets what was written for it."""
+    both = make_outbox(slack, sns)
+    both.write(runner, about_a_run(owner, "failure"))
+    make_outbox(slack).write(runner, about_a_run(owner, "recovery"))
+    both.deliver(runner)
+    assert (["recovery"], ["failure"]) == ([a.kind for a in slack.sent], [a.kind for a in sns.sent])
+
+
+def test_beginning_of_an_outage(runner: Connection, owner: Connection) -> None:
+    """The first failure after the last success, of this job."""
+    began = datetime(2026, 1, 1, 6, tzinfo=UTC)
+    for day, status, job in ((0, "failed", JOB_NAME), (1, "success", JOB_NAME), (2, "failed", "another-job")):
+        add_run(owner, status, started_at=began + timedelta(days=day), job_name=job)
+    for day in (3, 4):
+        add_run(owner, "failed", started_at=began + timedelta(days=day))
+    values = {"job_name": JOB_NAME, "after": began + timedelta(days=1)}
+    assert began + timedelta(days=3) == module.queries.value(runner, "failing_since", **values)
+    assert began == module.queries.value(runner, "failing_since", **{**values, "after": None})

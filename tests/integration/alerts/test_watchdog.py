@@ -15,6 +15,7 @@ import pytest
 from reminders.alerts.outbox import Outbox
 from reminders.database import Connection
 from reminders.limits import LIMITS
+from reminders.runs import JOB_NAME
 from reminders.runs.ledger import Ledger
 from reminders.runs.lock import LOCK_KEY, RunLock
 from reminders.runs.records import Outcome, RunningRun, RunStatus
@@ -239,6 +240,17 @@ def test_tick_that_left_a_row(make_watchdog: MakeWatchdog, owner: Connection, ti
     add_run(owner, "success", scheduled_for=tick - DAY, started_at=tick - DAY)
     add_run(owner, status, scheduled_for=tick + timedelta(seconds=17), started_at=tick)
     assert watch(make_watchdog(daily(tick))).missed_tick is None
+
+
+@pytest.mark.parametrize("other", [{"job_name": "another-job"}, {"scheduled_for": 90}], ids=str)
+def test_row_of_something_else(
+    make_watchdog: MakeWatchdog, owner: Connection, tick: datetime, other: dict[str, Any]
+) -> None:
+    """Another job's run, or one that is scheduled a minute later, is not this tick's."""
+    columns = {"job_name": JOB_NAME, **other, "scheduled_for": tick + timedelta(seconds=other.get("scheduled_for", 0))}
+    add_run(owner, "success", scheduled_for=tick - DAY, started_at=tick - DAY)
+    add_run(owner, "failed", started_at=tick, **columns)
+    assert watch(make_watchdog(daily(tick))).missed_tick is not None
 
 
 def test_tick_whose_runs_were_all_skipped(
