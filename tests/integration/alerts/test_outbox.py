@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reminders import database
+from reminders.alerts import outbox as module
 from reminders.alerts.channels import ChannelError
 from reminders.alerts.message import Alert
 from reminders.alerts.outbox import Outbox
