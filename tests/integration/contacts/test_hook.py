@@ -23,6 +23,18 @@ def test_newest_contact_counts(owner: Connection, last: int | None) -> None:
     assert last_contact(owner, pair) == now - timedelta(days=3)
 
 
+def test_newest_of_one_statement_counts(owner: Connection) -> None:
+    """A form that saves several meetings at once."""
+    now = today(owner)
+    pair = add_pair(owner, last=15)
+    owner.execute(
+        "INSERT INTO activities (assignment_id, activity_type, recorded_date)"
+        " SELECT %s, 'meeting', day FROM unnest(%s::date []) AS day",
+        [pair, [now - timedelta(days=days) for days in (5, 3, 4)]],
+    )
+    assert last_contact(owner, pair) == now - timedelta(days=3)
+
+
 def test_contact_older_than_the_last(owner: Connection) -> None:
     """An old meeting is entered: the date does not move back."""
     pair = add_pair(owner, last=5)
