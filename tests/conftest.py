@@ -8,9 +8,11 @@ The folder `ops` has a `server` of its own, once for each PostgreSQL that is ins
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
+import ssl
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -41,6 +43,8 @@ def _forget_the_shells_settings() -> None:
 
 
 _forget_the_shells_settings()
+# Each client of httpx reads the machine's certificates, which takes 20 ms. All tests speak plain HTTP.
+ssl.create_default_context = functools.cache(ssl.create_default_context)  # type: ignore[assignment]
 
 
 @pytest.fixture(scope="session")

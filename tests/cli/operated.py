@@ -13,6 +13,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -67,9 +68,9 @@ class Operated:
 
 
 def say(*arguments: str) -> Said:
-    """`reminders ARGUMENTS` in this process."""
+    """`reminders ARGUMENTS` in this process; what the command sets in its environment ends with it."""
     out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
+    with redirect_stdout(out), redirect_stderr(err), patch.dict(os.environ):
         code = main(list(arguments))
     return Said(code, out.getvalue(), err.getvalue())
 

@@ -126,7 +126,7 @@ def test_second_admin_is_shown_what_changed_and_asked(console: Console, filled: 
     page = save(second, send_until="21:00")
     text = text_of(page)
     assert 409 == page.status_code
-    assert "Somebody else was faster" in text
+    assert "Another admin was faster" in text
     assert "Remind the mentor after: 10 days → 7 days" in text and "Time zone: UTC → Europe/Oslo" in text
     now = seen_on(page)
     assert ("7", "Europe/Oslo") == (now["reminder_days"], now["time_zone"])

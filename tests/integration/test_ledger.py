@@ -185,7 +185,7 @@ def test_abandoned_run_held_by_a_frozen_batch(owner: Connection, as_role: AsRole
     held, free = (add_run(owner, started_at=TICK - timedelta(hours=n)) for n in (2, 1))
     batch = as_role("reminder_scheduler")
     batch.execute("BEGIN")
-    batch.execute("SELECT hold_run(%s)", [held])
+    batch.execute("SELECT hold_run_date(%s)", [held])
     assert 1 == ledger.rescue_abandoned()
     assert {held: "running", free: "failed"} == {run["id"]: run["status"] for run in runs(owner)}
     batch.execute("ROLLBACK")

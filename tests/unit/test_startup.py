@@ -77,7 +77,8 @@ def test_import_survives_a_wrong_level(name: str, value: str) -> None:
     """Powertools' own error would name no variable; the import logs at INFO, and the start says what is wrong."""
     program = "from reminders.telemetry import logger; print(logger.log_level)"
     # Lambda's own level beside it: Powertools compares the two.
-    environment = {**os.environ, "AWS_LAMBDA_LOG_LEVEL": "INFO", name: value}
+    kept = {variable: text for variable, text in os.environ.items() if not variable.startswith("POWERTOOLS_")}
+    environment = {**kept, "AWS_LAMBDA_LOG_LEVEL": "INFO", name: value}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     assert ("20\n", "") == (done.stdout, done.stderr)
 

@@ -32,8 +32,13 @@ def stack(
     """It alerts at the first failure, and only to Slack."""
     unrecorded_failures.cache_clear()
     monkeypatch.setenv("ALERT_THRESHOLD", "1")
-    with Slack() as slack, stack_on(server, database, aws, slack, scheduler_url) as running:
-        monkeypatch.setenv("ALERT_TOPIC_ARN", "")
+    with (
+        Slack() as slack,
+        stack_on(server, database, aws, slack, scheduler_url) as running,
+        # Undone before the stack's own variables are: `monkeypatch` would put them back afterwards.
+        pytest.MonkeyPatch.context() as patched,
+    ):
+        patched.setenv("ALERT_TOPIC_ARN", "")
         yield running
 
 
@@ -49,10 +54,10 @@ def days(stack: LocalStack, owner: Connection, assignments: list[UUID]) -> Days:
 
 
 @pytest.fixture
-def faulty(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyService]:
+def faulty(stack: LocalStack) -> Iterator[FaultyService]:
     """Between the cron function and the scheduler."""
     url = stack.environment["REMINDER_FUNCTION_URL"]
     origin = url.partition("/reminders/")[0]
-    with FaultyService(origin) as running:
-        monkeypatch.setenv("REMINDER_FUNCTION_URL", url.replace(origin, running.url))
+    with FaultyService(origin) as running, pytest.MonkeyPatch.context() as patched:
+        patched.setenv("REMINDER_FUNCTION_URL", url.replace(origin, running.url))
         yield running

@@ -55,6 +55,23 @@ def test_rows_that_stay(runner: Connection, owner: Connection) -> None:
     assert kept == {run["id"] for run in runs(owner)}
 
 
+def test_newest_success_of_each_job_stays(runner: Connection, owner: Connection) -> None:
+    """The success of another job is none of this one."""
+    add_run(owner, "success", started_at=days_ago(900))
+    add_run(owner, "success", started_at=days_ago(800), job_name="another-job")
+    assert 0 == prune(runner, 90)
+
+
+def test_row_that_another_watchdog_prunes(runner: Connection, owner: Connection) -> None:
+    """It is passed over, and not waited for."""
+    held = add_run(owner, "failed", started_at=days_ago(100))
+    add_run(owner, "failed", started_at=days_ago(99))
+    with owner.transaction():
+        owner.execute("SELECT FROM cron_execution_logs WHERE id = %s FOR UPDATE", [held])
+        runner.execute("SET lock_timeout = '1s'")
+        assert 1 == prune(runner, 90)
+
+
 @table("table", ["cron_execution_logs", "cron_alerts", "cron_alert_deliveries"])
 @table("statement", ["DELETE FROM {}", "TRUNCATE {}"])
 def test_runner_cannot_delete_by_itself(runner: Connection, table: str, statement: str) -> None:

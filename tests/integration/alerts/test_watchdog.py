@@ -23,6 +23,8 @@ from reminders.runs.watchdog import (
     OLDEST_LIVING_RUN,
     ScheduleState,
     WatchdogSummary,
+    _LastRuns,
+    queries,
     watch,
 )
 from reminders.scheduling.work import Counts
@@ -251,6 +253,34 @@ def test_row_of_something_else(
     add_run(owner, "success", scheduled_for=tick - DAY, started_at=tick - DAY)
     add_run(owner, "failed", started_at=tick, **columns)
     assert watch(make_watchdog(daily(tick))).missed_tick is not None
+
+
+def test_newest_ticks(as_role: AsRole, owner: Connection, tick: datetime) -> None:
+    """The schedule's own, of this job and of the past: of whatever result, and of a success."""
+    for days, columns in (
+        (0, {"trigger_source": "manual"}),
+        (-1, {}),  # to come
+        (1, {"job_name": "another-job"}),
+        (3, {}),
+    ):
+        moment = tick - days * DAY
+        add_run(owner, "success", started_at=min(moment, now()), scheduled_for=moment, **columns)
+    add_run(owner, "failed", started_at=tick - 2 * DAY, scheduled_for=tick - 2 * DAY)
+    last = queries.one(as_role("cron_runner"), "last_runs", _LastRuns, job_name=JOB_NAME)
+    assert (tick - 2 * DAY, tick - 3 * DAY) == (last.last_tick, last.last_success_tick)
+
+
+@pytest.mark.parametrize("kind", ["failure", "repeat"])
+def test_report_of_failures(as_role: AsRole, owner: Connection, kind: str) -> None:
+    """A first alert or a repeated one, of this outage; nothing else."""
+    insert = "INSERT INTO cron_alerts (kind, dedupe_key, payload, created_at) VALUES (%s, %s, '{}', %s)"
+    owner.execute(insert, [kind, "old", ago(hours=5)])
+    owner.execute(insert, ["recovery", "other", ago(hours=1)])
+    found = [
+        queries.value(as_role("cron_runner"), "failure_is_reported", since=since)
+        for since in (ago(hours=6), ago(hours=4), None)
+    ]
+    assert [True, False, True] == found
 
 
 def test_tick_whose_runs_were_all_skipped(

@@ -91,3 +91,16 @@ def test_reason_in_any_script(owner: Connection) -> None:
     assert reason == unicodedata.normalize("NFC", reason)
     correct(owner, pair, reason)
     assert [(reason,)] == owner.execute("SELECT reason FROM contact_date_corrections").fetchall()
+
+
+@table("began", [100, -5])
+@table("wrong", ["'infinity'", "'-infinity'", "today + 1"])
+def test_date_that_no_contact_can_have(owner: Connection, began: int, wrong: str) -> None:
+    """The database refuses it by itself, also where the assignment's own start is wrong."""
+    pair = add_pair(owner, began=began)
+    query = f"""
+        INSERT INTO contact_date_corrections (assignment_id, old_date, new_date, reason)
+        SELECT %(pair)s, last_contact_date, {wrong}, 'because' FROM reminder_admin.assignment(%(pair)s)
+        """
+    with pytest.raises(psycopg.errors.CheckViolation, match="in the future, or before"), signed_in(owner):
+        owner.execute(query.encode(), {"pair": pair})

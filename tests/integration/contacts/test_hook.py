@@ -23,6 +23,18 @@ def test_newest_contact_counts(owner: Connection, last: int | None) -> None:
     assert last_contact(owner, pair) == now - timedelta(days=3)
 
 
+def test_newest_of_one_statement_counts(owner: Connection) -> None:
+    """A form that saves several meetings at once."""
+    now = today(owner)
+    pair = add_pair(owner, last=15)
+    owner.execute(
+        "INSERT INTO activities (assignment_id, activity_type, recorded_date)"
+        " SELECT %s, 'meeting', day FROM unnest(%s::date []) AS day",
+        [pair, [now - timedelta(days=days) for days in (5, 3, 4)]],
+    )
+    assert last_contact(owner, pair) == now - timedelta(days=3)
+
+
 def test_contact_older_than_the_last(owner: Connection) -> None:
     """An old meeting is entered: the date does not move back."""
     pair = add_pair(owner, last=5)
@@ -166,3 +178,12 @@ def test_mentor_cannot_move_the_date_of_another_pair(owner: Connection, attack: 
     with pytest.raises(errors.InsufficientPrivilege), as_user(owner, MENTOR):
         owner.execute(ATTACKS[attack].encode(), {"pair": other, "mentor": MENTOR})
     assert last_contact(owner, other) == now - timedelta(days=15)
+
+
+def test_new_start_of_a_pair_without_contact(owner: Connection) -> None:
+    """Its gap begins on the new day, so the notification is about a gap that is no more."""
+    now = today(owner)
+    pair = add_pair(owner, last=None, began=30)
+    add_notification(owner, pair, now - timedelta(days=30))
+    owner.execute("UPDATE assignments SET assigned_at = assigned_at + interval '20 days'")
+    assert [("reminder", now - timedelta(days=30), False)] == notifications(owner, pair)
