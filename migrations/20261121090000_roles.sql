@@ -366,8 +366,8 @@ BEGIN
         FROM pg_proc AS p
         WHERE
             NOT adopted AND p.pronamespace = 'public'::regnamespace AND p.proname IN (
-                'try_run_lock', 'hold_run', 'hold_run_date', 'hold_assignments', 'log_contact', 'settle_notifications',
-                'admin_scope',
+                'try_run_lock', 'hold_run', 'hold_run_date', 'hold_assignments', 'lock_assignments', 'log_contact',
+                'settle_notifications', 'admin_scope',
                 'apply_correction', 'prune_runs', 'run_lock_holder', 'write_alert', 'apply_reminder_statuses',
                 'keep_first_read_at', 'my_reminder_settings', 'admin_set_coordinator', 'admin_close_assignment',
                 'admin_set_thresholds', 'admin_set_activity_type', 'check_time_zone'

@@ -93,7 +93,9 @@ def environments(stack: LocalStack, unsubscribe_url: str = NOWHERE) -> dict[str,
 def add_push(stack: LocalStack, environments: dict[str, dict[str, str]], connection: psycopg.Connection[Any]) -> None:
     """A platform application for Android, which the courier then uses, and a phone for each of ten mentors."""
     application = stack.aws.client("sns").create_platform_application(
-        Name="reminders-local", Platform="GCM", Attributes={"PlatformCredential": "none"}
+        Name="reminders-local",
+        Platform="GCM",
+        Attributes={"PlatformCredential": "none", "EventDeliveryFailure": stack.topic_arn},
     )
     environments["courier"]["PUSH_APPLICATION_ARNS"] = application["PlatformApplicationArn"]
     connection.execute(DEVICES)

@@ -51,7 +51,7 @@ HEADLINES = {
     "still failing": "repeat",
     "has recovered": "recovery",
     "did not do its work": "missed_run",
-    "a run does not end": "overrun",
+    "has been going for too long": "overrun",
     "messages are not sent in time": "message_backlog",
     "messages are sent in time again": "message_recovery",
     "a channel refuses every message": "message_failure",
@@ -838,8 +838,8 @@ def _subject(alert: Alert) -> tuple[str, str | None]:
 def _of_slack(message: dict[str, Any]) -> tuple[str, str | None]:
     text = message["blocks"][1]["text"]["text"]
     kind = next(kind for words, kind in HEADLINES.items() if words in message["text"])
-    run = re.search(r"\*Run:\* (\S+)", text)
-    tick = re.search(r"\*Scheduled time:\* (\S+ \d\d:\d\d)", text)
+    run = re.search(r"^Run: (\S+)", text, re.MULTILINE)
+    tick = re.search(r"^Scheduled time: (\S+ \d\d:\d\d)", text, re.MULTILINE)
     found = run or tick
     return kind, found[1] if found else None
 
