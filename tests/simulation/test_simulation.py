@@ -49,10 +49,10 @@ def test_story_is_made_short(tmp_path: Path) -> None:
     case = next(case for case in BROKEN if case.name == "a contact in the future counts")
     break_copy(case, tmp_path)
     where = ("--migrations", str(tmp_path / "migrations"))
-    story = ("--seed", "3", "--days", "14", "--assignments", "40", "--shrink", "20")
-    done = simulate(*story, *where, functions=tmp_path / "functions")
+    story = ("--seed", str(case.seed), "--days", "10", "--assignments", str(PAIRS), "--trouble", str(TROUBLE))
+    done = simulate(*story, *where, "--shrink", "20", functions=tmp_path / "functions")
     assert 1 == done.returncode, done.stdout + done.stderr
-    assert "make simulate SEED=3" in done.stdout
+    assert f"make simulate SEED={case.seed}" in done.stdout
     events = re.findall(r"^  day .*", done.stdout, re.MULTILINE)
     assert 1 <= len(events) <= 4, done.stdout
 

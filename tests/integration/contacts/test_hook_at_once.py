@@ -16,8 +16,8 @@ import pytest
 
 from ops.local.server import MIGRATOR, Server
 from reminders.database import Connection
+from reminders.scheduling.ids import UUIDS
 from reminders.scheduling.service import queries
-from reminders.scheduling.work import Shard
 from tests.contacts import add_pair, add_run, last_contact, log_contact, notifications, one, run, today
 from tests.helpers.connections import AsRole
 
@@ -39,8 +39,8 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 def dispatch_one_batch(scheduler: Connection, owner: Connection) -> None:
     """The service's own statement, in a transaction that the caller has opened and will end."""
-    now, shard = today(owner), Shard(0, 1)
-    values = {"first": shard.first, "last": shard.last, "size": 1_000, "as_of": now, "run_id": add_run(owner)}
+    now, (first, last) = today(owner), UUIDS.part(0, 1)
+    values = {"first": first, "last": last, "size": 1_000, "as_of": now, "run_id": add_run(owner)}
     scheduler.execute(queries.by_name["dispatch_batch"], {**values, "plan_limit": 1_000}).fetchone()
 
 
