@@ -257,12 +257,13 @@ def test_row_of_something_else(
 
 def test_newest_ticks(as_role: AsRole, owner: Connection, tick: datetime) -> None:
     """The schedule's own, of this job and of the past: of whatever result, and of a success."""
-    for days, columns in (
+    rows: list[tuple[int, dict[str, Any]]] = [
         (0, {"trigger_source": "manual"}),
         (-1, {}),  # to come
         (1, {"job_name": "another-job"}),
         (3, {}),
-    ):
+    ]
+    for days, columns in rows:
         moment = tick - days * DAY
         add_run(owner, "success", started_at=min(moment, now()), scheduled_for=moment, **columns)
     add_run(owner, "failed", started_at=tick - 2 * DAY, scheduled_for=tick - 2 * DAY)
