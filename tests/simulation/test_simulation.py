@@ -30,7 +30,7 @@ def simulate(*options: str, functions: Path | None = None) -> subprocess.Complet
 def test_every_promise_is_kept(seed: int) -> None:
     """Two weeks with four times as many faults as usual. Only a violation in each of three plays counts."""
     story = ("--seed", str(seed), "--days", "14", "--assignments", "80", "--trouble", "4", "--shrink", "0")
-    plays = []
+    plays: list[subprocess.CompletedProcess[str]] = []
     while not plays or (plays[-1].returncode and len(plays) < PLAYS):
         plays.append(simulate(*story))
     assert 0 == plays[-1].returncode, "\n".join(done.stdout + done.stderr for done in plays)
