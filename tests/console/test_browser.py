@@ -99,7 +99,7 @@ def test_a_visit_by_keyboard_on_a_phone(browser: Any, site: Console, filled: Con
 
 
 def _reach(page: Any, selector: str) -> None:
-    """Press Tab until the element has the focus, as somebody without a mouse does."""
+    """Press Tab until the element has the focus, as a person without a mouse does."""
     for _ in range(80):
         if page.evaluate("s => document.activeElement.matches(s)", selector):
             return
@@ -227,7 +227,7 @@ def test_html_is_valid(site: Console, tmp_path: Path) -> None:
 
 
 def test_no_script_runs_and_nothing_is_fetched_from_elsewhere(browser: Any, site: Console) -> None:
-    """A page asks this server for its style and icon, and nobody for anything else; the policy refuses nothing."""
+    """A page asks this server for its style and icon, and no other server for anything; the policy refuses nothing."""
     page = browser.new_page()
     asked: list[str] = []
     said: list[str] = []

@@ -144,7 +144,7 @@ def test_filters(console: Console, filled: Connection) -> None:
 
 
 def test_empty_list_explains_itself(console: Console, filled: Connection) -> None:
-    """Nobody waits: good news, and no table without rows."""
+    """No one waits: good news, and no table without rows."""
     filled.execute("UPDATE assignments SET last_contact_date = current_date")
     page = text_of(console.admin(ORG).get(NEEDS))
     assert "No contact is overdue" in page

@@ -53,7 +53,7 @@ def test_stranger_does_not_learn_which_pages_there_are(console: Console) -> None
 
 @table("app", [{}, {"role": "mentor"}, {"role": "coordinator"}, {"role": "administrator"}])
 def test_person_who_is_no_admin(console: Console, filled: Connection, app: dict[str, str]) -> None:
-    """Refused on every page and form, and told what to ask for; no date is changed."""
+    """Refused on every page and form, and informed what to ask for; no date is changed."""
     console.user(app, "mia@example.org")
     visitor = console.visitor()
     visitor.sign_in("mia@example.org")
@@ -141,7 +141,7 @@ def test_form_of_an_old_browser(console: Console) -> None:
 @table("route", FORMS, ids=name)
 @table("token", ["", "x", "A" * 43])
 def test_form_without_its_token(console: Console, filled: Connection, route: Route, token: str) -> None:
-    """Refused; the token of somebody else's session is no better."""
+    """Refused; the token of another person's session is no better."""
     visitor = console.admin() if not route.is_public else console.visitor()
     visitor.get("/console/sign-in")
     answer = visitor.post(path(route), token=token, date="2026-11-20", reason="a reason", version="*")

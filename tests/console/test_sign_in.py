@@ -25,7 +25,7 @@ def test_with_a_password(console: Console) -> None:
 
 
 def test_page_that_was_asked_for_comes_after_signing_in(console: Console) -> None:
-    """Somebody who follows a link signs in and is where the link leads, with its filters."""
+    """A person who follows a link signs in and is where the link leads, with its filters."""
     console.user(ADMIN)
     visitor = console.visitor()
     first = visitor.get("/console/needs-contact?threshold=escalation")
@@ -89,7 +89,7 @@ def test_with_a_code_by_email(console: Console) -> None:
 
 
 def test_address_without_an_account_gets_the_same_page(console: Console) -> None:
-    """Nobody learns from this page who has an account."""
+    """This page does not reveal who has an account."""
     console.user(ADMIN)
     pages = []
     for email in ("ada@example.org", "bob@example.org"):
@@ -129,7 +129,7 @@ def test_second_factor(console: Console) -> None:
 
 
 def test_second_factor_that_everybody_must_have(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With ADMIN_REQUIRE_AAL2, an admin without an authenticator app is refused, and told what to do."""
+    """With ADMIN_REQUIRE_AAL2, an admin without an authenticator app is refused, and learns what to do."""
     monkeypatch.setenv("ADMIN_REQUIRE_AAL2", "true")
     console.user(ADMIN)
     page = console.visitor().sign_in("ada@example.org")
@@ -147,7 +147,7 @@ def test_tokens_are_refreshed_before_they_end(console: Console) -> None:
 
 
 def test_session_that_was_ended_elsewhere(console: Console) -> None:
-    """The person signs in again, and is told why."""
+    """The person signs in again, and reads why."""
     console.auth.token_seconds = 30
     visitor = console.admin()
     console.auth.end_sessions()
@@ -177,7 +177,7 @@ def test_signing_out_ends_the_session_everywhere(console: Console) -> None:
     page = visitor.post("/console/sign-out")
     assert "You are signed out." in text_of(page)
     assert not [name for name in visitor.cookies if name.startswith("__Host-console") and "form" not in name]
-    wiring._second_factors.clear()  # as in another process
+    wiring.second_factor.cache_clear()  # as in another process
     assert "Your session has ended." in text_of(copy.get("/console"))
 
 
@@ -191,7 +191,7 @@ def test_sign_in_service_that_does_not_answer(console: Console, monkeypatch: pyt
 
 
 def test_without_its_settings_the_console_is_off(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
-    """404, with a sentence for whoever set it up."""
+    """404, with a sentence for the operator."""
     for name in ("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY_SECRET"):
         monkeypatch.delenv(name)
     answer = console.visitor().get("/console")

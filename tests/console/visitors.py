@@ -129,7 +129,7 @@ def console_on(
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    wiring._second_factors.clear()
+    wiring.second_factor.cache_clear()
     with FunctionUrl(admin.handler, timeout=30) as served:
         yield Console(served.url, auth)
 

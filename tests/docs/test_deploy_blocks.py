@@ -72,7 +72,7 @@ def _schema_is_there(person: Deployer, shown: str) -> None:
 
 
 def _roles_log_in(person: Deployer, shown: str) -> None:
-    """By their secrets, which nobody saw."""
+    """By their secrets, which were never displayed."""
     for role, function in ROLES.items():
         uri = person.secret(f"{function}-database")
         with psycopg.connect(uri) as connection:

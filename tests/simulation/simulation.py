@@ -243,7 +243,7 @@ class Simulation:
                 note.is_read = note.is_read or note.recipient == found.mentor
 
     def _on_react(self, nth: int, how: str, to: int) -> None:
-        """Somebody acts on one of today's notifications, perhaps before its message is sent."""
+        """A person acts on one of today's notifications, perhaps before its message is sent."""
         today = datetime.combine(self._today, time(), UTC)
         notes = self.model.to_tell()
         keys = sorted(key for key, _, note in notes if note.created >= today and self._is_reachable(note.recipient))
@@ -707,7 +707,7 @@ class Simulation:
     def _check_day(self) -> None:
         """Everything once a day."""
         self._check_people()
-        check(self.world.lock_is_taken or self.world.lock_is_free(), "the lock is held by nobody's run")
+        check(self.world.lock_is_taken or self.world.lock_is_free(), "no run of ours holds the lock")
         self._check_ends_of_messages()
         self._check_nothing_personal()
         self._check_retention()
@@ -745,7 +745,7 @@ class Simulation:
         for row in rows:
             person = number_of(row["recipient_id"])
             if row["status"] == "failed":
-                check(person in self._refused, "a message failed, and nobody refuses this address", person)
+                check(person in self._refused, "a message failed, and no provider refuses this address", person)
             else:
                 about = (row["send_after"] - HOUR, row["expires_at"])
                 is_late = self._is_troubled(*about) or self._is_moved(*about)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from functools import cache
@@ -19,6 +20,14 @@ from reminders.telemetry import logger
 def secrets() -> Secrets:
     """The process's secrets; made at first use, kept while the process is warm."""
     return Secrets()
+
+
+@cache
+def tls() -> ssl.SSLContext:
+    """Once in a process: reading the certificate authorities takes longer than a run that has nothing to send."""
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 def seconds_left(context: LambdaContext) -> float:

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from handlers.wiring.common import secrets
+from handlers.wiring.common import secrets, tls
 from reminders.console.auth import SupabaseAuth
 from reminders.settings import ConsoleSettings
 
 if TYPE_CHECKING:
     from reminders.runs.ticks import Ticks
 
-# One warm process serves the admins of one deployment.
-_MOST_SESSIONS = 500
-_second_factors: dict[str, UUID | None] = {}
-
 
 def auth(settings: ConsoleSettings) -> SupabaseAuth:
     """Supabase Auth, with the publishable key as it is now."""
-    return SupabaseAuth(settings.supabase_url, secrets().get(settings.key_secret))
+    return SupabaseAuth(settings.supabase_url, secrets().get(settings.key_secret), tls())
 
 
+@lru_cache(500)  # sessions: one warm process serves the admins of one deployment
 def second_factor(settings: ConsoleSettings, access_token: str) -> UUID | None:
     """
     The person's authenticator app, if they have one; asked once for each access token.
 
     Supabase is asked, and not the browser: what a cookie says about this could be left out.
     """
-    if access_token not in _second_factors:
-        if len(_second_factors) >= _MOST_SESSIONS:
-            _second_factors.clear()
-        _second_factors[access_token] = auth(settings).second_factor(access_token)
-    return _second_factors[access_token]
+    return auth(settings).second_factor(access_token)
 
 
 @cache

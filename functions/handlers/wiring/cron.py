@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import ssl
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import cache, partial
+from functools import partial
 
 import httpx
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.wiring.alerts import outbox
-from handlers.wiring.common import connections, seconds_left, secrets
+from handlers.wiring.common import connections, seconds_left, secrets, tls
 from handlers.wiring.scheduler import scheduler_service
 from reminders.limits import Limits
 from reminders.runs.ledger import Ledger
@@ -64,7 +63,7 @@ def _http_scheduler(settings: CronSettings, limits: Limits) -> Iterator[Schedule
     # CronSettings.read demands the token's secret where there is a URL.
     name = settings.scheduler_token_secret or ""
     token = secrets().get(name)
-    with httpx.Client(verify=_tls()) as http:
+    with httpx.Client(verify=tls()) as http:
         yield HttpScheduler(
             url=settings.scheduler_url or "",
             token=token,
@@ -81,9 +80,3 @@ def _signature() -> httpx.Auth:
     from handlers.wiring.signature import AwsSignature
 
     return AwsSignature.of_this_function(os.environ)
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """Once in a process: reading the certificate authorities takes longer than a run that has nothing to send."""
-    return httpx.create_ssl_context()

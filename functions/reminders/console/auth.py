@@ -7,6 +7,7 @@ Supabase limits the attempts, counts the codes and keeps the sessions. An answer
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,11 +54,12 @@ class Tokens:
 
 
 class SupabaseAuth:
-    """`url` is the project's address, `key` its publishable key."""
+    """`url` is the project's address, `key` its publishable key, `tls` what verifies the server."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, tls: ssl.SSLContext) -> None:
         self._url = f"{url}/auth/v1"
         self._key = key
+        self._tls = tls
 
     def by_password(self, email: str, password: str) -> Tokens:
         """Raise `SignInRefused` for a wrong password, an unconfirmed address, or too many attempts."""
@@ -117,6 +119,7 @@ class SupabaseAuth:
                 headers=headers,
                 timeout=TIMEOUT_SECONDS,
                 follow_redirects=False,
+                verify=self._tls,
             )
         except httpx.HTTPError as error:
             raise AuthUnavailable(f"Supabase Auth cannot be reached: {type(error).__name__}") from None

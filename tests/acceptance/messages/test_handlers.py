@@ -204,7 +204,7 @@ def test_unsubscribed_person_gets_no_mail(owner: Connection, mentor: str) -> Non
     ],
 )
 def test_link_that_is_not_signed(owner: Connection, page: str, query: str) -> None:
-    """Every such link gets the same answer, whoever it names."""
+    """Every such link gets the same answer, whichever person it names."""
     answers = {httpx.request(m, f"{page}/unsubscribe{query}", data=d).text for m, d in REQUESTS}
     assert 1 == len(answers)
     assert [] == email_enabled(owner)
