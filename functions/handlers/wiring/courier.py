@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -49,8 +50,19 @@ def message_channels(settings: CourierSettings, limits: CourierLimits) -> list[M
     return channels
 
 
-@cache
+# A hundred workers ask for the first client in the same moment. Without the lock each would make one: 150 ms of processor
+# time each, and boto3's default session may be used by one thread at a time ("Multithreading or multiprocessing with
+# resources", Boto3 documentation).
+_one_at_a_time = threading.Lock()
+
+
 def _client(service: str, limits: CourierLimits) -> Any:
+    with _one_at_a_time:
+        return _made_client(service, limits)
+
+
+@cache
+def _made_client(service: str, limits: CourierLimits) -> Any:
     import boto3
     from botocore.config import Config
 

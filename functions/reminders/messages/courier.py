@@ -344,7 +344,12 @@ class _Delivery:
             done = [self._done.get(timeout=timeout) if timeout != 0 else self._done.get_nowait()]
         except queue.Empty:
             return
-        done += self._others(len(done), min(self._limits.settle_seconds, timeout or self._limits.settle_seconds))
+        if len(done) < self._in_flight and timeout != 0:
+            # One pause for all that comes meanwhile: to wake up for each result takes longer than to send it.
+            self._deps.sleep(min(self._limits.settle_seconds, timeout or self._limits.settle_seconds))
+        with suppress(queue.Empty):
+            while True:
+                done.append(self._done.get_nowait())
         self._in_flight -= len(done)
         try:
             self._write([_row(d, self._limits) for d in done], [row for d in done for row in d.result.devices])
@@ -353,14 +358,6 @@ class _Delivery:
                 settled.settled.set()
         for settled in done:
             self._tally.count(settled.result.status)
-
-    def _others(self, known: int, seconds: float) -> list[_Done]:
-        """The results that come within so many seconds, when `known` of those in flight are there already."""
-        until, found = self._deps.clock() + seconds, list[_Done]()
-        with suppress(queue.Empty):
-            while known + len(found) < self._in_flight:
-                found.append(self._done.get(timeout=max(0.0, until - self._deps.clock())))
-        return found
 
     def _release(self, claims: list[_Claim]) -> None:
         """Give claims back that were not tried."""

@@ -10,8 +10,9 @@ Lambda the templates are Python modules (`compiled`, made by the build), so that
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -36,7 +37,7 @@ class Words:
 
     language: str
     subject: str
-    lines: list[str]  #: paragraphs
+    lines: tuple[str, ...]  #: paragraphs
     button: str
     footer: str
     unsubscribe: str
@@ -44,19 +45,25 @@ class Words:
 
 def words(message: Message, *, test: bool = False) -> Words:
     """What `message` says. `test`: an operator's test message, which says so."""
-    language = language_of(message.locale)
-    values = {
-        "organisation": _name(message.organisation),
-        "reminders": message.reminders,
-        "escalations": message.escalations,
-        "reminder_gap": message.reminder_gap,
-        "escalation_gap": message.escalation_gap,
-    }
+    return _words(
+        language_of(message.locale),
+        test,
+        organisation=_name(message.organisation),
+        reminders=message.reminders,
+        escalations=message.escalations,
+        reminder_gap=message.reminder_gap,
+        escalation_gap=message.escalation_gap,
+    )
+
+
+# On one morning, many people of one organisation get the same words.
+@lru_cache(maxsize=1_000)
+def _words(language: str, test: bool, **values: str | int) -> Words:
     lines = _paragraphs(language, "test" if test else "lines", values)
     return Words(
         language=language,
         subject=f"[test] {lines[0]}" if test else _capitalized(_line(language, "subject", values)),
-        lines=lines,
+        lines=tuple(lines),
         button=_line(language, "button", values),
         footer=_line(language, "footer", values),
         unsubscribe=_line(language, "unsubscribe", values),
@@ -107,7 +114,7 @@ def page(locale: str, state: Literal["ask", "done", "invalid"]) -> Page:
     return Page(html, style)
 
 
-def _line(language: str, name: str, values: dict[str, object]) -> str:
+def _line(language: str, name: str, values: Mapping[str, object]) -> str:
     return " ".join(_render(language, name, values).split())
 
 
@@ -116,11 +123,11 @@ def _capitalized(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _paragraphs(language: str, name: str, values: dict[str, object]) -> list[str]:
+def _paragraphs(language: str, name: str, values: Mapping[str, object]) -> list[str]:
     return [" ".join(line.split()) for line in _render(language, name, values).splitlines() if line.strip()]
 
 
-def _render(language: str, name: str, values: dict[str, object]) -> str:
+def _render(language: str, name: str, values: Mapping[str, object]) -> str:
     return _environment().get_template(f"{language}/{name}.txt").render(**values)
 
 
