@@ -43,20 +43,21 @@ def message_channels(settings: CourierSettings, limits: CourierLimits) -> list[M
         email = EmailSettings(
             settings.email_from, settings.email_configuration_set, settings.app_url, settings.unsubscribe_url, key
         )
-        channels.append(EmailChannel(partial(_client, "sesv2", limits), email))
+        channels.append(EmailChannel(partial(client, "sesv2", limits), email))
     if settings.push_applications:
         applications = dict(settings.push_applications)
-        channels.append(PushChannel(partial(_client, "sns", limits), applications, settings.app_url))
+        channels.append(PushChannel(partial(client, "sns", limits), applications, settings.app_url))
     return channels
 
 
-# A hundred workers ask for the first client in the same moment. Without the lock each would make one: 150 ms of processor
-# time each, and boto3's default session may be used by one thread at a time ("Multithreading or multiprocessing with
-# resources", Boto3 documentation).
+# A hundred workers ask for the first client in the same moment. Without the lock each would make one, which takes 150 ms
+# of processor time. And only one thread at a time may make clients ("Multithreading or multiprocessing with clients",
+# Boto3 documentation).
 _one_at_a_time = threading.Lock()
 
 
-def _client(service: str, limits: CourierLimits) -> Any:
+def client(service: str, limits: CourierLimits) -> Any:
+    """The one boto3 client of `service`, for all workers: using it is thread-safe."""
     with _one_at_a_time:
         return _made_client(service, limits)
 

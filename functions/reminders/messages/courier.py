@@ -43,7 +43,7 @@ class CourierLimits:
 
     per_second: float = 10.0  #: messages a second, of all couriers together
     max_age: timedelta = timedelta(hours=48)  #: older notifications get no message any more
-    compose_batch: int = 200_000  #: notifications in one composing statement
+    compose_batch: int = 500_000  #: notifications in one composing statement; each looks through all that are young
     workers: int = 100  #: messages in flight at most
     group_seconds: float = 2.0  #: a claim takes what can be sent in this time
     slice_seconds: float = 0.1  #: and reads it in slices of this time, so that it is read right before it is sent

@@ -23,6 +23,7 @@ import psycopg
 from ops.local import messages
 from ops.local.stack import LocalStack
 from ops.tools.bench import watch
+from reminders.messages.courier import LIMITS
 
 Row = dict[str, object]
 COMPOSED, SENT, DATABASE = "Composing messages", "Sending messages", "The database's time for one message"
@@ -42,7 +43,9 @@ FROM generate_series(1, %(notifications)s) AS n;
 INSERT INTO notifications (assignment_id, recipient_id, kind, contact_anchor, gap_days)
 SELECT id, peer_mentor_id, 'reminder', last_contact_date, 12 FROM assignments;
 """
-COMPOSE = "SELECT composed FROM reminder_private.compose_messages('{email}', '48 hours', 200000)"
+COMPOSE = f"""
+SELECT composed FROM reminder_private.compose_messages('{{email}}', '48 hours', {LIMITS.compose_batch})
+"""
 # What load_messages reads, for one message.
 PEER_LOAD = """
 SELECT

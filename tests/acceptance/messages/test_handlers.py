@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,11 +16,13 @@ import pytest
 import handlers.courier
 import handlers.feedback
 import handlers.unsubscribe
+from handlers.wiring.courier import client
 from ops.local.aws import Aws
 from ops.local.function_url import FunctionUrl
 from ops.local.invoke import LocalContext
 from reminders.database import Connection
 from reminders.errors import EventError, SettingsError
+from reminders.messages.courier import LIMITS
 from reminders.messages.message import AccountError
 from reminders.messages.unsubscribe import link, sign
 from tests.acceptance.messages.mails import KEY, UNSUBSCRIBE_URL, mails
@@ -51,6 +56,18 @@ def test_mail_and_push(owner: Connection, aws: Aws, mentor: str) -> None:
     assert "Friends: 3 contacts are waiting to hear from you" in mail["raw_data"].replace("\r\n ", " ")
     assert 0 == handlers.courier.handler({"scheduled_time": "x"}, LocalContext("courier", 60))["composed"]
     assert 1 == len(mails(aws, mentor))
+
+
+def test_workers_share_one_client(deployed: dict[str, str]) -> None:
+    """Workers that ask for the first client in the same moment get the same one: each more would take 150 ms."""
+    limits, together = replace(LIMITS, workers=8), threading.Barrier(8)
+
+    def ask(_: int) -> object:
+        together.wait()
+        return client("sesv2", limits)
+
+    with ThreadPoolExecutor(8) as workers:
+        assert 1 == len({id(made) for made in workers.map(ask, range(8))})
 
 
 def test_bounce_ends_the_mails(owner: Connection, aws: Aws, mentor: str, monkeypatch: pytest.MonkeyPatch) -> None:
