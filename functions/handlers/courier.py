@@ -19,7 +19,7 @@ from handlers.wiring.alerts import unrecorded_failures
 from handlers.wiring.courier import courier_deps, message_channels
 from reminders.errors import EventError
 from reminders.messages import JOB_NAME, courier, test_message
-from reminders.messages.courier import LIMITS, CourierDeps, CourierLimits
+from reminders.messages.delivery import LIMITS, CourierDeps, CourierLimits
 from reminders.messages.message import AccountError
 from reminders.settings import AlertSettings, CourierSettings
 from reminders.telemetry import logger, metrics

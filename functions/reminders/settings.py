@@ -8,15 +8,22 @@ and pydantic alone would add a fifth to its cold start (docs/decisions.md).
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from reminders.environment import (
+    Environment,
+    flag,
+    optional,
+    optional_address,
+    optional_schedule,
+    optional_topic,
+    optional_url,
+    push_applications,
+    required,
+    whole_number,
+)
 from reminders.errors import SettingsError
-from reminders.text import is_printable
-
-Environment = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +45,10 @@ class CronSettings:
     @classmethod
     def read(cls, env: Environment) -> CronSettings:
         """Raise `SettingsError` naming the first variable that is missing or malformed."""
-        url = _optional_url(env, "REMINDER_FUNCTION_URL")
-        token_secret = _required if url else _optional
+        url = optional_url(env, "REMINDER_FUNCTION_URL")
+        token_secret = required if url else optional
         return cls(
-            database_secret=_required(env, "DATABASE_SECRET"),
+            database_secret=required(env, "DATABASE_SECRET"),
             scheduler_token_secret=token_secret(env, "SCHEDULER_TOKEN_SECRET"),
             scheduler_url=url,
             shards=_shards(env),
@@ -65,12 +72,12 @@ class AlertSettings:
     def read(cls, env: Environment) -> AlertSettings:
         """Raise `SettingsError` naming the first variable that is malformed."""
         return cls(
-            topic_arn=_optional_topic(env, "ALERT_TOPIC_ARN"),
-            slack_webhook_secret=_optional(env, "SLACK_WEBHOOK_SECRET"),
-            threshold=_whole_number(env, "ALERT_THRESHOLD", default=2, low=1, high=1_000),
-            repeat_every=_whole_number(env, "ALERT_REPEAT_EVERY", default=0, low=0, high=1_000),
-            stack=_optional(env, "POWERTOOLS_SERVICE_NAME"),
-            runbook_url=_optional_url(env, "RUNBOOK_URL", fragment=True),
+            topic_arn=optional_topic(env, "ALERT_TOPIC_ARN"),
+            slack_webhook_secret=optional(env, "SLACK_WEBHOOK_SECRET"),
+            threshold=whole_number(env, "ALERT_THRESHOLD", default=2, low=1, high=1_000),
+            repeat_every=whole_number(env, "ALERT_REPEAT_EVERY", default=0, low=0, high=1_000),
+            stack=optional(env, "POWERTOOLS_SERVICE_NAME"),
+            runbook_url=optional_url(env, "RUNBOOK_URL", fragment=True),
         )
 
 
@@ -95,15 +102,15 @@ class WatchdogSettings:
     def read(cls, env: Environment) -> WatchdogSettings:
         """Raise `SettingsError` naming the first variable that is missing or malformed."""
         return cls(
-            database_secret=_required(env, "DATABASE_SECRET"),
-            expression=_optional(env, "REMINDER_CRON_EXPRESSION") or "cron(0 6 * * ? *)",
-            schedule_name=_optional_schedule(env, "REMINDER_SCHEDULE_NAME"),
-            overrun_minutes=_whole_number(env, "OVERRUN_MINUTES", default=30, low=1, high=1_440),
-            grace_minutes=_whole_number(env, "MISSED_RUN_GRACE_MINUTES", default=15, low=1, high=1_440),
+            database_secret=required(env, "DATABASE_SECRET"),
+            expression=optional(env, "REMINDER_CRON_EXPRESSION") or "cron(0 6 * * ? *)",
+            schedule_name=optional_schedule(env, "REMINDER_SCHEDULE_NAME"),
+            overrun_minutes=whole_number(env, "OVERRUN_MINUTES", default=30, low=1, high=1_440),
+            grace_minutes=whole_number(env, "MISSED_RUN_GRACE_MINUTES", default=15, low=1, high=1_440),
             # Below 90 days the retention function refuses as well.
-            retention_days=_whole_number(env, "LOG_RETENTION_DAYS", default=365, low=90, high=36_500),
+            retention_days=whole_number(env, "LOG_RETENTION_DAYS", default=365, low=90, high=36_500),
             # Below 7 days the function that prunes messages refuses as well.
-            message_retention_days=_whole_number(env, "MESSAGE_RETENTION_DAYS", default=90, low=7, high=36_500),
+            message_retention_days=whole_number(env, "MESSAGE_RETENTION_DAYS", default=90, low=7, high=36_500),
         )
 
 
@@ -119,8 +126,8 @@ class SchedulerSettings:
     def read(cls, env: Environment) -> SchedulerSettings:
         """Raise `SettingsError` naming the first variable that is missing or malformed."""
         return cls(
-            database_secret=_required(env, "DATABASE_SECRET"),
-            token_secret=_required(env, "SCHEDULER_TOKEN_SECRET"),
+            database_secret=required(env, "DATABASE_SECRET"),
+            token_secret=required(env, "SCHEDULER_TOKEN_SECRET"),
             batch_size=_batch_size(env),
         )
 
@@ -146,7 +153,7 @@ class AdminSettings:
     @classmethod
     def read(cls, env: Environment) -> AdminSettings:
         """Raise `SettingsError` naming the first variable that is missing or malformed."""
-        secret, url = _optional(env, "SUPABASE_JWT_SECRET"), _optional_url(env, "SUPABASE_JWKS_URL")
+        secret, url = optional(env, "SUPABASE_JWT_SECRET"), optional_url(env, "SUPABASE_JWKS_URL")
         if not secret and not url:
             raise SettingsError("neither SUPABASE_JWT_SECRET nor SUPABASE_JWKS_URL is set")
         if url and urlsplit(url).scheme != "https" and urlsplit(url).hostname not in {"127.0.0.1", "localhost"}:
@@ -155,11 +162,11 @@ class AdminSettings:
             )
         derived = url.removesuffix(JWKS_PATH) if url and url.endswith(JWKS_PATH) else None
         return cls(
-            database_secret=_required(env, "DATABASE_SECRET"),
+            database_secret=required(env, "DATABASE_SECRET"),
             jwt_secret=secret,
             jwks_url=url,
-            issuer=_optional(env, "SUPABASE_JWT_ISSUER") or derived or _required(env, "SUPABASE_JWT_ISSUER"),
-            require_aal2=_flag(env, "ADMIN_REQUIRE_AAL2"),
+            issuer=optional(env, "SUPABASE_JWT_ISSUER") or derived or required(env, "SUPABASE_JWT_ISSUER"),
+            require_aal2=flag(env, "ADMIN_REQUIRE_AAL2"),
         )
 
 
@@ -178,8 +185,8 @@ class ConsoleSettings:
     @classmethod
     def read(cls, env: Environment) -> ConsoleSettings | None:
         """None where the console is off; raise `SettingsError` when one of the two is missing or malformed."""
-        url, key = _optional_url(env, "SUPABASE_URL"), _optional(env, "SUPABASE_PUBLISHABLE_KEY_SECRET")
-        expression = _optional(env, "REMINDER_CRON_EXPRESSION") or "cron(0 6 * * ? *)"
+        url, key = optional_url(env, "SUPABASE_URL"), optional(env, "SUPABASE_PUBLISHABLE_KEY_SECRET")
+        expression = optional(env, "REMINDER_CRON_EXPRESSION") or "cron(0 6 * * ? *)"
         if not url and not key:
             return None
         if not url or not key:
@@ -187,13 +194,6 @@ class ConsoleSettings:
         if urlsplit(url).scheme != "https" and urlsplit(url).hostname not in {"127.0.0.1", "localhost"}:
             raise SettingsError("SUPABASE_URL must be https: passwords are sent to it")
         return cls(url, key, expression)
-
-
-def _signs_calls(env: Environment) -> bool:
-    auth = _optional(env, "REMINDER_FUNCTION_AUTH")
-    if auth not in {None, "AWS_IAM"}:
-        raise SettingsError(f"REMINDER_FUNCTION_AUTH must be AWS_IAM or absent, got {auth!r}")
-    return auth is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,21 +216,21 @@ class CourierSettings:
     @classmethod
     def read(cls, env: Environment) -> CourierSettings:
         """Raise `SettingsError` naming the first variable that is missing or malformed."""
-        sender = _optional_address(env, "EMAIL_FROM")
-        unsubscribe_url = _optional_url(env, "UNSUBSCRIBE_URL")
-        key = (_required if unsubscribe_url else _optional)(env, "UNSUBSCRIBE_KEY_SECRET")
-        app_url = _optional_url(env, "APP_URL")
+        sender = optional_address(env, "EMAIL_FROM")
+        unsubscribe_url = optional_url(env, "UNSUBSCRIBE_URL")
+        key = (required if unsubscribe_url else optional)(env, "UNSUBSCRIBE_KEY_SECRET")
+        app_url = optional_url(env, "APP_URL")
         if app_url is None:
             raise SettingsError("APP_URL is not set: every message links to the app")
         return cls(
-            database_secret=_required(env, "DATABASE_SECRET"),
+            database_secret=required(env, "DATABASE_SECRET"),
             email_from=sender,
-            email_configuration_set=_optional(env, "EMAIL_CONFIGURATION_SET"),
-            push_applications=_push_applications(env, "PUSH_APPLICATION_ARNS"),
+            email_configuration_set=optional(env, "EMAIL_CONFIGURATION_SET"),
+            push_applications=push_applications(env, "PUSH_APPLICATION_ARNS"),
             app_url=app_url,
             unsubscribe_url=unsubscribe_url,
             unsubscribe_key_secret=key,
-            per_second=_whole_number(env, "MESSAGES_PER_SECOND", default=10, low=1, high=1_000),
+            per_second=whole_number(env, "MESSAGES_PER_SECOND", default=10, low=1, high=1_000),
         )
 
 
@@ -243,7 +243,7 @@ class FeedbackSettings:
     @classmethod
     def read(cls, env: Environment) -> FeedbackSettings:
         """Raise `SettingsError` naming the variable that is missing."""
-        return cls(database_secret=_required(env, "DATABASE_SECRET"))
+        return cls(database_secret=required(env, "DATABASE_SECRET"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,104 +256,21 @@ class UnsubscribeSettings:
     @classmethod
     def read(cls, env: Environment) -> UnsubscribeSettings:
         """Raise `SettingsError` naming the variable that is missing."""
-        return cls(
-            database_secret=_required(env, "DATABASE_SECRET"), key_secret=_required(env, "UNSUBSCRIBE_KEY_SECRET")
-        )
-
-
-def _optional_address(env: Environment, name: str) -> str | None:
-    """An address with or without a name: `Reminders <reminders@example.org>`."""
-    text = _optional(env, name)
-    if text is not None and not (
-        is_printable(text) and re.fullmatch(r"[^<>@]*<[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+", text)
-    ):
-        raise SettingsError(f"{name} must be an address such as Reminders <reminders@example.org>, got {text!r}")
-    return text
-
-
-_PLATFORMS = {"GCM": "fcm", "APNS": "apns", "APNS_SANDBOX": "apns"}
-
-
-def _push_applications(env: Environment, name: str) -> tuple[tuple[str, str], ...]:
-    """Separated by commas; the platform stands in the ARN."""
-    found: dict[str, str] = {}
-    for arn in filter(None, (part.strip() for part in env.get(name, "").split(","))):
-        match = re.fullmatch(r"arn:[\w-]+:sns:[\w-]+:\d{12}:app/(\w+)/[\w.-]+", arn)
-        platform = _PLATFORMS.get(match[1]) if match else None
-        if platform is None or platform in found:
-            raise SettingsError(
-                f"{name} must hold one ARN of an SNS platform application for each of FCM and APNs, got {arn!r}"
-            )
-        found[platform] = arn
-    return tuple(found.items())
+        return cls(database_secret=required(env, "DATABASE_SECRET"), key_secret=required(env, "UNSUBSCRIBE_KEY_SECRET"))
 
 
 def _shards(env: Environment) -> int | None:
-    if _optional(env, "SCHEDULER_SHARDS") in {None, "auto"}:
+    if optional(env, "SCHEDULER_SHARDS") in {None, "auto"}:
         return None
-    return _whole_number(env, "SCHEDULER_SHARDS", default=1, low=1, high=64, other="auto or ")
+    return whole_number(env, "SCHEDULER_SHARDS", default=1, low=1, high=64, other="auto or ")
 
 
 def _batch_size(env: Environment) -> int:
-    return _whole_number(env, "BATCH_SIZE", default=5_000, low=1, high=50_000)
+    return whole_number(env, "BATCH_SIZE", default=5_000, low=1, high=50_000)
 
 
-def _optional(env: Environment, name: str) -> str | None:
-    return env.get(name, "").strip() or None
-
-
-def _required(env: Environment, name: str) -> str:
-    value = _optional(env, name)
-    if value is None:
-        raise SettingsError(f"{name} is not set")
-    return value
-
-
-def _flag(env: Environment, name: str) -> bool:
-    text = _optional(env, name) or "false"
-    if text not in {"true", "false"}:
-        raise SettingsError(f"{name} must be true or false, got {text!r}")
-    return text == "true"
-
-
-def _whole_number(env: Environment, name: str, *, default: int, low: int, high: int, other: str = "") -> int:
-    text = _optional(env, name)
-    if text is None:
-        return default
-    # isascii: int() would also take other scripts' digits, and "1_000".
-    # The length, because int() refuses thousands of digits with an error of its own.
-    if not (text.isascii() and text.isdigit() and len(text) <= 9 and low <= int(text) <= high):
-        raise SettingsError(f"{name} must be {other}a whole number from {low:,} to {high:,}, got {text!r}")
-    return int(text)
-
-
-def _optional_topic(env: Environment, name: str) -> str | None:
-    text = _optional(env, name)
-    if text is not None and not re.fullmatch(r"arn:[\w-]+:sns:[\w-]+:\d{12}:[\w-]+(\.fifo)?", text, re.ASCII):
-        raise SettingsError(f"{name} must be the ARN of an SNS topic, got {text!r}")
-    return text
-
-
-def _optional_schedule(env: Environment, name: str) -> str | None:
-    text = _optional(env, name)
-    # EventBridge Scheduler API Reference, "GetSchedule": name and group.
-    if text is not None and not re.fullmatch(r"([\w.-]{1,64}/)?[\w.-]{1,64}", text, re.ASCII):
-        raise SettingsError(f"{name} must be a schedule's name, or its group and name as in group/name, got {text!r}")
-    return text
-
-
-def _optional_url(env: Environment, name: str, *, fragment: bool = False) -> str | None:
-    text = _optional(env, name)
-    if text is None:
-        return None
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:  # an IPv6 address without its bracket, a port that is no number
-        usable = False
-    # urlsplit removes tabs and line breaks without an error, and a path that is added to a fragment is lost.
-    clean = is_printable(text) and not any(map(str.isspace, text)) and (fragment or "#" not in text)
-    if not usable or not clean or parts.username or parts.query:
-        # The value is not echoed: a URL may carry a credential.
-        raise SettingsError(f"{name} must be an http(s) URL without credentials, query, fragment or spaces")
-    return text.rstrip("/")
+def _signs_calls(env: Environment) -> bool:
+    auth = optional(env, "REMINDER_FUNCTION_AUTH")
+    if auth not in {None, "AWS_IAM"}:
+        raise SettingsError(f"REMINDER_FUNCTION_AUTH must be AWS_IAM or absent, got {auth!r}")
+    return auth is not None

@@ -35,7 +35,7 @@ from ops.local.function_url import FunctionUrl
 from ops.local.invoke import LocalContext
 from ops.local.keeper import PR_SET_PDEATHSIG
 from reminders.limits import LIMITS, Limits
-from reminders.messages.courier import CourierLimits
+from reminders.messages.delivery import CourierLimits
 from reminders.secrets import Secrets
 
 LOOK_EVERY = 0.02  # seconds

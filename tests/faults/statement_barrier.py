@@ -16,7 +16,7 @@ import threading
 from collections import Counter
 
 from reminders.alerts import outbox
-from reminders.messages import courier
+from reminders.messages import delivery
 from reminders.runs import ledger, lock
 from reminders.scheduling import fanout, service
 
@@ -30,7 +30,7 @@ def _shape(statement: str) -> str:
 
 NAMES = {
     _shape(sql.decode()): name
-    for queries in (lock.queries, ledger.queries, outbox.queries, fanout.queries, service.queries, courier.queries)
+    for queries in (lock.queries, ledger.queries, outbox.queries, fanout.queries, service.queries, delivery.queries)
     for name, sql in queries.by_name.items()
 }
 

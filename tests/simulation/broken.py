@@ -232,7 +232,7 @@ BROKEN = [
     broken(
         "an error message has the person's address",
         (
-            "functions/reminders/messages/courier.py",
+            "functions/reminders/messages/delivery.py",
             '"error": result.error}',
             '"error": result.error and f"{result.error} {done.message.email}"}',
         ),

@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.wiring.alerts import alert_channels
 from handlers.wiring.common import connect, seconds_left, secrets
-from reminders.messages.courier import CourierDeps, CourierLimits
+from reminders.messages.delivery import CourierDeps, CourierLimits
 from reminders.messages.email import EmailChannel, EmailSettings
 from reminders.messages.message import MessageChannel
 from reminders.messages.push import PushChannel
@@ -50,20 +50,20 @@ def message_channels(settings: CourierSettings, limits: CourierLimits) -> list[M
     return channels
 
 
-# A hundred workers ask for the first client in the same moment. Without the lock each would make one, which takes 150 ms
-# of processor time. And only one thread at a time may make clients ("Multithreading or multiprocessing with clients",
-# Boto3 documentation).
+# A hundred workers ask for the first client in the same moment. Without the lock each would make one, which takes
+# 150 ms of processor time. And only one thread at a time may make clients ("Multithreading or multiprocessing with
+# clients", Boto3 documentation).
 _one_at_a_time = threading.Lock()
 
 
 def client(service: str, limits: CourierLimits) -> Any:
     """The one boto3 client of `service`, for all workers: using it is thread-safe."""
     with _one_at_a_time:
-        return _made_client(service, limits)
+        return _new_client(service, limits)
 
 
 @cache
-def _made_client(service: str, limits: CourierLimits) -> Any:
+def _new_client(service: str, limits: CourierLimits) -> Any:
     import boto3
     from botocore.config import Config
 

@@ -15,8 +15,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.session import get_session
 
+from reminders.environment import Environment
 from reminders.errors import SettingsError
-from reminders.settings import Environment
 
 SERVICE = "lambda"
 # Nothing else is signed: what a proxy may change on the way must not make the signature wrong.

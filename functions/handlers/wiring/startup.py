@@ -12,8 +12,8 @@ import os
 import re
 from collections.abc import Callable
 
+from reminders.environment import Environment
 from reminders.errors import SettingsError
-from reminders.settings import Environment
 
 # The runtime's own variable: "Defined runtime environment variables" in Lambda's documentation.
 RUNTIME = "AWS_LAMBDA_RUNTIME_API"

@@ -1,94 +1,24 @@
 """
 One invocation of the courier.
 
-    compose ─▶ for each channel, while there is time:
-               claim a group ─▶ wait for its turn ─▶ load (still due?) ─▶ send ─▶ settle
+    compose ─▶ for each channel, side by side: its messages, while there is time (delivery.py)
 
-A message is a committed row before it is sent. A worker takes its next message only when its last one is settled, so a
-courier that dies leaves at most one message a worker that was sent and not settled; that one is sent again when its
-lease ends. Everything else happens once: a claim is a row under a lease, and composing twice changes nothing. A courier
-that was paused until its lease ended sends and settles nothing of it any more. One whose connection breaks settles on a
-new one.
+A message is a committed row before it is sent. A courier that dies leaves at most one message a worker that was sent
+and not settled; that one is sent again when its lease ends. Everything else happens once: a claim is a row under a
+lease, and composing twice changes nothing.
 """
 
 from __future__ import annotations
 
-import queue
 import threading
-from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, TypeVar
-
-from psycopg.types.json import Jsonb
+from typing import Any
 
 from reminders import telemetry
-from reminders.database import Connection, Queries
-from reminders.errors import DatabaseUnavailable, safe_message
-from reminders.messages.message import AccountError, Message, MessageChannel, Result, Status
+from reminders.errors import safe_message
+from reminders.messages.delivery import CourierDeps, Delivery, Session, Tally, queries
+from reminders.messages.message import AccountError, MessageChannel
 from reminders.telemetry import logger
-
-queries = Queries(__package__, "courier.sql")
-
-Connect = Callable[[], AbstractContextManager[Connection]]
-Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, slots=True)
-class CourierLimits:
-    """How fast, how old, how long."""
-
-    per_second: float = 10.0  #: messages a second, of all couriers together
-    max_age: timedelta = timedelta(hours=48)  #: older notifications get no message any more
-    compose_batch: int = 500_000  #: notifications in one composing statement; each looks through all that are young
-    workers: int = 100  #: messages in flight at most
-    group_seconds: float = 2.0  #: a claim takes what can be sent in this time
-    slice_seconds: float = 0.1  #: and reads it in slices of this time, so that it is read right before it is sent
-    lease_seconds: float = 60.0  #: after its turn; a provider that has not answered by then has failed
-    send_seconds: float = 30.0  #: left of the lease when a message is read, half of it to begin with sending
-    #: Together below half of `send_seconds`: a message is settled before its lease ends.
-    connect_seconds: float = 3.0  #: to connect to a provider
-    provider_seconds: float = 10.0  #: for its answer
-    settle_seconds: float = 0.05  #: results that come within this time are settled in one statement
-    reconnect_pause: float = 1.0  #: between attempts to reach the database again
-    reserve_seconds: float = 15.0  #: of the invocation, kept back to settle what is in flight
-    first_pause: float = 60.0  #: after a failed attempt, doubling
-    longest_pause: float = 3_600.0
-
-
-LIMITS = CourierLimits()
-
-
-@dataclass(frozen=True, slots=True)
-class CourierDeps:
-    """What the courier works with. `connect` opens a connection as `reminder_courier`."""
-
-    connect: Connect
-    channels: Sequence[MessageChannel]
-    limits: CourierLimits
-    seconds_left: Callable[[], float]
-    clock: Callable[[], float]  #: monotonic seconds
-    sleep: Callable[[float], None]
-    alert_channels: Sequence[str] = ()  #: where operators hear of a channel that refuses every message
-
-
-@dataclass(slots=True)
-class Tally:
-    """What one channel did."""
-
-    sent: int = 0
-    failed: int = 0
-    retried: int = 0
-    released: int = 0
-    error: str | None = None  #: why the channel was stopped
-
-    def count(self, status: Status) -> None:
-        """Count one settled message."""
-        field_name = {Status.SENT: "sent", Status.FAILED: "failed", Status.RETRY: "retried"}.get(status, "released")
-        setattr(self, field_name, getattr(self, field_name) + 1)
 
 
 @dataclass(slots=True)
@@ -116,7 +46,7 @@ def run(deps: CourierDeps) -> CourierSummary:
     def deliver(channel: MessageChannel) -> None:
         tally = summary.channels[channel.name]
         try:
-            with _Session(deps) as session:
+            with Session(deps) as session:
                 _deliver(channel, session, deps, tally)
         except Exception as error:
             tally.error = safe_message(error)
@@ -134,10 +64,10 @@ def run(deps: CourierDeps) -> CourierSummary:
     return summary
 
 
-def _deliver(channel: MessageChannel, session: _Session, deps: CourierDeps, tally: Tally) -> None:
+def _deliver(channel: MessageChannel, session: Session, deps: CourierDeps, tally: Tally) -> None:
     """Send on one channel. When it refuses every message, report that to the operators, and raise."""
     try:
-        _Delivery(channel, session, deps, tally).run()
+        Delivery(channel, session, deps, tally).run()
     except AccountError as error:
         failure = {"channel": channel.name, "reason": safe_message(error), "alert_channels": list(deps.alert_channels)}
         if session.ask(lambda connection: queries.value(connection, "report_failure", **failure)):
@@ -149,7 +79,7 @@ def _compose(deps: CourierDeps) -> int:
     """Give every young notification its message; return how many got one."""
     composed = 0
     wanted = {"channels": [channel.name for channel in deps.channels], "max_age": deps.limits.max_age}
-    with _Session(deps) as session:
+    with Session(deps) as session:
         while deps.seconds_left() > deps.limits.reserve_seconds:
             done = session.ask(
                 lambda connection: queries.one(
@@ -168,225 +98,6 @@ def _compose(deps: CourierDeps) -> int:
 class _Composed:
     composed: int
     unknown_zones: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """One message of a claim; all of them have the same lease, and no other claim has it."""
-
-    message_id: int
-    wait_seconds: float
-    lease_until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """A result that is waiting to be settled; the worker waits with it."""
-
-    message: Message
-    lease_until: datetime
-    result: Result
-    settled: threading.Event = field(default_factory=threading.Event)
-
-
-class _Session:
-    """A connection that is made anew when it breaks. What is asked must change nothing when it is asked twice."""
-
-    def __init__(self, deps: CourierDeps) -> None:
-        self._deps = deps
-        self._stack = ExitStack()
-
-    def __enter__(self) -> _Session:
-        self._connection = self._stack.enter_context(self._deps.connect())
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()
-
-    def ask(self, question: Callable[[Connection], Answer]) -> Answer:
-        """
-        The answer, on a new connection if need be, as long as a third of the reserve is left.
-
-        What the provider took must be settled, or it would be sent again.
-        """
-        while True:
-            try:
-                return question(self._connection)
-            except DatabaseUnavailable:
-                self._reconnect()
-
-    def _reconnect(self) -> None:
-        """Raise `DatabaseUnavailable` when there is no time left for another attempt."""
-        self._stack.close()
-        while True:
-            try:
-                self._connection = self._stack.enter_context(self._deps.connect())
-                return
-            except DatabaseUnavailable:
-                if self._deps.seconds_left() < self._deps.limits.reserve_seconds / 3:
-                    raise
-                self._deps.sleep(self._deps.limits.reconnect_pause)
-
-
-class _Delivery:
-    """The messages of one channel. The connection belongs to this thread; workers only talk to the provider."""
-
-    def __init__(self, channel: MessageChannel, session: _Session, deps: CourierDeps, tally: Tally) -> None:
-        self._channel = channel
-        self._session = session
-        self._deps = deps
-        self._limits = deps.limits
-        self._tally = tally
-        self._done: queue.SimpleQueue[_Done] = queue.SimpleQueue()
-        self._in_flight = 0
-        self._stopped: AccountError | None = None
-
-    def run(self) -> None:
-        """Send group after group; raise `AccountError` when the channel had to be stopped."""
-        with ThreadPoolExecutor(self._limits.workers, thread_name_prefix=self._channel.name) as workers:
-            try:
-                while self._stopped is None and self._deps.seconds_left() > self._limits.reserve_seconds:
-                    self._wait_for_a_worker()
-                    claims = self._claim()
-                    if not claims:
-                        break
-                    self._send_group(claims, workers)
-            finally:
-                self._settle_the_rest()
-        if self._stopped is not None:
-            raise self._stopped
-
-    def _claim(self) -> list[_Claim]:
-        """What is due. A claim whose answer was lost stays claimed until its lease ends."""
-        return self._session.ask(
-            lambda connection: queries.all(
-                connection,
-                "claim",
-                _Claim,
-                channel=self._channel.name,
-                at_most=max(1, int(self._limits.per_second * self._limits.group_seconds)),
-                per_second=self._limits.per_second,
-                lease_seconds=self._limits.lease_seconds,
-            )
-        )
-
-    def _send_group(self, claims: list[_Claim], workers: ThreadPoolExecutor) -> None:
-        began = self._deps.clock()
-        slice_size = max(1, int(self._limits.per_second * self._limits.slice_seconds))
-        waiting = deque(claims)
-        while waiting:
-            self._settle_until(began + waiting[0].wait_seconds)
-            self._wait_for_a_worker()
-            if self._stopped is not None:
-                self._release(list(waiting))
-                return
-            size = min(slice_size, self._limits.workers - self._in_flight, len(waiting))
-            self._send([waiting.popleft() for _ in range(size)], workers)
-
-    def _send(self, claims: list[_Claim], workers: ThreadPoolExecutor) -> None:
-        """Read these messages, and let the workers send them."""
-        lease_until, limits = claims[0].lease_until, self._limits
-        begin_until = self._deps.clock() + limits.send_seconds / 2
-        values = {"claimed": [claim.message_id for claim in claims], "lease": lease_until}
-        messages = self._session.ask(
-            lambda connection: queries.all(connection, "load", Message, **values, seconds=limits.send_seconds)
-        )
-        for message in messages:
-            self._in_flight += 1
-            workers.submit(self._work, message, lease_until, begin_until)
-
-    def _work(self, message: Message, lease_until: datetime, begin_until: float) -> None:
-        """In a worker: send, and wait until the result is settled."""
-        done = _Done(message, lease_until, self._result(message, begin_until))
-        self._done.put(done)
-        done.settled.wait()
-
-    def _result(self, message: Message, begin_until: float) -> Result:
-        if self._deps.clock() > begin_until:
-            # This process was paused. Another courier may have the message by now.
-            return Result(Status.RELEASE, error="it could not be sent before its lease ended")
-        try:
-            return self._channel.send(message)
-        except AccountError as error:
-            self._stopped = error
-            return Result(Status.RELEASE, error=safe_message(error))
-        except Exception as error:
-            return Result(Status.RETRY, error=safe_message(error))
-
-    def _settle_until(self, moment: float) -> None:
-        """Settle what comes back until `moment` on the monotonic clock."""
-        while (left := moment - self._deps.clock()) > 0:
-            if self._in_flight:
-                self._settle(timeout=left)
-            else:
-                self._deps.sleep(left)
-        while not self._done.empty():
-            self._settle(timeout=0)
-
-    def _wait_for_a_worker(self) -> None:
-        """A provider may be slow, and what is read must be sent at once."""
-        while self._in_flight >= self._limits.workers:
-            self._settle(timeout=None)
-
-    def _settle_the_rest(self) -> None:
-        """Wait for what is in flight. A database that cannot be reached must not keep the workers waiting."""
-        try:
-            while self._in_flight:
-                self._settle(timeout=None)
-        finally:
-            while self._in_flight:
-                self._done.get().settled.set()
-                self._in_flight -= 1
-
-    def _settle(self, timeout: float | None) -> None:
-        """Settle what comes back, waiting for the first result at most `timeout` seconds."""
-        try:
-            done = [self._done.get(timeout=timeout) if timeout != 0 else self._done.get_nowait()]
-        except queue.Empty:
-            return
-        if len(done) < self._in_flight and timeout != 0:
-            # One pause for all that comes meanwhile: to wake up for each result takes longer than to send it.
-            self._deps.sleep(min(self._limits.settle_seconds, timeout or self._limits.settle_seconds))
-        with suppress(queue.Empty):
-            while True:
-                done.append(self._done.get_nowait())
-        self._in_flight -= len(done)
-        try:
-            self._write([_row(d, self._limits) for d in done], [row for d in done for row in d.result.devices])
-        finally:
-            for settled in done:
-                settled.settled.set()
-        for settled in done:
-            self._tally.count(settled.result.status)
-
-    def _release(self, claims: list[_Claim]) -> None:
-        """Give claims back that were not tried."""
-        given_back = {"status": Status.RELEASE, "error": self._reason()}
-        self._write([{"id": c.message_id, "lease": c.lease_until.isoformat(), **given_back} for c in claims], [])
-        self._tally.released += len(claims)
-
-    def _reason(self) -> str | None:
-        return safe_message(self._stopped) if self._stopped else None
-
-    def _write(self, rows: list[dict[str, Any]], devices: list[dict[str, Any]]) -> None:
-        self._session.ask(lambda connection: queries.run(connection, "settle", results=Jsonb(rows)))
-        if devices:
-            self._session.ask(lambda connection: queries.run(connection, "record_devices", results=Jsonb(devices)))
-
-
-def _row(done: _Done, limits: CourierLimits) -> dict[str, Any]:
-    """A result as `settle_messages` takes it."""
-    result = done.result
-    row: dict[str, Any] = {"id": done.message.message_id, "lease": done.lease_until.isoformat()}
-    row |= {"status": result.status, "error": result.error}
-    if result.provider_message_id:
-        row["provider_message_id"] = result.provider_message_id
-    if result.suppress:
-        row["suppress"] = True
-    if result.status is Status.RETRY:
-        pause = min(limits.first_pause * 2.0 ** min(done.message.attempts - 1, 20), limits.longest_pause)
-        row["pause_seconds"] = max(pause, result.retry_after or 0)
-    return row
 
 
 def _record(summary: CourierSummary) -> None:

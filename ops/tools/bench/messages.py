@@ -23,7 +23,7 @@ import psycopg
 from ops.local import messages
 from ops.local.stack import LocalStack
 from ops.tools.bench import watch
-from reminders.messages.courier import LIMITS
+from reminders.messages.delivery import LIMITS
 
 Row = dict[str, object]
 COMPOSED, SENT, DATABASE = "Composing messages", "Sending messages", "The database's time for one message"

@@ -22,7 +22,7 @@ from ops.local.function_url import FunctionUrl
 from ops.local.invoke import LocalContext
 from reminders.database import Connection
 from reminders.errors import EventError, SettingsError
-from reminders.messages.courier import LIMITS
+from reminders.messages.delivery import LIMITS
 from reminders.messages.message import AccountError
 from reminders.messages.unsubscribe import link, sign
 from tests.acceptance.messages.mails import KEY, UNSUBSCRIBE_URL, mails

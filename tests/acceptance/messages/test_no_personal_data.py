@@ -53,7 +53,7 @@ def sender_is_not_verified(owner: Connection, monkeypatch: pytest.MonkeyPatch) -
 
 def provider_is_away(owner: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", "http://127.0.0.1:9")
-    courier_wiring._client.cache_clear()
+    courier_wiring._new_client.cache_clear()
 
 
 def addresses_that_ses_cannot_take(owner: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def test_no_personal_data(
         texts += owner.execute(f"SELECT t::text FROM {table} AS t".encode()).fetchall()
     assert [] == [text for text in map(str, texts) if any(part in text for part in PERSONAL)]
     assert any("channel done" in str(text) or "cannot" in str(text) or "Error" in str(text) for text in texts)
-    courier_wiring._client.cache_clear()
+    courier_wiring._new_client.cache_clear()
 
 
 def invoke(handler: Callable[..., Any], event: object) -> str:

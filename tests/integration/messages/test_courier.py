@@ -13,7 +13,8 @@ import pytest
 
 from reminders.database import Connection
 from reminders.messages import courier
-from reminders.messages.courier import CourierDeps, CourierLimits, CourierSummary
+from reminders.messages.courier import CourierSummary
+from reminders.messages.delivery import CourierDeps, CourierLimits
 from reminders.messages.email import EmailChannel, EmailSettings
 from reminders.messages.message import AccountError, Message, MessageChannel, Result, Status
 from tests.factories import MENTOR, add_assignment

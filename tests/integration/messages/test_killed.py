@@ -21,7 +21,8 @@ COURIER = """
 import os, sys, time
 from contextlib import closing
 from reminders import database
-from reminders.messages.courier import CourierDeps, CourierLimits, run
+from reminders.messages.courier import run
+from reminders.messages.delivery import CourierDeps, CourierLimits
 from reminders.messages.message import Result, Status
 
 dsn, file, step, after = sys.argv[1:]
