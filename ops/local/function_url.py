@@ -26,7 +26,6 @@ import time
 import traceback
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
-from types import TracebackType
 
 from ops.local.invoke import DEFAULT_TIMEOUT, Handler, LocalContext, load_handler
 from ops.local.url_payload import (
@@ -91,12 +90,7 @@ class FunctionUrl:
     def __enter__(self) -> FunctionUrl:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from ops.cli import health, ledger, messages, options, output, schedules
-from ops.cli.errors import DONE, UNHEALTHY, CliError, of_aws
+from ops.cli.errors import DONE, UNHEALTHY, expected
 from ops.cli.health import Facts
 from ops.cli.targets.base import Target
 
@@ -56,15 +56,13 @@ def gather(target: Target) -> Facts:
 
 
 def ask(question: Callable[[], Answer]) -> tuple[Answer | None, str | None]:
-    """The result, or the error of AWS in words."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
+    """The result, or the error in words."""
     try:
         return question(), None
-    except (BotoCoreError, ClientError) as error:
-        return None, str(of_aws(error))
-    except CliError as error:
-        return None, str(error)
+    except Exception as error:
+        if known := expected(error):
+            return None, str(known)
+        raise
 
 
 def found_as_json(found: list[health.Finding]) -> list[dict[str, Any]]:

@@ -35,10 +35,11 @@ def warning(what: str, fix: str) -> Finding:
 
 @dataclass(slots=True)
 class Examination:
-    """The target that is checked. `connection` is the operator's, None when the database cannot be reached."""
+    """The target that is checked. `connection` is the operator's; None when `unreachable` says why there is none."""
 
     target: Target
     connection: Connection | None = None
+    unreachable: Finding | None = None
     _secrets: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -66,7 +67,8 @@ Look = Callable[[Examination], Iterator[Finding]]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: its name, as `doctor` shows it, and its function."""
+    """One check: its name, as `doctor` shows it, its function, and the sentence for when that finds nothing."""
 
     name: str
     look: Look
+    ok: str = ""

@@ -8,22 +8,41 @@ our roles are checked.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 from ops import schema
 from ops.cli.doctor.database import APPS, OURS
-from ops.cli.doctor.examination import Examination, Finding, ok, problem
+from ops.cli.doctor.examination import Examination, Finding, problem
 from ops.cli.errors import CliError
 
-# The rights that there are, by kind of object: whole objects, and columns.
-WHOLE = {"tables": ("DELETE", "TRUNCATE"), "views": ("DELETE",)}
-BY_COLUMN = ("SELECT", "INSERT", "UPDATE")
-COLUMNS = """
-SELECT a.attname::text FROM pg_attribute AS a
-WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+# What each role may do with each object; without `columns` it is the whole object.
+RIGHTS = """
+SELECT o.name, r.role, v.verb, v.columns
+FROM unnest(%s::text[], %s::text[]) AS o (kind, name) CROSS JOIN unnest(%s::text[]) AS r (role) CROSS JOIN LATERAL (
+    SELECT 'EXECUTE', NULL::text[] FROM pg_proc
+    WHERE
+        o.kind = 'functions' AND o.name = concat(pronamespace::regnamespace, '.', proname)
+        AND has_function_privilege(r.role, oid, 'EXECUTE')
+    UNION
+    SELECT verb, NULL FROM unnest('{SELECT,USAGE,UPDATE}'::text[]) AS verb
+    WHERE o.kind = 'sequences' AND has_sequence_privilege(r.role, to_regclass(o.name)::oid, verb)
+    UNION
+    SELECT verb, NULL FROM unnest('{DELETE,TRUNCATE}'::text[]) AS verb
+    WHERE
+        (o.kind = 'tables' OR (o.kind = 'views' AND verb = 'DELETE'))
+        AND has_table_privilege(r.role, to_regclass(o.name)::oid, verb)
+    UNION
+    SELECT
+        verb,
+        CASE WHEN NOT bool_and(may) THEN array_agg(attname::text ORDER BY attnum) FILTER (WHERE may) END
+    FROM pg_attribute CROSS JOIN unnest('{SELECT,INSERT,UPDATE}'::text[]) AS verb,
+        has_column_privilege(r.role, attrelid, attnum, verb) AS may
+    WHERE o.kind IN ('tables', 'views') AND attrelid = to_regclass(o.name) AND attnum > 0 AND NOT attisdropped
+    GROUP BY verb HAVING bool_or(may)
+) AS v (verb, columns)
 """
-
 # How an app numbers its own rows is not checked. The tables that we created are recognised by their constraints.
 THEIR_SEQUENCES = """
 SELECT c.relname || '_id_seq' FROM pg_class AS c
@@ -36,6 +55,8 @@ WHERE
 """
 
 
+# As GRANT and REVOKE need it.
+OBJECTS = {"functions": "FUNCTION ", "sequences": "SEQUENCE "}
 # Attributes of a role on the whole server, as ALTER ROLE removes them.
 ATTRIBUTES = {
     "rolsuper": "SUPERUSER",
@@ -50,10 +71,7 @@ MEMBERSHIPS = {("contact_admin_api", "authenticated")}
 
 
 def roles(it: Examination) -> Iterator[Finding]:
-    found = [*_logins(it), *_attributes(it), *_memberships(it)]
-    yield from found
-    if not found:
-        yield ok("those that are needed can log in, and have no other attribute")
+    yield from (*_logins(it), *_attributes(it), *_memberships(it))
 
 
 def _logins(it: Examination) -> Iterator[Finding]:
@@ -99,24 +117,25 @@ def _memberships(it: Examination) -> Iterator[Finding]:
 
 
 def grants(it: Examination) -> Iterator[Finding]:
-    wrong = False
     # In a project whose own notifications table did not fit, ours has another name (migrations, existing_projects).
     ours = dict(it.rows("SELECT 'notifications', notifications FROM reminder_private.project"))
     theirs = {row[0] for row in it.rows(THEIR_SEQUENCES)}
     there = {row[0] for row in it.rows("SELECT rolname::text FROM pg_roles")} | {schema.EVERY_ROLE}
-    for name, rights in schema.expected().items():
-        kind, _, plain = name.partition(".")
-        plain = ours.get(plain, plain)
-        if plain in theirs:
-            continue
-        checked = [role for role in schema.ROLES if role in there and (plain not in APPS or role in schema.OUR_ROLES)]
-        for role in checked:
-            wanted, found = rights.get(role, {}), _actual(it, kind, plain, role)
-            for difference in _differences(_named(kind, plain), role, wanted, found):
-                wrong = True
-                yield difference
-    if not wrong:
-        yield ok("as listed in ops/schema/matrix.toml")
+    roles = [role for role in schema.ROLES if role in there]
+    wanted = {}
+    for key, rights in schema.expected().items():
+        kind, _, name = key.partition(".")
+        name = ours.get(name, name)
+        if name not in theirs:
+            wanted[kind, name if "." in name else f"public.{name}"] = rights
+    found: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
+    for name, role, verb, columns in it.rows(RIGHTS, *map(list, zip(*wanted, strict=True)), [r.lower() for r in roles]):
+        found[name, role][verb] = columns or True
+    for (kind, name), rights in wanted.items():
+        for role in roles:
+            if name.removeprefix("public.") not in APPS or role in schema.OUR_ROLES:
+                right, actual = rights.get(role, {}), found[name, role.lower()]
+                yield from _differences(OBJECTS.get(kind, "") + name, role, right, actual)
 
 
 def row_level_security(it: Examination) -> Iterator[Finding]:
@@ -135,58 +154,18 @@ def row_level_security(it: Examination) -> Iterator[Finding]:
     for table in forced:
         what = f"forced on {table}, so the functions that run as its owner see no row"
         yield problem(what, f"ALTER TABLE public.{table} NO FORCE ROW LEVEL SECURITY;")
-    if not off and not forced:
-        yield ok("enabled on every table")
-
-
-def _named(kind: str, name: str) -> str:
-    """As GRANT and REVOKE need it."""
-    full = name if "." in name else f"public.{name}"
-    return {"functions": "FUNCTION ", "sequences": "SEQUENCE "}.get(kind, "") + full
 
 
 def _differences(name: str, role: str, wanted: dict[str, Any], found: dict[str, Any]) -> Iterator[Finding]:
+    short = name.rpartition(".")[2]
     for verb in sorted(wanted.keys() | found.keys()):
         if wanted.get(verb) == found.get(verb):
             continue
         if verb not in found:
             fix = f"Grant it again as the migrations do: GRANT {verb} ... ON {name} TO {role}."
-            yield problem(f"{role} may not {verb} on {_short(name)}", fix)
+            yield problem(f"{role} may not {verb} on {short}", fix)
         elif verb not in wanted:
-            yield problem(f"{role} may {verb} on {_short(name)}", f"REVOKE {verb} ON {name} FROM {role};")
+            yield problem(f"{role} may {verb} on {short}", f"REVOKE {verb} ON {name} FROM {role};")
         else:
-            what = f"{role} may {verb} other columns of {_short(name)} than the matrix allows"
+            what = f"{role} may {verb} other columns of {short} than the matrix allows"
             yield problem(what, "Compare with ops/schema/matrix.toml, and grant or revoke by column.")
-
-
-def _short(name: str) -> str:
-    return name.rpartition(".")[2]
-
-
-def _actual(it: Examination, kind: str, name: str, role: str) -> dict[str, Any]:
-    who = "public" if role == schema.EVERY_ROLE else role
-    if kind == "functions":
-        query = """
-        SELECT bool_or(has_function_privilege(%s, oid, 'EXECUTE')) FROM pg_proc
-        WHERE pronamespace = to_regnamespace(%s) AND proname = %s
-        """
-        return {"EXECUTE": True} if it.rows(query, who, *f"public.{name}".split(".")[-2:])[0][0] else {}
-    full = name if "." in name else f"public.{name}"
-    if kind == "sequences":
-        query = "SELECT v FROM unnest(%s::text[]) AS v WHERE has_sequence_privilege(%s, to_regclass(%s)::oid, v)"
-        return {verb: True for (verb,) in it.rows(query, ["SELECT", "USAGE", "UPDATE"], who, full)}
-    return _on_relation(it, kind, full, who)
-
-
-def _on_relation(it: Examination, kind: str, full: str, who: str) -> dict[str, Any]:
-    columns = [row[0] for row in it.rows(COLUMNS, full)]
-    query = """
-    SELECT v, array_agg(c ORDER BY n) FROM unnest(%s::text[]) AS v, unnest(%s::text[]) WITH ORDINALITY AS u (c, n)
-    WHERE has_column_privilege(%s, to_regclass(%s)::oid, c, v) GROUP BY v
-    """
-    found: dict[str, Any] = {
-        verb: True if allowed == columns else allowed
-        for verb, allowed in it.rows(query, list(BY_COLUMN), columns, who, full)
-    }
-    whole = "SELECT v FROM unnest(%s::text[]) AS v WHERE has_table_privilege(%s, to_regclass(%s)::oid, v)"
-    return found | {verb: True for (verb,) in it.rows(whole, list(WHOLE[kind]), who, full)}

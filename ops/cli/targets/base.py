@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from ops.cli.errors import WRONG_USE, CliError
 
 if TYPE_CHECKING:
     from reminders.database import Connection
@@ -44,9 +45,9 @@ class Failures:
     last: str = ""
 
 
-class Target(ABC):
+class Target:
     """
-    What a command works on.
+    What a command works on. Here is what a database alone cannot do; a stack overrides it.
 
     `title` names it for people, `chosen_by` the option or variable that chose it; with `requires_confirmation`,
     commands ask before they change something.
@@ -61,37 +62,37 @@ class Target(ABC):
         self.options = options
 
     @property
-    @abstractmethod
     def schedule_name(self) -> str:
         """EventBridge Scheduler's "group/name"."""
+        raise needs_a_stack()
 
-    @abstractmethod
     def client(self, service: str, **config: Any) -> Any:
         """A boto3 client of the target's account and region; `config` as for botocore's Config."""
+        raise needs_a_stack()
 
-    @abstractmethod
     def function_name(self, function: str) -> str:
         """The name in Lambda of one of `FUNCTIONS`."""
+        raise needs_a_stack()
 
-    @abstractmethod
     def failures(self, since: datetime) -> Failures:
         """The cron function's invocations since `since` (aware) that ended in an error, with or without a row."""
+        raise needs_a_stack()
 
-    @abstractmethod
     def log_lines(self, function: str, since: datetime) -> list[dict[str, Any]]:
         """The warnings and errors that one of `FUNCTIONS` logged since `since`, oldest first, as Powertools' JSON."""
+        raise needs_a_stack()
 
-    @abstractmethod
     def environment(self, function: str) -> Mapping[str, str]:
         """The environment variables of one of `FUNCTIONS` or `MESSAGE_FUNCTIONS`; empty where it is not there."""
+        raise needs_a_stack()
 
-    @abstractmethod
     def invoke(self, event: Mapping[str, Any], *, wait: bool = True) -> Answer:
         """Call the cron function; without `wait` the answer is empty."""
+        raise needs_a_stack()
 
-    @abstractmethod
     def database_url(self) -> str:
         """The operator's libpq URI; raise `CliError` with a hint how to set it."""
+        return self.options.database or os.environ["DATABASE_URL"]
 
     def secret(self, name: str) -> str:
         """The value of a secret; it must never be shown."""
@@ -109,3 +110,8 @@ class Target(ABC):
         os.environ["PGDATESTYLE"] = "ISO, MDY"
         with closing(database.connect(self.database_url(), name="reminders-cli")) as connection:
             yield connection
+
+
+def needs_a_stack() -> CliError:
+    hint = "Name a deployed one with --stack, or a running `reminders local up` with --local."
+    return CliError("This needs a stack, and only a database is known.", hint, WRONG_USE)

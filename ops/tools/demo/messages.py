@@ -31,7 +31,7 @@ SELECT assignment_id, 'meeting', %s, recipient_id FROM notifications WHERE recip
 
 def e_mails(play: Play) -> None:
     """Two mentors have an address; one of them logs contact after the e-mail was composed."""
-    play.stage.act("Day 1, the e-mail", "the courier composes, looks again right before sending, and sends")
+    play.act("Day 1, the e-mail", "the courier composes, looks again right before sending, and sends")
     (reader, mails), (caller, cancelled) = play.database.execute(MENTORS).fetchall()
     for person in (reader, caller):
         play.database.execute("INSERT INTO auth.users (id, email) VALUES (%s, %s)", [person, f"{person}@example.org"])
@@ -43,9 +43,9 @@ def e_mails(play: Play) -> None:
         answer = load_handler(messages.COURIER)({}, LocalContext("courier", 60))
     sent = messages.mails(play.stack.aws.url)
     sent_and_received = (answer["channels"]["email"]["sent"], len(sent))
-    play.stage.check("one mentor has an e-mail of each of their organisations", (mails, mails), sent_and_received)
+    play.check("one mentor has an e-mail of each of their organisations", (mails, mails), sent_and_received)
     promise = "the other had logged contact in between: cancelled, nothing is sent"
-    play.stage.check(promise, cancelled, play.count("messages", "status = 'cancelled'"))
+    play.check(promise, cancelled, play.count("messages", "status = 'cancelled'"))
     if sent:
         _show(play, sent[0])
     play.database.execute("DELETE FROM auth.users")
@@ -58,7 +58,7 @@ def _show(play: Play, mail: Mail) -> None:
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(html.get_content())
     text = plain.get_content().strip()
-    play.stage.panel("E-mail", Text.assemble((f"Subject: {message['subject']}", "bold"), "\n\n" + text))
-    play.stage.say(f"  as a page: {PAGE.relative_to(PAGE.parents[1])}")
+    play.panel("E-mail", Text.assemble((f"Subject: {message['subject']}", "bold"), "\n\n" + text))
+    play.say(f"  as a page: {PAGE.relative_to(PAGE.parents[1])}")
     contacts = [name for name in ("assignment", "@example.org") if name in text]
-    play.stage.check("it names no one", [], contacts)
+    play.check("it names no one", [], contacts)
