@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import email
 import email.policy
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -132,15 +131,3 @@ def _verify_sender(stack: LocalStack) -> None:
     known = {identity["IdentityName"] for identity in client.list_email_identities()["EmailIdentities"]}
     if SENDER not in known:
         client.create_email_identity(EmailIdentity=SENDER)
-
-
-@contextmanager
-def as_function(environment: dict[str, str]) -> Iterator[None]:
-    """This process' environment is the function's, until the block ends."""
-    kept = dict(os.environ)
-    os.environ.update(environment)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(kept)

@@ -16,8 +16,8 @@ from types import TracebackType
 from urllib.parse import urlsplit, urlunsplit
 
 from ops.local import cluster
-from ops.local.database import LOGIN_ROLES
 from ops.local.server import Server
+from ops.schema import OUR_ROLES
 from tests.faults.supervisor import PATIENCE, start_supervised, stop_supervised
 from tests.helpers.waiting import eventually
 
@@ -84,4 +84,4 @@ class PgBouncer:
             """)
 
     def _users(self) -> str:
-        return "".join(f'"{role}" "{self._server.password(role)}"\n' for role in LOGIN_ROLES)
+        return "".join(f'"{role}" "{self._server.password(role)}"\n' for role in OUR_ROLES)

@@ -15,22 +15,14 @@ from psycopg import conninfo
 from ops.cli import options, output
 from ops.cli.errors import WRONG_USE, CliError
 from ops.cli.targets.base import Target
-from ops.schema import MESSAGE_ROLES
+from ops.schema import FUNCTION_OF, MESSAGE_ROLES
 
-# Each role, and the function whose DATABASE_SECRET is its login.
-ROLES = {
-    "cron_runner": "cron",
-    "reminder_scheduler": "scheduler",
-    "contact_admin_api": "admin",
-    "reminder_courier": "courier",
-    "message_feedback": "feedback",
-}
 ITERATIONS = 4096  # PostgreSQL's own
 SHORTEST = 16
 
 
 @click.command("roles")
-@click.option("--role", type=click.Choice(list(ROLES)), multiple=True, help="Only this role; may be repeated.")
+@click.option("--role", type=click.Choice(list(FUNCTION_OF)), multiple=True, help="Only this role; may be repeated.")
 @click.option("--from-secrets", is_flag=True, help="Read the passwords from the functions' secrets instead of asking.")
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the password of one --role from standard input.")
 @options.with_target_if_needed
@@ -44,7 +36,7 @@ def command(target: Callable[[], Target], role: tuple[str, ...], from_secrets: b
     Run it as `postgres`, or pipe it into psql. It has no password, only the SCRAM verifier that PostgreSQL stores, so
     that no password is echoed, logged by the server, or left in the shell's history.
     """
-    chosen = list(role) or [name for name in ROLES if name not in MESSAGE_ROLES]
+    chosen = list(role) or [name for name in FUNCTION_OF if name not in MESSAGE_ROLES]
     if from_stdin and (from_secrets or len(chosen) != 1):
         raise CliError("--stdin reads one password.", "Name one --role, and leave out --from-secrets.", WRONG_USE)
     if not (from_secrets or from_stdin) and not sys.stdin.isatty():
@@ -71,7 +63,7 @@ def scram_verifier(password: str, salt: bytes | None = None) -> str:
 
 
 def _of_secret(target: Target, role: str) -> str:
-    function = ROLES[role]
+    function = FUNCTION_OF[role]
     name = target.environment(function).get("DATABASE_SECRET")
     if not name:
         raise CliError(f"The {function} function has no DATABASE_SECRET.", "`reminders doctor` finds causes.")

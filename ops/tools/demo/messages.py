@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from rich.text import Text
 
@@ -39,7 +41,7 @@ def e_mails(play: Play) -> None:
     environment = messages.environments(play.stack)["courier"]
     play.database.execute("SELECT reminder_private.compose_messages(ARRAY['email'], '48 hours', 10000)")
     play.database.execute(LOG_CONTACT, [play.first_day, caller])
-    with messages.as_function(environment):
+    with patch.dict(os.environ, environment):
         answer = load_handler(messages.COURIER)({}, LocalContext("courier", 60))
     sent = messages.mails(play.stack.aws.url)
     sent_and_received = (answer["channels"]["email"]["sent"], len(sent))

@@ -7,13 +7,13 @@ The days lie in the past, because only a dry run evaluates a future day: the fir
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, date, datetime, timedelta
 from time import monotonic, sleep
 from typing import Any
 
 import psycopg
 
-from ops.local.messages import as_function
 from ops.local.seed import seed
 from ops.local.stack import LocalStack
 from ops.tools.demo import alerts, messages
@@ -47,7 +47,8 @@ GROUP BY o.org_id, o.reminder, o.escalation ORDER BY 1
 def play_all(play: Play, assignments: int) -> None:
     """Play all acts, on a stack that is started for them."""
     play.act("Setting", "PostgreSQL set up as on Supabase, AWS by moto, the scheduler behind an HTTP endpoint")
-    with LocalStack.start() as play.stack, play.stack.connect() as play.database, as_function(play.stack.environment):
+    with LocalStack.start() as play.stack, play.stack.connect() as play.database:
+        os.environ.update(play.stack.environment)
         seed(play.database, assignments=assignments, today=play.first_day)
         play.say(f"PostgreSQL {play.stack.server.version}, {assignments:,} assignments in 6 organisations")
         for act in (
