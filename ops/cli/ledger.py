@@ -71,11 +71,6 @@ class Day:
     duration_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Version:
-    version: str
-
-
 def overview(connection: Connection) -> Overview:
     return queries.one(connection, "overview", Overview, job_name=JOB_NAME)
 
@@ -141,8 +136,7 @@ def become_runner(connection: Connection) -> None:
 
 def pending_migrations(connection: Connection) -> list[str]:
     """The files in migrations/ that were not applied to the database, in order."""
-    applied: set[str] = set()
-    if queries.value(connection, "has_migrations_table"):
-        applied = {row.version for row in queries.all(connection, "applied_migrations", _Version)}
+    there = queries.value(connection, "has_migrations_table")
+    applied = queries.value(connection, "applied_migrations") if there else []
     files = sorted(file.name for file in MIGRATIONS.glob("*.sql"))
     return [name for name in files if name.partition("_")[0] not in applied]

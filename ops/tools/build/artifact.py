@@ -9,7 +9,6 @@ and does not depend on time stamps or on where it was built.
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import shutil
@@ -62,13 +61,10 @@ class Artifact:
 
 # By logical id in template.yaml.
 ARTIFACTS = {
-    "CronFunction": Artifact("cron"),
-    "SchedulerFunction": Artifact("scheduler"),
-    "WatchdogFunction": Artifact("watchdog"),
-    "AdminFunction": Artifact("admin"),
-    "CourierFunction": Artifact("courier"),
-    "FeedbackFunction": Artifact("feedback"),
-    "UnsubscribeFunction": Artifact("unsubscribe"),
+    **{
+        f"{name.title()}Function": Artifact(name)
+        for name in ("cron", "scheduler", "watchdog", "admin", "courier", "feedback", "unsubscribe")
+    },
     "PostgresLayer": Artifact("postgres-layer", code=False),
     "TokensLayer": Artifact("tokens-layer", code=False),
 }
@@ -156,20 +152,12 @@ def _run(command: list[str], **environment: str) -> None:
         raise BuildError(f"{Path(command[0]).name} {command[1]} {command[2]} failed: {output[-1_000:]}")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m ops.tools.build.artifact", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("name", choices=ARTIFACTS)
-    parser.add_argument("directory", type=Path)
-    parser.add_argument("--architecture", choices=PLATFORMS, default=os.environ.get("ARCHITECTURE", "arm64"))
-    options = parser.parse_args(arguments)
+def main(name: str, directory: str) -> None:
     try:
-        build(options.name, options.directory, options.architecture)
+        build(name, Path(directory), os.environ.get("ARCHITECTURE", "arm64"))
     except BuildError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(*sys.argv[1:])

@@ -17,19 +17,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops.local.runtime_api import Runtime
-from ops.tools.build.artifact import ARTIFACTS, FUNCTIONS, LOCKS, PLATFORMS, ROOT, build, install, this_architecture
+from ops.tools.build.artifact import (
+    ARTIFACTS,
+    FUNCTION_NAMES,
+    FUNCTIONS,
+    LOCKS,
+    PLATFORMS,
+    ROOT,
+    build,
+    install,
+    this_architecture,
+)
 from ops.tools.build.pythons import LAMBDA_PYTHON, find_python, lambda_python
 
 HOME = ROOT / "build" / "artifacts"
-FUNCTION_NAMES = {
-    "cron": "CronFunction",
-    "scheduler": "SchedulerFunction",
-    "watchdog": "WatchdogFunction",
-    "admin": "AdminFunction",
-    "courier": "CourierFunction",
-    "feedback": "FeedbackFunction",
-    "unsubscribe": "UnsubscribeFunction",
-}
+# {"cron": "CronFunction", ...}
+FUNCTION_NAMES = {artifact.lock: name for name, artifact in ARTIFACTS.items() if artifact.code}
 
 
 @dataclass(frozen=True, slots=True)
