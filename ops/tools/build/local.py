@@ -17,17 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops.local.runtime_api import Runtime
-from ops.tools.build.artifact import (
-    ARTIFACTS,
-    FUNCTION_NAMES,
-    FUNCTIONS,
-    LOCKS,
-    PLATFORMS,
-    ROOT,
-    build,
-    install,
-    this_architecture,
-)
+from ops.tools.build.artifact import ARTIFACTS, FUNCTIONS, LOCKS, PLATFORMS, ROOT, build, install, this_architecture
 from ops.tools.build.pythons import LAMBDA_PYTHON, find_python, lambda_python
 
 HOME = ROOT / "build" / "artifacts"
