@@ -108,6 +108,13 @@ def span(length: timedelta) -> str:
     return f"{seconds} s"
 
 
+def show_finding(sign: Text, name: str, what: str, fix: str) -> None:
+    """A finding of `status` or `doctor`, and what to do about it."""
+    out().print(sign, *([styled(f"{name}:", "bold")] if name else []), what, soft_wrap=True)
+    if fix:
+        out().print("   ", styled("do:", "dim"), fix, soft_wrap=True)
+
+
 @contextmanager
 def working(what: str) -> Iterator[None]:
     """Show that something is going on: a spinner, or one line where there is no terminal."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ops.cli import options, output
-from ops.cli.doctor.examination import Check, Finding
 from ops.cli.errors import DONE, UNHEALTHY
 from ops.cli.targets.base import Target
 
@@ -38,8 +37,8 @@ def command(target: Target, as_json: bool, adopt: bool) -> int:
         output.out().print()
     for check, findings in examine(target, adopt=adopt):
         reported += [{"check": check.name, **asdict(finding)} for finding in findings]
-        if not as_json:
-            _show(check, findings)
+        for finding in findings if not as_json else ():
+            output.show_finding(output.styled(*SIGNS[finding.level]), check.name, finding.what, finding.fix)
     problems = sum(finding["level"] == "problem" for finding in reported)
     if as_json:
         output.show_json({"target": target.title, "healthy": not problems, "findings": reported})
@@ -47,15 +46,6 @@ def command(target: Target, as_json: bool, adopt: bool) -> int:
         output.out().print()
         output.out().print(_conclusion(problems, sum(f["level"] == "warning" for f in reported)))
     return UNHEALTHY if problems else DONE
-
-
-def _show(check: Check, findings: list[Finding]) -> None:
-    console = output.out()
-    for finding in findings:
-        sign = output.styled(*SIGNS[finding.level])
-        console.print(sign, output.styled(f"{check.name}:", "bold"), finding.what, soft_wrap=True)
-        if finding.fix:
-            console.print("   ", output.styled("do:", "dim"), finding.fix, soft_wrap=True)
 
 
 def _conclusion(problems: int, warnings: int) -> Text:

@@ -20,15 +20,7 @@ def pause(target: Target, reason: str | None, yes: bool, as_json: bool) -> None:
     Nothing is lost: the first run after `reminders resume` sends everything that is due. A deployment keeps the pause
     unless it changes the schedule itself; for a long pause, deploy with ScheduleState=DISABLED.
     """
-    name = target.schedule_name  # a bare database has none: fail before the question
-    if target.requires_confirmation:
-        output.confirm(f"Stop the daily reminders of {target.title}?", yes)
-    changed = schedules.set_state(target, enabled=False, reason=reason)
-    if as_json:
-        output.show_json({"schedule": name, "state": "DISABLED", "changed": changed, "reason": reason})
-        return
-    state = "Paused" if changed else "It was paused already"
-    output.out().print(f"{state}: {name}. `reminders resume` starts it again.")
+    _set(target, False, reason, yes, as_json)
 
 
 @click.command("resume")
@@ -41,12 +33,20 @@ def resume(target: Target, yes: bool, as_json: bool) -> None:
 
     The next scheduled run sends everything that is due; `reminders run` does it at once.
     """
-    name = target.schedule_name
+    _set(target, True, None, yes, as_json)
+
+
+def _set(target: Target, enabled: bool, reason: str | None, yes: bool, as_json: bool) -> None:
+    name = target.schedule_name  # a bare database has none: fail before the question
     if target.requires_confirmation:
-        output.confirm(f"Start the daily reminders of {target.title} again?", yes)
-    changed = schedules.set_state(target, enabled=True, reason=None)
+        output.confirm(f"{'Start' if enabled else 'Stop'} the daily reminders of {target.title}?", yes)
+    changed = schedules.set_state(target, enabled=enabled, reason=reason)
     if as_json:
-        output.show_json({"schedule": name, "state": "ENABLED", "changed": changed})
-        return
-    state = "Resumed" if changed else "It was not paused"
-    output.out().print(f"{state}: {name}. `reminders run` sends late reminders at once.")
+        state = "ENABLED" if enabled else "DISABLED"
+        output.show_json({"schedule": name, "state": state, "changed": changed, "reason": reason})
+    elif enabled:
+        what = "Resumed" if changed else "It was not paused"
+        output.out().print(f"{what}: {name}. `reminders run` sends late reminders at once.")
+    else:
+        what = "Paused" if changed else "It was paused already"
+        output.out().print(f"{what}: {name}. `reminders resume` starts it again.")

@@ -96,10 +96,9 @@ def _show(target: Target, facts: Facts, found: list[health.Finding]) -> None:
     console.print()
     console.print(output.pairs(_lines(facts)), soft_wrap=True)
     for finding in found:
-        sign, colour = ("✗", "red") if finding.level == "problem" else ("•", "yellow")
         console.print()
-        console.print(output.styled(sign, colour), finding.what, soft_wrap=True)
-        console.print(" ", output.styled("do:", "dim"), finding.fix, soft_wrap=True)
+        sign = output.styled(*(("✗", "red") if finding.level == "problem" else ("•", "yellow")))
+        output.show_finding(sign, "", finding.what, finding.fix)
 
 
 def _lines(facts: Facts) -> list[tuple[str, str]]:

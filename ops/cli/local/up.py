@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from ops.cli import local_state
-from ops.cli.local import history, sam
+from ops.cli.local import sam
 from ops.cli.local_state import LocalState
 from ops.local import messages
 from ops.local.database import give_logins
-from ops.local.seed import name_people, seed
+from ops.local.seed import add_past_runs, name_people, seed
 from ops.local.stack import LocalStack, scheduler_process
 from ops.local.supabase_auth import PUBLISHABLE_KEY, SupabaseAuth, User
 
@@ -45,7 +45,7 @@ def whole_stack(assignments: int, days: int) -> Iterator[tuple[LocalStack, Local
         with stack.connect() as connection:
             seed(connection, assignments=assignments, today=now.date())
             name_people(connection)
-            history.fill(connection, days=days, assignments=assignments, now=now)
+            add_past_runs(connection, days=days, assignments=assignments)
             messages.add_people(connection)
         make_schedule(stack)
         secret = secrets.token_urlsafe(48)
