@@ -12,8 +12,8 @@ NOT_CONFIRMED = 4
 INTERRUPTED = 130
 
 MEANINGS = {
-    DONE: "done; for status and doctor: healthy",
-    UNHEALTHY: "it ran and failed, or it found problems",
+    DONE: "done; status and doctor: healthy",
+    UNHEALTHY: "the command ran and failed, or found problems",
     WRONG_USE: "wrong use, nothing was done",
     UNREACHABLE: "the database or AWS cannot be reached, so the state is unknown",
     NOT_CONFIRMED: "not confirmed, nothing was done",

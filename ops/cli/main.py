@@ -34,10 +34,10 @@ Operate the assignment reminders: the daily job that reminds mentors, and its le
 
 \b
 First steps, on this machine and without an account:
-  reminders local up               a whole stack with generated data, until Ctrl-C
-  reminders status                 (in a second terminal) is it healthy?
-  reminders run                    a run, now
-  reminders logs                   the newest runs of the ledger
+  reminders local up               start a whole stack with generated data; Ctrl-C stops it
+  reminders status                 in a second terminal: show whether it is healthy
+  reminders run                    start a run now
+  reminders logs                   show the newest runs
 
 \b
 On a deployed stack: reminders status --stack reminders-production

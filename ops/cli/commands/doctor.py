@@ -1,4 +1,4 @@
-"""`reminders doctor`: check the whole set-up; each finding has its fix."""
+"""`reminders doctor`: check the whole installation; each problem has its fix."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", 
 @options.with_target
 @options.as_json
 @click.option(
-    "--adopt", is_flag=True, help="Before the first migration: only check whether an existing project's tables fit."
+    "--adopt",
+    is_flag=True,
+    help="Only check whether the tables of an existing project fit. Use it before the first migration.",
 )
 def command(target: Target, as_json: bool, adopt: bool) -> int:
     """
-    Check the whole set-up; show problems and how to fix them.
+    Check the whole installation, and show how to fix each problem.
 
-    Changes nothing and shows no secret. Exit code 1 when there is a problem, 0 when there are only warnings.
+    Changes nothing and shows no secret. The exit code is 1 when there is a problem, and 0 when there are only warnings.
     """
     from ops.cli.doctor.plan import examine
 

@@ -26,10 +26,10 @@ STOP_SECONDS = 15.0
 @click.group("local")
 def command() -> None:
     """
-    The whole stack on this machine: PostgreSQL, AWS (moto), the functions.
+    Run the whole stack on this machine: PostgreSQL, AWS (moto), the functions.
 
-    It needs no account, no Docker and no root, and leaves nothing behind. While it runs, every other command works on
-    it unless --stack or DATABASE_URL names another target.
+    It needs no account, no Docker and no root, and removes all its files when it stops. While it runs, every other
+    command works on it, unless --stack or DATABASE_URL names another target.
     """
 
 
@@ -37,22 +37,23 @@ command.add_command(invoke.command)
 
 
 @command.command("up")
-@click.option("--assignments", type=click.IntRange(0, 1_000_000), default=1_000, show_default=True, help="How many.")
+@click.option(
+    "--assignments", type=click.IntRange(0, 1_000_000), default=1_000, show_default=True, help="How many assignments."
+)
 @click.option("--days", type=click.IntRange(0, 365), default=30, show_default=True, help="Days of generated history.")
-@click.option("--for-sam", is_flag=True, help="Make it reachable from containers, for `reminders local invoke`.")
+@click.option("--for-sam", is_flag=True, help="Let containers reach the stack, for `reminders local invoke`.")
 def up(assignments: int, days: int, for_sam: bool) -> int:
     """
-    Start it in the foreground; Ctrl-C stops it.
+    Start the local stack in this terminal. Ctrl-C stops it.
 
-    Alerts, mails and pushes are shown here as they arrive. The schedule does not fire here: start runs with
-    `reminders run`.
+    Alerts, mails and pushes are shown as they arrive. The schedule does not start runs here: use `reminders run`.
     """
     stop = _Stop()
     try:
         _run(stop, assignments, days, for_sam)
     except PostgresError as error:
         raise CliError(str(error)) from None
-    output.out().print("Stopped; nothing of it is left.")
+    output.out().print("Stopped. All its files are removed.")
     return DONE
 
 
@@ -86,9 +87,10 @@ def down() -> int:
 @command.command("courier")
 def courier() -> int:
     """
-    Send the messages that are due, as the courier does every five minutes; moto takes them.
+    Send the messages that are due, as the courier does every five minutes.
 
-    Each mail is written as an .eml file, which a mail program opens. The day's run comes first: `reminders run`.
+    Nothing leaves this machine. Each mail is written to an .eml file, which you can open in a mail program. First use
+    `reminders run`, which creates the notifications.
     """
     from ops.cli.local.courier import send
 
@@ -103,9 +105,9 @@ def courier() -> int:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def psql(arguments: tuple[str, ...]) -> int:
     """
-    Open psql on its database, as `postgres`; ARGUMENTS are psql's.
+    Open psql on the local stack's database, as `postgres`.
 
-    To be another role there: SET ROLE cron_runner.
+    ARGUMENTS are those of psql. To use another role: SET ROLE cron_runner.
     """
     # By environment: arguments can be read by every local user.
     environment = {**os.environ, **_libpq(_running_stack().database_url)}
@@ -115,9 +117,9 @@ def psql(arguments: tuple[str, ...]) -> int:
 @command.command("env")
 def env() -> None:
     """
-    Print DATABASE_URL of its database for a shell: eval "$(reminders local env)".
+    Print DATABASE_URL of the local stack, for a shell.
 
-    With it, the documented commands with `psql "$DATABASE_URL"` work on the local stack.
+    After eval "$(reminders local env)" the documented commands with `psql "$DATABASE_URL"` work on the local stack.
     """
     click.echo(f"export DATABASE_URL={shlex.quote(_running_stack().database_url)}")
 

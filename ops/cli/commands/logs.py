@@ -27,7 +27,7 @@ COLUMNS = [
     "failures",
     "note or error",
 ]
-LOGGED = ("cron", "scheduler", "watchdog")
+LOGGED = ("cron", "scheduler", "watchdog", "admin")
 LOG_COLUMNS = ["logged (UTC)", "function", "run", "what", "assignments"]
 EVERY_SECONDS = 2.0
 FOLLOWED = 50
@@ -37,7 +37,7 @@ FOLLOWED = 50
 @click.option("-n", "number", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many runs.")
 @click.option("--status", type=click.Choice(STATUSES), help="Only runs with this status.")
 @click.option("--follow", "-f", is_flag=True, help="Show new runs and changes until Ctrl-C.")
-@click.option("--functions", is_flag=True, help="Show the functions' warnings and errors instead, with ids.")
+@click.option("--functions", is_flag=True, help="Show warnings and errors of the functions' logs.")
 @click.option(
     "--hours", type=click.IntRange(1, 720), default=24, show_default=True, help="How many hours back --functions looks."
 )
@@ -47,11 +47,11 @@ def command(
     target: Target, number: int, status: str | None, follow: bool, functions: bool, hours: int, as_json: bool
 ) -> None:
     """
-    The newest runs of the ledger.
+    Show the newest runs of the ledger.
 
     With --json, each line is one run as a JSON object. With --follow, a run is shown when it starts and when it ends.
-    With --functions, the newest warnings and errors of the functions' logs: also of runs that left no row, and with the
-    ids of assignments that were not processed.
+    With --functions, the newest warnings and errors of the functions' logs are shown instead of runs. They have the ids
+    of assignments that were not processed, and the errors of runs that left no row in the ledger.
     """
     if functions:
         _show_log(target, number, datetime.now(UTC) - timedelta(hours=hours), as_json)

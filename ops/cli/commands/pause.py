@@ -9,16 +9,16 @@ from ops.cli.targets.base import Target
 
 
 @click.command("pause")
-@click.option("--reason", help="Why; `reminders status` shows it.")
+@click.option("--reason", help="Why it is paused. `reminders status` shows it.")
 @options.yes
 @options.with_target
 @options.as_json
 def pause(target: Target, reason: str | None, yes: bool, as_json: bool) -> None:
     """
-    Stop the daily schedule; a run that is going goes on.
+    Stop the daily schedule. An active run is not stopped.
 
-    Nothing is lost: the first run after `reminders resume` sends everything that is due. A deployment keeps the pause
-    unless it changes the schedule itself; for a long pause, deploy with ScheduleState=DISABLED.
+    No reminder is lost: the first run after `reminders resume` sends everything that is due. A deployment that changes
+    the schedule ends the pause. For a long pause, deploy with ScheduleState=DISABLED.
     """
     _set(target, False, reason, yes, as_json)
 
@@ -31,7 +31,7 @@ def resume(target: Target, yes: bool, as_json: bool) -> None:
     """
     Start the daily schedule again.
 
-    The next scheduled run sends everything that is due; `reminders run` does it at once.
+    The next scheduled run sends everything that is due. `reminders run` sends it now.
     """
     _set(target, True, None, yes, as_json)
 

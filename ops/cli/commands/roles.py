@@ -22,19 +22,21 @@ SHORTEST = 16
 
 
 @click.command("roles")
-@click.option("--role", type=click.Choice(list(FUNCTION_OF)), multiple=True, help="Only this role; may be repeated.")
+@click.option(
+    "--role", type=click.Choice(list(FUNCTION_OF)), multiple=True, help="Only this role. You can repeat the option."
+)
 @click.option("--from-secrets", is_flag=True, help="Read the passwords from the functions' secrets instead of asking.")
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the password of one --role from standard input.")
 @options.with_target_if_needed
 def command(target: Callable[[], Target], role: tuple[str, ...], from_secrets: bool, from_stdin: bool) -> None:
     """
-    Print the SQL that gives the functions' roles LOGIN.
+    Print the SQL that lets the functions' roles log in.
 
-    Without --role: the three that every deployment needs, and with --from-secrets also the two of the messages where
-    messages are sent.
+    Without --role it is for the three roles that every deployment needs. With --from-secrets it is also for the two
+    roles that send messages, if this deployment sends messages.
 
-    Run it as `postgres`, or pipe it into psql. It has no password, only the SCRAM verifier that PostgreSQL stores, so
-    that no password is echoed, logged by the server, or left in the shell's history.
+    Run the SQL as `postgres`, or pipe it into psql. It contains no password, only the SCRAM verifier that PostgreSQL
+    stores. So no password appears on the screen, in the server's log, or in the shell's history.
     """
     chosen = list(role) or [name for name in FUNCTION_OF if name not in MESSAGE_ROLES]
     if from_stdin and (from_secrets or len(chosen) != 1):

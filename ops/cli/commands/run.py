@@ -18,18 +18,18 @@ CLOCKS_APART = timedelta(seconds=5)
 
 
 @click.command("run")
-@click.option("--dry-run", is_flag=True, help="Only show who would be notified; write nothing.")
-@click.option("--as-of", type=options.Day(), help="Evaluate as on this day (UTC), as in 2026-11-21.")
+@click.option("--dry-run", is_flag=True, help="Only show who would be notified. Writes nothing.")
+@click.option("--as-of", type=options.Day(), help="The day (UTC) that gaps are counted to, as in 2026-11-21.")
 @click.option("--wait/--no-wait", default=True, help="Wait for the result (default), or only start the run.")
 @options.yes
 @options.with_target
 @options.as_json
 def command(target: Target, dry_run: bool, as_of: date | None, wait: bool, yes: bool, as_json: bool) -> int:
     """
-    Do a run now, or a dry run.
+    Start a run now, or a dry run.
 
-    A run is safe to repeat: no one is notified twice for the same gap. While another run is going, the new one ends
-    as `skipped`. With --no-wait, Lambda retries a failed run twice, and each failure counts.
+    You can always run again: no one is notified twice for the same gap. If another run is active, the new one ends as
+    `skipped`. With --no-wait, Lambda retries a failed run twice, and each failure counts.
     """
     if as_of and as_of > datetime.now(UTC).date() and not dry_run:
         raise CliError(f"{as_of} has not begun (UTC).", "Only a dry run looks ahead: add --dry-run.", WRONG_USE)

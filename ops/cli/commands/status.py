@@ -21,10 +21,10 @@ Answer = TypeVar("Answer")
 @options.as_json
 def command(target: Target, as_json: bool) -> int:
     """
-    Is the service healthy? Last success, next tick, lock, alerts.
+    Show whether the service is healthy: last success, next tick, lock, alerts.
 
-    Failed invocations that left no row in the ledger are counted too. Each problem is shown with its remedy.
-    The exit code is for monitors: 0 healthy, 1 not healthy, 3 the operator's login cannot reach the database.
+    Also counts failed invocations that left no row in the ledger. Each problem is shown with what to do about it.
+    Monitors can use the exit code: 0 healthy, 1 not healthy, 3 the operator's login cannot reach the database.
     """
     facts = gather(target)
     found = health.findings(facts)

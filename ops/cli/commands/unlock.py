@@ -1,4 +1,4 @@
-"""`reminders unlock`: free a run lock that its holder does not release."""
+"""`reminders unlock`: release the run lock when its holder does not."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def command(target: Target, yes: bool, as_json: bool) -> int:
     """
     End the database session that holds the run lock.
 
-    Seldom needed: the lock is a lease, which ends by itself 10 s after its Lambda's time limit. A run whose session is
-    ended dispatches nothing more, and the next run sends the rest. Asks first, on the local stack too.
+    You seldom need it: PostgreSQL releases the lock 10 s after the time limit of the run's Lambda. The run that held
+    the lock sends nothing more, and the next run sends the rest. The command asks first, also on the local stack.
     """
     with target.connect() as connection:
         held = ledger.holder(connection)

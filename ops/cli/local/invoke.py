@@ -1,4 +1,4 @@
-"""`reminders local invoke`: a built function in AWS' image, with the local stack around it."""
+"""`reminders local invoke`: a built function in AWS' image, which uses the local stack."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ops.tools.build.local import FUNCTION_NAMES
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def command(function: str, event: IO[str], options: tuple[str, ...]) -> int:
     """
-    Invoke a built function by `sam local invoke`, in a container.
+    Invoke a built function in a container, by `sam local invoke`.
 
-    EVENT is a JSON file, or - for standard input; placeholders of the sample events in infra/events (PUT-...-HERE)
-    are filled in for the local stack. OPTIONS are those of `sam local invoke`. The function's answer goes to standard
-    output, and the exit code is 1 when the function failed.
+    EVENT is a JSON file, or - for standard input. The placeholders of the sample events in infra/events (PUT-...-HERE)
+    are replaced by values of the local stack. OPTIONS are those of `sam local invoke`. The function's answer is printed
+    on standard output. The exit code is 1 when the function failed.
     """
     state = _state()
     from ops.cli.local import sam
