@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import os
 import sys
 from collections.abc import Callable
 
 import click
-from psycopg import conninfo
+from psycopg import conninfo, pq
 
 from ops.cli import options, output
 from ops.cli.errors import WRONG_USE, CliError
 from ops.cli.targets.base import Target
 from ops.schema import FUNCTION_OF, MESSAGE_ROLES
 
-ITERATIONS = 4096  # PostgreSQL's own
 SHORTEST = 16
 
 
@@ -51,17 +46,13 @@ def command(target: Callable[[], Target], role: tuple[str, ...], from_secrets: b
             password = _of_secret(secrets, name)
         else:
             password = sys.stdin.readline().strip() if from_stdin else _ask_password(name)
-        click.echo(f"ALTER ROLE {name} LOGIN PASSWORD '{scram_verifier(_usable(name, password))}';")
+        click.echo(f"ALTER ROLE {name} LOGIN PASSWORD '{scram_verifier(name, _usable(name, password))}';")
 
 
-def scram_verifier(password: str, salt: bytes | None = None) -> str:
-    """What PostgreSQL stores of `password` (its documentation: "pg_authid", RFC 5803)."""
-    salt = salt or os.urandom(16)
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, ITERATIONS)
-    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
-    server = hmac.digest(salted, b"Server Key", "sha256")
-    parts = (base64.b64encode(part).decode() for part in (salt, stored, server))
-    return "SCRAM-SHA-256${}:{}${}:{}".format(ITERATIONS, *parts)
+def scram_verifier(role: str, password: str) -> str:
+    """What PostgreSQL stores of `password`, computed by libpq, which needs no open connection for it."""
+    closed = pq.PGconn.connect_start(b"host=/")
+    return closed.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
 
 
 def _of_secret(target: Target, role: str) -> str:

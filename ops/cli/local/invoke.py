@@ -10,6 +10,7 @@ import click
 from ops.cli import local_state, output
 from ops.cli.errors import DONE, UNHEALTHY, UNREACHABLE, WRONG_USE, CliError
 from ops.cli.local_state import LocalState
+from ops.cli.targets.base import TargetOptions
 from ops.tools.build.local import FUNCTION_NAMES
 
 
@@ -44,9 +45,11 @@ def _state() -> LocalState:
 
 def _completed(text: str, state: LocalState) -> str:
     from ops.cli.local import events
-    from ops.cli.targets.local import client
+    from ops.cli.targets.local import Local
 
-    filled = events.fill(text, events.local_values(state.environments, client(state, "secretsmanager")))
+    filled = events.fill(
+        text, events.local_values(state.environments, Local(state, TargetOptions()).client("secretsmanager"))
+    )
     if left := events.PLACEHOLDER.search(filled):
         raise CliError(f"The event still has {left[0]} in it.", "Replace it with the value.", WRONG_USE)
     try:
