@@ -7,10 +7,9 @@ import shlex
 import shutil
 import signal
 import subprocess
+import threading
 import time
-from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 from types import FrameType
 
 import click
@@ -48,23 +47,19 @@ def up(assignments: int, days: int, for_sam: bool) -> int:
 
     Alerts, mails and pushes are shown as they arrive. The schedule does not start runs here: use `reminders run`.
     """
-    stop = _Stop()
+    stop = _stop_signal()
     try:
-        _run(stop, assignments, days, for_sam)
+        with local_state.only_one() as handle, output.working("Starting PostgreSQL, AWS and the functions"):
+            from ops.cli.local.up import stack_for_sam, watch, whole_stack
+
+            with (stack_for_sam if for_sam else whole_stack)(assignments, days) as (stack, state):
+                local_state.write(handle, state)
+                _print_addresses(state, assignments)
+                watch(stack, _print_arrival, lambda: not stop.wait(0.25))
     except PostgresError as error:
         raise CliError(str(error)) from None
     output.out().print("Stopped. All its files are removed.")
     return DONE
-
-
-def _run(stop: _Stop, assignments: int, days: int, for_sam: bool) -> None:
-    with local_state.only_one() as handle, output.working("Starting PostgreSQL, AWS and the functions"):
-        from ops.cli.local.up import stack_for_sam, watch, whole_stack
-
-        with (stack_for_sam if for_sam else whole_stack)(assignments, days) as (stack, state):
-            local_state.write(handle, state)
-            _print_addresses(state, assignments)
-            watch(stack, _print_arrival, lambda: not stop.requested)
 
 
 @command.command("down")
@@ -131,18 +126,18 @@ def _running_stack() -> local_state.LocalState:
     return state
 
 
-class _Stop:
-    """Whether the stack is to stop: Ctrl-C, or a SIGTERM from `local down` or a supervisor."""
+def _stop_signal() -> threading.Event:
+    """Set by Ctrl-C, and by the SIGTERM of `local down` or a supervisor."""
+    stop = threading.Event()
 
-    def __init__(self) -> None:
-        self.requested = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._request)
-
-    def _request(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+    def request(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
             raise KeyboardInterrupt  # the second time: do not wait for a clean stop
-        self.requested = True
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, request)
+    return stop
 
 
 def _print_addresses(state: local_state.LocalState, assignments: int) -> None:
@@ -167,11 +162,7 @@ def _print_arrival(channel: str, text: str) -> None:
 
 def _psql() -> str:
     """The psql of the server's installation, else the one in PATH."""
-    with suppress(PostgresError):
-        beside: Path = find_programs(None) / "psql"
-        if beside.is_file():
-            return str(beside)
-    found = shutil.which("psql")
+    found = shutil.which("psql", path=f"{find_programs(None)}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
     if not found:
         raise CliError("psql is not installed.", "Debian: apt install postgresql-client.", UNREACHABLE)
     return found

@@ -47,9 +47,8 @@ def _completed(text: str, state: LocalState) -> str:
     from ops.cli.local import events
     from ops.cli.targets.local import Local
 
-    filled = events.fill(
-        text, events.local_values(state.environments, Local(state, TargetOptions()).client("secretsmanager"))
-    )
+    secrets = Local(state, TargetOptions()).client("secretsmanager")
+    filled = events.fill(text, events.local_values(state.environments, secrets))
     if left := events.PLACEHOLDER.search(filled):
         raise CliError(f"The event still has {left[0]} in it.", "Replace it with the value.", WRONG_USE)
     try:

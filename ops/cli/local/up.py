@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -140,7 +139,7 @@ def _state(stack: LocalStack, others: dict[str, dict[str, str]], urls: tuple[str
 
 
 def watch(stack: LocalStack, show: Callable[[str, str], None], go_on: Callable[[], bool]) -> None:
-    """Show alerts, mails and pushes as they arrive, as long as `go_on` returns True."""
+    """Show alerts, mails and pushes as they arrive, as long as `go_on`, which waits a little, returns True."""
     arrivals: dict[str, Callable[[], list[str]]] = {
         "Slack": lambda: [str(message.get("text", "")) for message in stack.slack.posted],
         "SNS": lambda: [mail.subject or "" for mail in stack.aws.published(stack.topic_arn)],
@@ -156,7 +155,6 @@ def watch(stack: LocalStack, show: Callable[[str, str], None], go_on: Callable[[
                 show(channel, _subject(text) if channel == "mail" else text)
             if len(new) > AT_ONCE:
                 show(channel, f"and {len(new) - AT_ONCE:,} more")
-        time.sleep(0.25)
 
 
 def _subject(raw: str) -> str:
