@@ -39,7 +39,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_csv(rows: Iterable[Waiting], organisations: Mapping[UUID, str], *, messages: bool = False) -> str:
-    """RFC 4180, with the byte order mark that tells spreadsheets UTF-8. `messages`: add the columns of messages."""
+    """RFC 4180, with a byte order mark, so that spreadsheets read UTF-8. `messages`: add their columns."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow((*HEADER, *(MESSAGES if messages else ())))
