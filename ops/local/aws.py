@@ -22,8 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from moto.server import ThreadedMotoServer
-    from mypy_boto3_secretsmanager import SecretsManagerClient
-    from mypy_boto3_sns import SNSClient
 
 REGION = "eu-west-2"
 ACCOUNT = "123456789012"  # moto's
@@ -78,7 +76,7 @@ class Aws:
 
     def put_secret(self, name: str, value: str) -> None:
         """Create the secret, or give it a new current value."""
-        client: SecretsManagerClient = self.client("secretsmanager")
+        client = self.client("secretsmanager")
         try:
             client.create_secret(Name=name, SecretString=value)
         except client.exceptions.ResourceExistsException:
@@ -90,8 +88,7 @@ class Aws:
 
     def create_topic(self, name: str) -> str:
         """Create or find the topic; return its ARN."""
-        client: SNSClient = self.client("sns")
-        return client.create_topic(Name=name)["TopicArn"]
+        return str(self.client("sns").create_topic(Name=name)["TopicArn"])
 
     def published(self, topic_arn: str) -> list[Published]:
         """What was published to the topic since the start, oldest first."""
@@ -120,15 +117,11 @@ class Aws:
     def client(self, service: str) -> Any:
         """A boto3 client of this server, whatever the environment; cached, because each takes 0.2 s."""
         if service not in self._clients:
-            self._clients[service] = self._new_client(service)
+            import boto3
+
+            session: Any = boto3.Session("testing", "testing", region_name=REGION)
+            self._clients[service] = session.client(service, endpoint_url=self.url)
         return self._clients[service]
-
-    def _new_client(self, service: str) -> Any:
-        import boto3
-
-        session = boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name=REGION)
-        make: Any = session.client  # its types know no service by a name that is not literal
-        return make(service, endpoint_url=self.url)
 
     def stop(self) -> None:
         self._server.stop()

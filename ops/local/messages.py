@@ -11,11 +11,11 @@ import email.policy
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 
 from ops.local.database import give_logins
@@ -43,19 +43,6 @@ INSERT INTO public.devices (person_id, platform, token)
 SELECT DISTINCT peer_mentor_id, 'fcm', 'phone of ' || peer_mentor_id FROM public.assignments ORDER BY 1 LIMIT 10
 ON CONFLICT (token) DO NOTHING
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Mail:
-    """One mail that SES took."""
-
-    id: str
-    raw: str
-
-    @property
-    def message(self) -> EmailMessage:
-        """Parsed."""
-        return email.message_from_string(self.raw, policy=email.policy.default)
 
 
 def add_people(connection: psycopg.Connection[Any]) -> None:
@@ -108,22 +95,24 @@ def unsubscribe_endpoint(environments: dict[str, dict[str, str]]) -> Iterator[st
         yield url
 
 
-def mails(aws_url: str) -> list[Mail]:
-    """What SES took since the start, oldest first."""
-    import httpx
-
+def mails(aws_url: str) -> list[str]:
+    """What SES took since the start, oldest first, as it was sent; also for another process than the stack's."""
     found = httpx.get(f"{aws_url}/moto-api/data.json").raise_for_status().json()["ses"]["RawMessage"]
-    return [Mail(str(mail["id"]), str(mail["raw_data"])) for mail in found]
+    return [str(mail["raw_data"]) for mail in found]
 
 
-def save(found: list[Mail], folder: Path) -> list[Path]:
-    """Write each mail as an .eml file that is not there yet; return the new ones."""
+def parsed(mail: str) -> EmailMessage:
+    return email.message_from_string(mail, policy=email.policy.default)
+
+
+def save(found: list[str], folder: Path) -> int:
+    """Write each mail as an .eml file that is not there yet; return how many are new."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = [(mail, folder / f"{number:05}.eml") for number, mail in enumerate(found, 1)]
-    new = [(mail, path) for mail, path in new if not path.exists()]
-    for mail, path in new:
-        path.write_text(mail.raw)
-    return [path for _, path in new]
+    new = [(folder / f"{number:05}.eml", mail) for number, mail in enumerate(found, 1)]
+    new = [(path, mail) for path, mail in new if not path.exists()]
+    for path, mail in new:
+        path.write_text(mail)
+    return len(new)
 
 
 def _verify_sender(stack: LocalStack) -> None:

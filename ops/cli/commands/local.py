@@ -92,7 +92,7 @@ def courier() -> int:
     answer, new = send(_running_stack())
     for channel, tally in answer["channels"].items():
         output.out().print(f"{channel}: {tally['sent']:,} sent, {tally['failed']:,} failed, {tally['retried']:,} later")
-    output.out().print(f"{len(new):,} new mails in {local_state.mail_folder()}", soft_wrap=True)
+    output.out().print(f"{new:,} new mails in {local_state.mail_folder()}", soft_wrap=True)
     return DONE
 
 

@@ -158,5 +158,5 @@ def watch(stack: LocalStack, show: Callable[[str, str], None], go_on: Callable[[
 
 
 def _subject(raw: str) -> str:
-    mail = messages.Mail("", raw).message
+    mail = messages.parsed(raw)
     return f"to {mail['To']}: {mail['Subject']}"

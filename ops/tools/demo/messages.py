@@ -11,7 +11,6 @@ from rich.text import Text
 
 from ops.local import messages
 from ops.local.invoke import LocalContext, load_handler
-from ops.local.messages import Mail
 from ops.tools.demo.play import Play
 
 PAGE = Path(__file__).resolve().parents[3] / "build" / "demo-mail.html"
@@ -43,7 +42,7 @@ def e_mails(play: Play) -> None:
     play.database.execute(LOG_CONTACT, [play.first_day, caller])
     with patch.dict(os.environ, environment):
         answer = load_handler(messages.COURIER)({}, LocalContext("courier", 60))
-    sent = messages.mails(play.stack.aws.url)
+    sent = play.stack.aws.mailed()
     sent_and_received = (answer["channels"]["email"]["sent"], len(sent))
     play.check("one mentor has an e-mail of each of their organisations", (mails, mails), sent_and_received)
     promise = "the other had logged contact in between: cancelled, nothing is sent"
@@ -53,8 +52,8 @@ def e_mails(play: Play) -> None:
     play.database.execute("DELETE FROM auth.users")
 
 
-def _show(play: Play, mail: Mail) -> None:
-    message = mail.message
+def _show(play: Play, mail: str) -> None:
+    message = messages.parsed(mail)
     plain: Any = message.get_body(("plain",))
     html: Any = message.get_body(("html",))
     PAGE.parent.mkdir(exist_ok=True)
