@@ -53,24 +53,22 @@ def add_people(connection: psycopg.Connection[Any]) -> None:
     )
 
 
-def environments(stack: LocalStack, unsubscribe_url: str = NOWHERE) -> dict[str, dict[str, str]]:
+def environments(stack: LocalStack) -> dict[str, dict[str, str]]:
     """The environments of courier, feedback and unsubscribe, with their secrets put and the sender verified."""
-    prefix = stack.environment["DATABASE_SECRET"].rpartition("/")[0]
     logins = give_logins(stack.server, stack.database)
-    stack.aws.put_secret(f"{prefix}/courier-database", logins["reminder_courier"])
-    stack.aws.put_secret(f"{prefix}/feedback-database", logins["message_feedback"])
-    stack.aws.put_secret(f"{prefix}/unsubscribe-key", secrets.token_urlsafe(32))
-    _verify_sender(stack)
-    feedback = {**stack.aws.environment(), "DATABASE_SECRET": f"{prefix}/feedback-database"}
-    unsubscribe = {**feedback, "UNSUBSCRIBE_KEY_SECRET": f"{prefix}/unsubscribe-key"}
+    stack.aws.client("sesv2").create_email_identity(EmailIdentity=SENDER)
+    database = stack.put("feedback-database", logins["message_feedback"])
+    feedback = {**stack.aws.environment(), "DATABASE_SECRET": database}
+    key = stack.put("unsubscribe-key", secrets.token_urlsafe(32))
+    unsubscribe = {**feedback, "UNSUBSCRIBE_KEY_SECRET": key}
     alerts = {name: stack.environment[name] for name in ("ALERT_TOPIC_ARN", "SLACK_WEBHOOK_SECRET")}
     courier = {
         **unsubscribe,
         **alerts,
-        "DATABASE_SECRET": f"{prefix}/courier-database",
+        "DATABASE_SECRET": stack.put("courier-database", logins["reminder_courier"]),
         "EMAIL_FROM": f"Reminders <{SENDER}>",
         "APP_URL": APP_URL,
-        "UNSUBSCRIBE_URL": unsubscribe_url,
+        "UNSUBSCRIBE_URL": NOWHERE,
         "MESSAGES_PER_SECOND": "100",
     }
     return {"courier": courier, "feedback": feedback, "unsubscribe": unsubscribe}
@@ -113,10 +111,3 @@ def save(found: list[str], folder: Path) -> int:
     for path, mail in new:
         path.write_text(mail)
     return len(new)
-
-
-def _verify_sender(stack: LocalStack) -> None:
-    client = stack.aws.client("sesv2")
-    known = {identity["IdentityName"] for identity in client.list_email_identities()["EmailIdentities"]}
-    if SENDER not in known:
-        client.create_email_identity(EmailIdentity=SENDER)

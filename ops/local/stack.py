@@ -133,6 +133,12 @@ class LocalStack:
         self.aws.put_secret(names["slack-webhook"], self.slack.webhook)
         self.aws.create_topic(TOPIC)
 
+    def put(self, name: str, value: str) -> str:
+        """Give AWS a further secret of this stack; return its whole name."""
+        name = f"{self.environment['DATABASE_SECRET'].rpartition('/')[0]}/{name}"
+        self.aws.put_secret(name, value)
+        return name
+
 
 @contextmanager
 def scheduler_process(

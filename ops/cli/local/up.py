@@ -90,18 +90,14 @@ def make_schedule(stack: LocalStack, group: str = GROUP) -> str:
 
 def admin_environment(stack: LocalStack, secret: str, supabase_url: str) -> dict[str, str]:
     """The admin function's environment, with its secrets put."""
-    prefix = stack.environment["DATABASE_SECRET"].rpartition("/")[0]
-    logins = give_logins(stack.server, stack.database)
-    stack.aws.put_secret(f"{prefix}/admin-database", logins["contact_admin_api"])
-    stack.aws.put_secret(f"{prefix}/jwt", secret)
-    stack.aws.put_secret(f"{prefix}/publishable-key", PUBLISHABLE_KEY)
+    login = give_logins(stack.server, stack.database)["contact_admin_api"]
     return {
         **stack.aws.environment(),
-        "DATABASE_SECRET": f"{prefix}/admin-database",
-        "SUPABASE_JWT_SECRET": f"{prefix}/jwt",
+        "DATABASE_SECRET": stack.put("admin-database", login),
+        "SUPABASE_JWT_SECRET": stack.put("jwt", secret),
         "SUPABASE_JWT_ISSUER": ISSUER,
         "SUPABASE_URL": supabase_url,
-        "SUPABASE_PUBLISHABLE_KEY_SECRET": f"{prefix}/publishable-key",
+        "SUPABASE_PUBLISHABLE_KEY_SECRET": stack.put("publishable-key", PUBLISHABLE_KEY),
         "REMINDER_CRON_EXPRESSION": EXPRESSION,
     }
 
