@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
 import sys
@@ -17,31 +16,24 @@ from ops.tools.build.pythons import BuildError, lambda_python
 BUILT = ROOT / ".aws-sam" / "build"
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main() -> None:
     """Exit status 1 and a sentence when something is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m ops.build", description=__doc__)
-    parser.add_argument(
-        "--architecture",
-        choices=PLATFORMS,
-        type=lambda name: this_architecture() if name == "native" else name,
-        default=os.environ.get("ARCHITECTURE") or "arm64",
-        help="Lambda's processor, arm64 by default; native: this machine's, to run the functions here",
-    )
-    options = parser.parse_args(arguments)
+    architecture = os.environ.get("ARCHITECTURE") or "arm64"
+    if architecture == "native":
+        architecture = this_architecture()
+    if architecture not in PLATFORMS:
+        sys.exit(f"ARCHITECTURE must be {' or '.join(PLATFORMS)}, or native for this machine's; got {architecture!r}")
     began = time.monotonic()
     try:
         print(f"Byte code by {lambda_python()}")
         print(sam.call("validate", "--lint"))
-        sam.call(
-            "build", "--parameter-overrides", f"Architecture={options.architecture}", ARCHITECTURE=options.architecture
-        )
+        sam.call("build", "--parameter-overrides", f"Architecture={architecture}", ARCHITECTURE=architecture)
     except BuildError as error:
-        print(error, file=sys.stderr)
-        return 1
-    _fix_architecture(BUILT / "template.yaml", options.architecture)
-    _print_sizes()
-    print(f"Built for {options.architecture} in {time.monotonic() - began:.1f} s; deploy: sam deploy --guided")
-    return 0
+        sys.exit(str(error))
+    _fix_architecture(BUILT / "template.yaml", architecture)
+    for name in ARTIFACTS:
+        print(f"  {name:<18} {zipped_size(BUILT / name) / 1e6:5.1f} MB zipped")
+    print(f"Built for {architecture} in {time.monotonic() - began:.1f} s; deploy: sam deploy --guided")
 
 
 def _fix_architecture(template: Path, architecture: str) -> None:
@@ -58,12 +50,6 @@ def _fix_architecture(template: Path, architecture: str) -> None:
     template.write_text(head + mark + "".join(lines))
 
 
-def _print_sizes() -> None:
-    for name in ARTIFACTS:
-        size = zipped_size(BUILT / name)
-        print(f"  {name:<18} {size / 1e6:5.1f} MB zipped")
-
-
 def zipped_size(directory: Path) -> int:
     """Bytes of the zip that `sam deploy` makes of `directory`: deflated, each file's time 1980."""
     zipped = io.BytesIO()
@@ -75,4 +61,4 @@ def zipped_size(directory: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
