@@ -27,7 +27,7 @@ BATCH = PLAN_LIMIT // 2
 @options.as_json
 def command(target: Target, as_of: date | None, as_json: bool) -> None:
     """
-    Show how many people would be notified on a day, per organisation.
+    Show how many notifications a day would send, per organisation.
 
     Runs the scheduler's own statement, in transactions that cannot write.
     """

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ops.cli.errors import CliError
 from ops.cli.targets.base import Target
 from reminders.database import Connection
 
@@ -47,6 +48,14 @@ class Examination:
         if self.connection is None:
             raise Skipped("the database cannot be reached")
         return self.connection
+
+    @property
+    def courier(self) -> Mapping[str, str]:
+        """The courier's environment; empty where no messages are sent, and of a bare database."""
+        try:
+            return self.target.environment("courier")
+        except CliError:
+            return {}
 
     def rows(self, query: str, *values: Any) -> list[Any]:
         return self.database.execute(query.encode(), values or None).fetchall()

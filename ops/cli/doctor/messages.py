@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ops.cli.doctor.examination import Examination, Finding, Skipped, ok, problem, warning
-from ops.cli.errors import CliError
 
 
 def _settings(it: Examination) -> Mapping[str, str]:
-    try:
-        found = it.target.environment("courier")
-    except CliError:
-        found = {}
-    if not found:
+    if not it.courier:
         raise Skipped("no messages are sent from here")
-    return found
+    return it.courier
 
 
 def email_account(it: Examination) -> Iterator[Finding]:

@@ -9,13 +9,12 @@ our roles are checked.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ops import schema
 from ops.cli.doctor.database import APPS, OURS
 from ops.cli.doctor.examination import Examination, Finding, problem
-from ops.cli.errors import CliError
 
 # What each role may do with each object; without `columns` it is the whole object.
 RIGHTS = """
@@ -57,63 +56,72 @@ WHERE
 
 # As GRANT and REVOKE need it.
 OBJECTS = {"functions": "FUNCTION ", "sequences": "SEQUENCE "}
-# Attributes of a role on the whole server, as ALTER ROLE removes them.
-ATTRIBUTES = {
-    "rolsuper": "SUPERUSER",
-    "rolbypassrls": "BYPASSRLS",
-    "rolcreaterole": "CREATEROLE",
-    "rolcreatedb": "CREATEDB",
-    "rolreplication": "REPLICATION",
-    "rolinherit": "INHERIT",
-}
-# Memberships that are allowed: (member, role).
-MEMBERSHIPS = {("contact_admin_api", "authenticated")}
+# Each row that a query finds is a problem: its sentence, and its fix.
+ROLES = (
+    (
+        "SELECT role FROM unnest(%(ours)s::text[]) AS role WHERE to_regrole(role) IS NULL",
+        "{} is missing",
+        "`reminders migrate`.",
+    ),
+    (
+        "SELECT rolname::text FROM pg_roles WHERE rolname = ANY(%(needed)s) AND NOT rolcanlogin",
+        "{} cannot log in",
+        "`reminders roles` prints the SQL for it.",
+    ),
+    (
+        """
+        SELECT rolname::text, v.attribute FROM pg_roles CROSS JOIN LATERAL (VALUES
+            ('SUPERUSER', rolsuper), ('BYPASSRLS', rolbypassrls), ('CREATEROLE', rolcreaterole),
+            ('CREATEDB', rolcreatedb), ('REPLICATION', rolreplication), ('INHERIT', rolinherit)
+        ) AS v (attribute, has_it)
+        WHERE rolname = ANY(%(ours)s) AND has_it ORDER BY 1
+        """,
+        "{} has {}",
+        "ALTER ROLE {} NO{};",
+    ),
+    (
+        """
+        SELECT DISTINCT m.member::regrole::text, m.roleid::regrole::text FROM pg_auth_members AS m
+        INNER JOIN pg_roles AS member ON member.oid = m.member
+        INNER JOIN pg_roles AS role ON role.oid = m.roleid
+        WHERE (member.rolname, role.rolname) <> ('contact_admin_api', 'authenticated')
+            AND (member.rolname = ANY(%(ours)s) OR (role.rolname = ANY(%(ours)s) AND member.rolname = ANY(%(others)s)))
+        ORDER BY 1, 2
+        """,
+        "{} may become {}",
+        "REVOKE {1} FROM {0};",
+    ),
+)
+OUR_TABLES = "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace "
+ROW_LEVEL_SECURITY = (
+    (
+        OUR_TABLES + "AND relname = ANY(%(tables)s) AND NOT relrowsecurity ORDER BY 1",
+        "off on {}",
+        "ALTER TABLE public.{} ENABLE ROW LEVEL SECURITY; then look at its policies.",
+    ),
+    (
+        OUR_TABLES + "AND relname = ANY(%(ours)s) AND relforcerowsecurity ORDER BY 1",
+        "forced on {}, so the functions that run as its owner see no row",
+        "ALTER TABLE public.{} NO FORCE ROW LEVEL SECURITY;",
+    ),
+)
 
 
 def roles(it: Examination) -> Iterator[Finding]:
-    yield from (*_logins(it), *_attributes(it), *_memberships(it))
-
-
-def _logins(it: Examination) -> Iterator[Finding]:
-    rows = dict(
-        it.rows("SELECT rolname::text, rolcanlogin FROM pg_roles WHERE rolname = ANY(%s)", list(schema.OUR_ROLES))
-    )
-    missing = [role for role in schema.OUR_ROLES if role not in rows]
-    if missing:
-        yield problem(f"{', '.join(missing)} missing", "`reminders migrate`.")
-    closed = [role for role, can_login in rows.items() if not can_login and is_needed(it, role)]
-    if closed:
-        yield problem(f"{', '.join(closed)} cannot log in", "`reminders roles` prints the SQL for it.")
-
-
-def is_needed(it: Examination, role: str) -> bool:
-    """Whether a function logs in as `role`; those of the messages only where messages are sent."""
-    if role not in schema.MESSAGE_ROLES:
-        return True
-    try:
-        return bool(it.target.environment("courier"))
-    except CliError:
-        return False  # a bare database does not say
-
-
-def _attributes(it: Examination) -> Iterator[Finding]:
-    query = "SELECT to_jsonb(r) FROM pg_roles AS r WHERE rolname = ANY(%s) ORDER BY rolname"
-    for (role,) in it.rows(query, list(schema.OUR_ROLES)):
-        for column, attribute in ATTRIBUTES.items():
-            if role[column]:
-                yield problem(f"{role['rolname']} has {attribute}", f"ALTER ROLE {role['rolname']} NO{attribute};")
-
-
-def _memberships(it: Examination) -> Iterator[Finding]:
-    """Memberships of our roles, and of the API's roles in ours."""
-    query = """
-    SELECT member::regrole::text, roleid::regrole::text FROM pg_auth_members
-    WHERE member::regrole::text = ANY(%s) OR (roleid::regrole::text = ANY(%s) AND member::regrole::text = ANY(%s))
-    """
     ours = list(schema.OUR_ROLES)
+    needed = [role for role in ours if it.courier or role not in schema.MESSAGE_ROLES]
     others = [role for role in schema.ROLES if role not in ours]
-    for member, role in sorted(set(it.rows(query, ours, ours, others)) - MEMBERSHIPS):
-        yield problem(f"{member} may become {role}", f"REVOKE {role} FROM {member};")
+    return _problems(it, ROLES, ours=ours, needed=needed, others=others)
+
+
+def row_level_security(it: Examination) -> Iterator[Finding]:
+    return _problems(it, ROW_LEVEL_SECURITY, ours=list(OURS), tables=list(OURS | APPS))
+
+
+def _problems(it: Examination, checks: Sequence[tuple[str, str, str]], **values: list[str]) -> Iterator[Finding]:
+    for query, what, fix in checks:
+        for row in it.database.execute(query.encode(), values).fetchall():
+            yield problem(what.format(*row), fix.format(*row))
 
 
 def grants(it: Examination) -> Iterator[Finding]:
@@ -136,24 +144,6 @@ def grants(it: Examination) -> Iterator[Finding]:
             if name.removeprefix("public.") not in APPS or role in schema.OUR_ROLES:
                 right, actual = rights.get(role, {}), found[name, role.lower()]
                 yield from _differences(OBJECTS.get(kind, "") + name, role, right, actual)
-
-
-def row_level_security(it: Examination) -> Iterator[Finding]:
-    tables = sorted(OURS | APPS)
-    query = """
-    SELECT relname::text, relrowsecurity, relforcerowsecurity FROM pg_class
-    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname = ANY(%s)
-    """
-    rows = it.rows(query, tables)
-    off = [name for name, enabled, _ in rows if not enabled]
-    forced = [name for name, _, is_forced in rows if is_forced and name in OURS]
-    for table in off:
-        yield problem(
-            f"off on {table}", f"ALTER TABLE public.{table} ENABLE ROW LEVEL SECURITY; then look at its policies."
-        )
-    for table in forced:
-        what = f"forced on {table}, so the functions that run as its owner see no row"
-        yield problem(what, f"ALTER TABLE public.{table} NO FORCE ROW LEVEL SECURITY;")
 
 
 def _differences(name: str, role: str, wanted: dict[str, Any], found: dict[str, Any]) -> Iterator[Finding]:
