@@ -5,11 +5,9 @@ Secrets Manager, SNS and EventBridge Scheduler on loopback, by moto's server.
         env = {**os.environ, **aws.environment()}      # for a handler, here or in a process
         arn = aws.create_topic("alerts")
 
-The server is a thread of this process and not a process of its own: importing moto is what takes
-its 1.5 s either way, a thread cannot outlive us, and what was published can be read without a
-subscription. For the same reason all `Aws` of one process share one set of secrets and topics;
-each start empties it. moto accepts more than AWS
-does, invalid cron expressions for example, and never evaluates alarms.
+The server is a thread of this process: it ends with the process, and what was published can be read without a
+subscription. Therefore all `Aws` of one process share their secrets and topics, and each start empties them. moto
+accepts more than AWS does, for example invalid cron expressions, and it never evaluates alarms.
 """
 
 from __future__ import annotations
@@ -105,7 +103,7 @@ class Aws:
         from moto.sns.models import sns_backends
 
         for endpoint in list(sns_backends[ACCOUNT][REGION].platform_endpoints.values()):
-            self._pushed |= endpoint.messages  # known ones keep their place
+            self._pushed |= endpoint.messages  # those that are there already keep their order
         return [json.loads(text)["default"] for text in self._pushed.values()]
 
     def mailed(self) -> list[str]:

@@ -24,7 +24,7 @@ SHIM = Path(__file__).with_name("supabase.sql")
 
 
 def create_database(server: Server, name: str, template: str | None = None) -> str:
-    """Make a database, empty or as a copy; returns its name (unique on an existing server)."""
+    """Create a database, empty or as a copy; return its name (unique on an existing server)."""
     actual = server.database_name(name)
     make = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
         sql.Identifier(actual), sql.Identifier(template or "template1")

@@ -120,7 +120,7 @@ class _RequestHandler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.send_header("content-length", str(len(response.body)))
         if isinstance(self.server, _OneByOne):
-            # A connection kept open would keep this process from everybody else.
+            # A connection that stays open would block this process for all other clients.
             self.send_header("connection", "close")
         self.end_headers()
         if self.command != "HEAD":
@@ -150,7 +150,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 @contextlib.contextmanager
 def _forked(function: FunctionUrl, environments: int) -> Iterator[None]:
-    """As many processes behind one URL. They end with this one, even when it is killed."""
+    """So many processes serve one URL. They end with this process, even when it is killed."""
     children = [_fork(function) for _ in range(environments)]
     try:
         yield

@@ -1,4 +1,4 @@
-"""A WSGI application on a free port of loopback: the stand-ins for services of others are such applications."""
+"""Serves a WSGI application on a free port of loopback. The stand-ins for services of others are such applications."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Quiet(WSGIRequestHandler):
     wbufsize = -1
 
     def log(self, type: str, message: str, *arguments: Any) -> None:
-        """Nothing: a path may be a secret, and a function that was killed breaks its connection."""
+        """Log nothing: a path may be a secret, and a function that was killed breaks its connection."""
 
     def handle(self) -> None:
         with suppress(OSError):

@@ -65,7 +65,7 @@ class LocalStack:
         function's log goes.
         """
         with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
-            # moto's import is the slowest part, and can go on meanwhile.
+            # The import of moto is the slowest part, so it runs at the same time.
             aws = pool.submit(Aws.start)
             server = stack.enter_context(any_server(postgres))
             database = create_database(server, "reminders", prepared(server))
@@ -109,11 +109,11 @@ class LocalStack:
         )
 
     def configure(self, settings: Mapping[str, str]) -> None:
-        """Let the roles log in, put the secrets, and say so in both environments."""
+        """Let the roles log in, put the secrets, and fill both environments."""
         self.put_secrets(self.name(settings))
 
     def name(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """Fill both environments; give the names of the secrets that they speak of."""
+        """Fill both environments; return the names of their secrets."""
         # Names of their own: secrets are cached in a warm process, and a test may start many stacks.
         prefix = f"reminders/{uuid.uuid4().hex[:8]}"
         names = {name: f"{prefix}/{name}" for name in SECRETS}

@@ -5,7 +5,7 @@ A stand-in for Supabase Auth on loopback, as far as the console uses it.
         auth.add(User("ada@example.org", "a password", app_metadata={"role": "admin"}))
 
 Its answers have the documented form (Supabase docs: "Error codes", "Auth REST API"): status, `error_code`, `msg`.
-Access tokens are signed with the project's secret (HS256). A code by e-mail is in `sent`. At the end all is forgotten.
+Access tokens are signed with the project's secret (HS256). A code by e-mail is in `sent`. Nothing is stored on disk.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _Session:
     aal: str
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     refresh_token: str = field(default_factory=lambda: secrets.token_urlsafe(9))
-    # The token of before, and until when it may be used again.
+    # The previous token, and the time until which it may be used again.
     previous: str = ""
     previous_until: float = 0.0
 
@@ -86,7 +86,7 @@ class SupabaseAuth(Loopback):
         return user
 
     def end_sessions(self) -> None:
-        """As an administrator does who signs everybody out."""
+        """End all sessions, as an administrator can."""
         self._sessions.clear()
 
     def _respond(self, request: Request) -> Response:

@@ -31,7 +31,7 @@ PIN = re.compile(r"^([\w.-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
 class CouldNotLook(Exception):
-    """Why the versions could not be checked, as a sentence."""
+    """The versions could not be checked; the message says why."""
 
 
 def main(locks: Sequence[Path] = AUDITED) -> int:
@@ -50,7 +50,7 @@ def pins(locks: Iterable[Path]) -> list[str]:
 
 
 def advisories(wanted: Sequence[str]) -> list[str]:
-    """What the service knows of the pins, a line each; raise `CouldNotLook` unless it answered for each."""
+    """The advisories about the pins, one line each; raise `CouldNotLook` unless the service answered for each pin."""
     # Two locks may pin two versions of a package, and pip-audit takes one version of each at a time.
     groups: list[dict[str, str]] = [{}]
     for pin in wanted:

@@ -1,10 +1,10 @@
 """
-What a deployment costs a month: `python -m ops.tools.costs --assignments 10000`.
+The costs of a deployment per month: `python -m ops.tools.costs --assignments 10000`.
 
-Every line is a quantity times a price. Quantities are the template's (memory, alarms, a watchdog's round every 15
-minutes) and the ceilings for time in docs/performance.md, so that the truth is below them. Prices are AWS' list prices
-for London (eu-west-2) as they were known when this was written, in US dollars, without tax and without any free
-tier: compare them with AWS' own calculator before a cent matters. What Supabase costs is not in it.
+Every line is a quantity times a price. Quantities come from the template (memory, alarms, a watchdog that runs every 15
+minutes) and from the upper limits of time in docs/performance.md, so that the real costs are lower. Prices are AWS' list
+prices for London (eu-west-2) when this was written, in US dollars, without tax and without any free tier. Compare them
+with AWS' own calculator. The costs of Supabase are not included.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ COURIER_ROUNDS_A_DAY = 288
 ROUNDS_A_DAY = 96
 GB = 0.5
 ADMIN_GB = 1.0
-# Metrics are paid by the hour in which they are sent: the watchdog's three in every hour, a run's six in one a day.
+# A metric costs for each hour in which it is sent: the watchdog's three for every hour, a run's six for one hour a day.
 WATCHDOG_METRICS = 3
 RUN_METRICS = 6
 
-# The courier sends four in every hour, feedback three in those in which it is called.
+# The courier sends four in every hour, feedback three in each hour in which it is called.
 MESSAGE_METRICS = 7
 
-# The ceilings, and what was measured where it has none.
+# The upper limits of docs/performance.md, and measured values where it has none.
 COLD_START_SECONDS = 2.0
 RUN_SECONDS_AT_LEAST = 1.0
 RUN_SECONDS_A_MILLION = 20.0
@@ -93,7 +93,7 @@ def bill(assignments: int, admin_requests: int = 1_000) -> list[Line]:
 
 
 def message_bill(emails: int) -> list[Line]:
-    """What messages add a month: `emails`, and as many pushes. Each e-mail has one event, its delivery as a rule."""
+    """The costs of `emails` a month, and as many pushes. Each e-mail causes one event, usually its delivery."""
     rounds = COURIER_ROUNDS_A_DAY * DAYS
     return [
         _function("courier", (rounds * COURIER_SECONDS + emails / MESSAGES_A_SECOND) * GB),
@@ -112,7 +112,7 @@ def _function(name: str, gb_seconds: float) -> Line:
 
 
 def _shared(invocations: float, secrets: int, alarm_metrics: int) -> list[Line]:
-    """What every invocation costs, and what is paid by the month."""
+    """The costs of each invocation, and of a month."""
     return [
         Line("Lambda, requests", invocations, LAMBDA_REQUEST),
         Line("Secrets Manager, secrets", secrets, SECRET_MONTH),
@@ -128,7 +128,7 @@ def as_markdown(assignments: list[int]) -> str:
 
 
 def messages_as_markdown(emails: list[int]) -> str:
-    """What messages add, side by side."""
+    """The bills of messages side by side, as a table."""
     return _table([(f"{number:,} e-mails and pushes", message_bill(number)) for number in emails])
 
 

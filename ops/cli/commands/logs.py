@@ -89,7 +89,7 @@ def _log_row(function: str, line: dict[str, Any]) -> list[object]:
 
 
 def _is_news(run: Run, first_shown: list[Run]) -> bool:
-    """Not a run that is older than those shown at first."""
+    """Whether the run is not older than the runs that were shown first."""
     return not first_shown or run.started_at >= first_shown[-1].started_at
 
 

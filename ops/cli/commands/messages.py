@@ -1,4 +1,4 @@
-"""`reminders messages`: what became of e-mails and pushes."""
+"""`reminders messages`: the results of e-mails and pushes."""
 
 from __future__ import annotations
 

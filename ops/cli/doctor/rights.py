@@ -1,9 +1,9 @@
 """
 Roles, grants and row level security, against the matrix (ops/schema/matrix.toml).
 
-The tests try every verb as every role; this check reads the catalog, because an operator is not a superuser, and a
-production database is not for trials. An app's own tables may have other grants to the app's own roles: there, only
-our roles are checked.
+The tests try every verb as every role. This check reads the catalog, because an operator is not a superuser, and nothing
+may be tried on a production database. An app's own tables may have other grants to the app's own roles, so only our roles
+are checked there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ops import schema
 from ops.cli.doctor.database import APPS, OURS
 from ops.cli.doctor.examination import Examination, Finding, problem
 
-# What each role may do with each object; without `columns` it is the whole object.
+# What each role may do with each object. `columns` is NULL for a right on the whole object.
 RIGHTS = """
 SELECT o.name, r.role, v.verb, v.columns
 FROM unnest(%s::text[], %s::text[]) AS o (kind, name) CROSS JOIN unnest(%s::text[]) AS r (role) CROSS JOIN LATERAL (

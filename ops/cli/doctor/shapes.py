@@ -3,7 +3,7 @@ What the migrations created, compared by shape: an index, trigger, policy or fun
 another definition.
 
 Reports what is missing, what differs, and what was added to our own tables. The app's tables may have objects of the
-app; there, only our own objects are checked.
+app, so only our own objects are checked there.
 """
 
 from __future__ import annotations

@@ -28,9 +28,9 @@ SCHEDULE = "assignment-reminder-cron"
 EXPRESSION = "cron(0 6 * * ? *)"
 ADMIN = "handlers.admin:handler"
 ISSUER = "local"
-# Of the stand-in on loopback, which ends with the stack.
+# Only the stand-in on loopback knows them, and it ends with the stack.
 ADMIN_EMAIL, ADMIN_PASSWORD = "admin@example.org", "reminders"
-AT_ONCE = 3  # lines for what arrives together on one channel
+AT_ONCE = 3  # lines for messages that arrive together on one channel
 
 
 @contextmanager

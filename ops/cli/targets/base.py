@@ -47,7 +47,7 @@ class Failures:
 
 class Target:
     """
-    What a command works on. Here is what a database alone cannot do; a stack overrides it.
+    What a command works on. The methods that need a stack raise an error here; the stacks override them.
 
     `title` names it for people, `chosen_by` the option or variable that chose it; with `requires_confirmation`,
     commands ask before they change something.

@@ -29,7 +29,7 @@ UV = str(ROOT / ".venv" / "bin" / "uv")
 PLATFORMS = {"arm64": "aarch64-manylinux_2_34", "x86_64": "x86_64-manylinux_2_34"}
 # Lambda's names of processors, by those of `uname -m`.
 MACHINES = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
-# Installer's notes, what only a type checker or a compiler reads, and the web page of Powertools' Swagger UI.
+# Notes of the installer, files for type checkers and compilers, and the web page of Powertools' Swagger UI.
 NEEDLESS = (
     "*.dist-info/RECORD",
     "*.dist-info/INSTALLER",
@@ -39,7 +39,7 @@ NEEDLESS = (
     "**/*.c",
     "aws_lambda_powertools/event_handler/openapi/swagger_ui/*.min.*",
 )
-# Powertools has a utility for everything, half of its bytes; none of the others is imported by these.
+# Half of Powertools' bytes are utilities. These are used, and they import none of the others.
 UTILITIES = {"data_classes", "jmespath_utils", "parameters", "typing"}
 
 
@@ -75,7 +75,7 @@ def this_architecture() -> str:
     return MACHINES[platform.machine()]
 
 
-# Templates are compiled, so that a cold start parses none.
+# Templates are compiled, so that a cold start does not parse them.
 TEMPLATES = {
     "AdminFunction": (rendering.compile_templates, "console"),
     "CourierFunction": (templates.compile_templates, "messages"),

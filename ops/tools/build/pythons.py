@@ -22,7 +22,7 @@ MISSING = (
 
 
 class BuildError(Exception):
-    """What failed, as a sentence."""
+    """The build failed; the message says why."""
 
 
 def lambda_python(version: str = LAMBDA_PYTHON) -> Path:
@@ -46,7 +46,7 @@ def find_python(version: str) -> Path | None:
 
 
 def _printed(command: list[str], path: str) -> str:
-    """What it prints; empty when it fails."""
+    """What the command prints; empty when it fails."""
     done = subprocess.run(
         command,
         cwd=Path(__file__).parents[3],

@@ -10,7 +10,7 @@ from ops.tools.build.artifact import ROOT
 from ops.tools.build.environments import environment
 from ops.tools.build.pythons import BuildError
 
-# Templates are judged for a region; any will do, and none is talked to.
+# Templates are validated for a region. No region is called, so it can be any.
 REGION = "eu-west-2"
 
 

@@ -1,4 +1,4 @@
-"""The demo's act about messages: what a mentor gets, and what is not sent because contact was logged in between."""
+"""The demo's act about messages: the e-mail that a mentor gets, and one that is cancelled because contact was logged."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ops.local.invoke import LocalContext, load_handler
 from ops.tools.demo.play import Play
 
 PAGE = Path(__file__).resolve().parents[3] / "build" / "demo-mail.html"
-# Two mentors who were reminded, and of how many organisations; each sends its own e-mail. Those that have settings send
-# at any hour here.
+# Two mentors who were reminded, with the number of their organisations. Each organisation sends its own e-mail. Only
+# organisations with settings count: in the demo they send at any hour.
 MENTORS = """
 SELECT n.recipient_id, count(DISTINCT a.org_id) FROM notifications AS n
 JOIN assignments AS a ON a.id = n.assignment_id

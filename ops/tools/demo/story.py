@@ -138,7 +138,7 @@ def ledger(play: Play) -> None:
 
 
 def where_next(play: Play) -> None:
-    """Where a reader goes from here."""
+    """What to read next."""
     play.act("Where to look next")
     play.say("  the story in code       functions/reminders/runs/lifecycle.py")
     play.say("  the one statement       functions/reminders/scheduling/scheduling.sql")
