@@ -1,10 +1,10 @@
 """
 The costs of a deployment per month: `python -m ops.tools.costs --assignments 10000`.
 
-Every line is a quantity times a price. Quantities come from the template (memory, alarms, a watchdog that runs every 15
-minutes) and from the upper limits of time in docs/performance.md, so that the real costs are lower. Prices are AWS' list
-prices for London (eu-west-2) when this was written, in US dollars, without tax and without any free tier. Compare them
-with AWS' own calculator. The costs of Supabase are not included.
+Every line is a quantity times a price. Quantities come from the template (memory, alarms, a watchdog that runs every
+15 minutes) and from the upper limits of time in docs/performance.md, so that the real costs are lower. Prices are AWS'
+list prices for London (eu-west-2) when this was written, in US dollars, without tax and without any free tier. Compare
+them with AWS' own calculator. The costs of Supabase are not included.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """
 Roles, grants and row level security, against the matrix (ops/schema/matrix.toml).
 
-The tests try every verb as every role. This check reads the catalog, because an operator is not a superuser, and nothing
-may be tried on a production database. An app's own tables may have other grants to the app's own roles, so only our roles
-are checked there.
+The tests try every verb as every role. This check reads the catalog, because an operator is not a superuser, and
+nothing may be tried on a production database. An app's own tables may have other grants to the app's own roles, so
+only our roles are checked there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The demo's act about messages: the e-mail that a mentor gets, and one that is cancelled because contact was logged."""
+"""The demo's act about messages: the e-mail that a mentor gets, and one that is cancelled after contact was logged."""
 
 from __future__ import annotations
 
