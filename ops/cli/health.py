@@ -130,8 +130,7 @@ def _processes(facts: Facts) -> Iterator[Finding]:
             what = f"Run {run.id} has had the status 'running' for {span(age)}, but its process has ended."
             yield problem("abandoned", what, "The watchdog or the next run marks it as failed: `reminders run`.")
     if held and not facts.running and held.since and now - held.since > timedelta(minutes=1):
-        who = f"pid {held.pid}, role {held.role}, {held.application_name}"
-        what = f"The run lock is held for {span(now - held.since)} by {who}, but no run is running."
+        what = f"The run lock is held for {span(now - held.since)} by {held}, but no run is running."
         yield problem("stuck_lock", what, "`reminders unlock`.")
 
 

@@ -56,6 +56,11 @@ class Holder:
     application_name: str | None
     role: str | None
 
+    def __str__(self) -> str:
+        return (
+            f"pid {self.pid}, role {self.role or 'unknown'}, client {self.client or 'unknown'}, {self.application_name}"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Day:

@@ -107,13 +107,7 @@ def _as(user: pwd.struct_passwd, command: list[str]) -> bool:
     """Whether the command succeeds as that user, with the modes, ACLs and mounts of all parent folders."""
     try:
         done = subprocess.run(
-            command,
-            cwd="/",
-            capture_output=True,
-            check=False,
-            user=user.pw_uid,
-            group=user.pw_gid,
-            extra_groups=[],
+            command, cwd="/", capture_output=True, check=False, user=user.pw_uid, group=user.pw_gid, extra_groups=[]
         )
     except PermissionError:
         return False

@@ -28,13 +28,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from typing import Self
 
 from ops.local.invoke import DEFAULT_TIMEOUT, Handler, LocalContext, load_handler
-from ops.local.url_payload import (
-    Request,
-    Response,
-    event_from,
-    internal_server_error,
-    response_from,
-)
+from ops.local.url_payload import Request, Response, event_from, internal_server_error, response_from
 
 LARGEST = 6 * 1024 * 1024  # bytes of a request's body (AWS: "Lambda quotas")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")

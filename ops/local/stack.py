@@ -101,11 +101,7 @@ class LocalStack:
         """Invoke the cron function in a process of its own."""
         command = [sys.executable, "-m", "ops.local.invoke", CRON, json.dumps(event), "--timeout", str(seconds)]
         return subprocess.Popen(
-            command,
-            env={**os.environ, **self.environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            command, env={**os.environ, **self.environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
     def configure(self, settings: Mapping[str, str]) -> None:

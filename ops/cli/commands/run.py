@@ -38,9 +38,11 @@ def command(target: Target, dry_run: bool, as_of: date | None, wait: bool, yes: 
     target.function_name("cron")  # a bare database has no function to run
     if target.requires_confirmation and not dry_run:
         output.confirm(f"Send all notifications that are due, on {target.title}?", yes)
+    given = {"action": "run", "dry_run": dry_run or None, "as_of": as_of and as_of.isoformat()}
+    event = {name: value for name, value in given.items() if value is not None}
     with output.working(f"{'A dry run' if dry_run else 'A run'} on {target.title}"):
         started = datetime.now(UTC)
-        answer = target.invoke(_event(dry_run, as_of), wait=wait)
+        answer = target.invoke(event, wait=wait)
     if answer.error:
         raise CliError(f"The run failed. {answer.error}", _where_to_look(target, started, dry_run))
     if not wait:
@@ -65,15 +67,6 @@ def _left_a_row(target: Target, started: datetime) -> bool:
             return ledger.failed_since(connection, started - CLOCKS_APART) > 0
     except (CliError, ReminderError):
         return False  # the operator's login fails as well
-
-
-def _event(dry_run: bool, as_of: date | None) -> dict[str, Any]:
-    event: dict[str, Any] = {"action": "run"}
-    if dry_run:
-        event["dry_run"] = True
-    if as_of:
-        event["as_of"] = as_of.isoformat()
-    return event
 
 
 def _show(summary: dict[str, Any], as_json: bool) -> None:

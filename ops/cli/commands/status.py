@@ -111,7 +111,7 @@ def _lines(facts: Facts) -> list[tuple[str, str]]:
         ("schedule", _schedule_line(schedule)),
         ("next tick", _next_line(schedule, facts)),
         ("running", ", ".join(f"{run.id} since {run.started_at:%H:%M:%S}" for run in facts.running) or "nothing"),
-        ("lock", holder_line(held, facts) if held else "free"),
+        ("lock", _lock_line(held, facts) if held else "free"),
         ("undelivered alerts", str(seen.undelivered)),
         *([("unsent messages", f"{facts.messages.unsent:,}")] if facts.messages.in_use else []),
     ]
@@ -131,7 +131,6 @@ def _next_line(schedule: schedules.Schedule | None, facts: Facts) -> str:
     return output.ago(tick, facts.overview.now) if tick else "none"
 
 
-def holder_line(held: ledger.Holder, facts: Facts) -> str:
+def _lock_line(held: ledger.Holder, facts: Facts) -> str:
     since = output.ago(held.since, facts.overview.now) if held.since else "a time that this login may not see"
-    who = f"pid {held.pid}, role {held.role or 'unknown'}"
-    return f"held by {who} since {since}, client {held.client or 'unknown'}, {held.application_name}"
+    return f"held since {since} by {held}"

@@ -32,7 +32,8 @@ def command(target: Target, yes: bool, as_json: bool) -> int:
         if held is None:
             _show_result(None, False, as_json)
             return DONE
-        _show_holder(held)
+        since = f"{held.since:%Y-%m-%d %H:%M:%S} UTC" if held.since else "a time that this login may not see"
+        output.err().print(f"The run lock is held since {since} by {held}.", soft_wrap=True)
         output.confirm(f"End session {held.pid} on {target.title}?", yes)
         ended = _end(connection, held)
     _show_result(held, ended, as_json)
@@ -57,12 +58,6 @@ def _still_holds(connection: Connection, held: Holder) -> bool:
     """Whether the same session still holds the lock; the next run may have taken it meanwhile."""
     now = ledger.holder(connection)
     return now is not None and (now.pid, now.since) == (held.pid, held.since)
-
-
-def _show_holder(held: Holder) -> None:
-    since = f"{held.since:%Y-%m-%d %H:%M:%S} UTC" if held.since else "a time that this login may not see"
-    words = f"held since {since} by pid {held.pid}, role {held.role}, client {held.client}, {held.application_name}"
-    output.err().print(f"The run lock is {words}.", soft_wrap=True)
 
 
 def _show_result(held: Holder | None, ended: bool, as_json: bool) -> None:

@@ -76,9 +76,7 @@ def _show_last(play: Play) -> None:
 def _as_slack_shows_it(message: dict[str, Any]) -> Text:
     header, section, context = message["blocks"]
     return Text.assemble(
-        (header["text"]["text"], "bold"),
-        "\n" + section["text"]["text"] + "\n",
-        (context["elements"][0]["text"], "dim"),
+        (header["text"]["text"], "bold"), "\n" + section["text"]["text"] + "\n", (context["elements"][0]["text"], "dim")
     )
 
 
