@@ -22,7 +22,8 @@ SELECT o.name, r.role, v.verb, v.columns
 FROM unnest(%s::text[], %s::text[]) AS o (kind, name) CROSS JOIN unnest(%s::text[]) AS r (role) CROSS JOIN LATERAL (
     SELECT 'EXECUTE', NULL::text[] FROM pg_proc
     WHERE
-        o.kind = 'functions' AND o.name = concat(pronamespace::regnamespace, '.', proname)
+        o.kind = 'functions' AND proname = split_part(o.name, '.', 2)
+        AND pronamespace = to_regnamespace(split_part(o.name, '.', 1))
         AND has_function_privilege(r.role, oid, 'EXECUTE')
     UNION
     SELECT verb, NULL FROM unnest('{SELECT,USAGE,UPDATE}'::text[]) AS verb

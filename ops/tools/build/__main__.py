@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import time
 import zipfile
@@ -38,16 +39,14 @@ def main() -> None:
 
 def _fix_architecture(template: Path, architecture: str) -> None:
     """Let the built template take no other architecture: binaries of the wrong one fail only when they are run."""
-    head, mark, tail = template.read_text().partition("\n  Architecture:\n")
-    lines = tail.splitlines(keepends=True)
-    for number, line in enumerate(lines):
-        if line.strip().startswith("Default:"):
-            lines[number] = f"    Default: {architecture}\n"
-        elif line.strip() in {f"- {other}" for other in PLATFORMS if other != architecture}:
-            lines[number] = ""
-        elif line.strip().startswith("Description:"):
-            break
-    template.write_text(head + mark + "".join(lines))
+    others = "|".join(other for other in PLATFORMS if other != architecture)
+
+    def fixed(parameter: re.Match[str]) -> str:
+        return re.sub(
+            rf"^ +- ({others})\n", "", re.sub(r"Default: \w+", f"Default: {architecture}", parameter[0]), flags=re.M
+        )
+
+    template.write_text(re.sub(r"^  Architecture:\n(    .*\n)+", fixed, template.read_text(), count=1, flags=re.M))
 
 
 def zipped_size(directory: Path) -> int:
