@@ -55,7 +55,7 @@ def email_identity(it: Examination) -> Iterator[Finding]:
         except client.exceptions.NotFoundException:
             continue
     else:
-        yield problem(f"SES knows no identity for {address}", "Make one for its domain: docs/deploy.md, Messages.")
+        yield problem(f"SES has no identity for {address}", "Make one for its domain: docs/deploy.md, Messages.")
         return
     if not found.get("VerifiedForSendingStatus"):
         yield problem(f"{name} is not verified", "Put the records that SES shows into the domain's DNS.")
