@@ -74,7 +74,8 @@ class Postgres:
             programs = binaries.reachable(found, user, directory)
             server = cls(directory, binaries.version(programs))
             cluster.write_private(directory / "password", server.password(SUPERUSER), user)
-            server._begin(cluster.order(programs, directory, user, {**settings, "port": str(server.port)}))
+            command = cluster.server(programs, directory, {**settings, "port": str(server.port)})
+            server._begin(cluster.order(directory, user, cluster.initdb(programs, directory), command))
         except BaseException:
             server.stop() if server else shutil.rmtree(directory, ignore_errors=True)
             raise

@@ -18,12 +18,5 @@ def start_supervised(command: list[str], files: Mapping[str, str] | None = None)
     room = binaries.private_directory(user)
     for name, text in (files or {}).items():
         cluster.write_private(room / name, text.replace("{room}", str(room)), user)
-    order = keeper.Order(
-        directory=str(room),
-        log=str(room / "log"),
-        uid=user.pw_uid if user else None,
-        gid=user.pw_gid if user else None,
-        initdb=["true"],
-        server=[part.replace("{room}", str(room)) for part in command],
-    )
-    return keeper.start(order)
+    server = [part.replace("{room}", str(room)) for part in command]
+    return keeper.start(cluster.order(room, user, ["true"], server))
