@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ops.cli import function_log, ledger, options, output
-from ops.cli.targets.base import Target
+from ops.cli.targets.base import FUNCTIONS, Target
 from reminders.runs.history import Run
 
 STATUSES = ("running", "success", "failed", "skipped")
@@ -27,7 +27,6 @@ COLUMNS = [
     "failures",
     "note or error",
 ]
-LOGGED = ("cron", "scheduler", "watchdog", "admin")
 LOG_COLUMNS = ["logged (UTC)", "function", "run", "what", "assignments"]
 EVERY_SECONDS = 2.0
 FOLLOWED = 50
@@ -70,7 +69,7 @@ def command(
 
 
 def _show_log(target: Target, number: int, since: datetime, as_json: bool) -> None:
-    found = [(function, line) for function in LOGGED for line in target.log_lines(function, since)]
+    found = [(function, line) for function in FUNCTIONS for line in target.log_lines(function, since)]
     newest = sorted(found, key=lambda pair: function_log.time_of(pair[1]) or since)[-number:]
     if as_json:
         for function, line in newest:
