@@ -22,7 +22,7 @@ SIGNS = {"failed": ("✗", "red"), "success": ("✓", "green"), "skipped": ("·"
 @options.as_json
 def command(target: Target, days: int, as_json: bool) -> None:
     """
-    Show each day's status, notifications and longest run, with bars to compare them.
+    Show each day's status, notifications and longest run, with bars.
 
     The newest day is the last line. A day with a failed run and a later success counts as a success.
     """

@@ -21,7 +21,7 @@ Answer = TypeVar("Answer")
 @options.as_json
 def command(target: Target, as_json: bool) -> int:
     """
-    Show whether the service is healthy: last success, next tick, lock, alerts.
+    Show whether the service is healthy: last success, next run, lock, alerts.
 
     Also counts failed invocations that left no row in the ledger. Each problem is shown with what to do about it.
     Monitors can use the exit code: 0 healthy, 1 not healthy, 3 the operator's login cannot reach the database.
