@@ -35,7 +35,7 @@ def migrate(dsn: str, migrations: Path = MIGRATIONS) -> str:
 
 
 def _dbmate() -> str:
-    """Beside this Python, whose environment need not be active; else wherever it is."""
+    """dbmate of this Python's environment, which need not be active; else the one in PATH."""
     beside = Path(sys.executable).with_name("dbmate")
     found = str(beside) if beside.exists() else shutil.which("dbmate")
     if not found:

@@ -70,7 +70,7 @@ def icon(request: Request) -> Answer:
 
 
 def _file(text: str, content_type: str) -> Answer:
-    """A public file; its address changes with its content."""
+    """A public file, whose address changes with its content."""
     return Answer(HTTPStatus.OK, text, content_type, {"Cache-Control": "public, max-age=31536000, immutable"})
 
 
@@ -106,7 +106,7 @@ class NotSignedIn(ReminderError):
 
 
 class NotAllowed(ReminderError):
-    """The text is for the person; `title` says it in short."""
+    """The text is shown to the person, below `title`."""
 
     def __init__(self, text: str, title: str = "You have no access") -> None:
         super().__init__(text)
@@ -127,7 +127,7 @@ def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         if settings is None:
             text = "The console is not set up here. docs/deploy.md says how."
             return Answer(HTTPStatus.NOT_FOUND, text, "text/plain; charset=utf-8").as_event()
-        # AWS's id of the request, which its log has as well.
+        # AWS's id of the request, which is in the log too.
         request = read(event, context.aws_request_id, admin, settings)
     except BadForm as error:
         return Answer(HTTPStatus.BAD_REQUEST, f"{error}\n", "text/plain; charset=utf-8").as_event()
@@ -139,7 +139,7 @@ def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _answer(request: Request) -> Answer:
-    """The page, or the page of what went wrong; new tokens are handed to the browser in either case."""
+    """The page, or an error page; new tokens are sent to the browser in both cases."""
     cookies: list[str] = []
     try:
         found = _find(request)
@@ -205,7 +205,7 @@ def _ends_in(caller: Caller) -> float:
 
 
 def _check_access(request: Request, route: Route | None) -> None:
-    """Raise `NotAllowed` for a user who is not an admin. The second factor is asked for before any page is shown."""
+    """Raise `NotAllowed` for a user who is not an admin. The second factor is required before any page is shown."""
     if request.caller is None or (route and route.before_factor):
         return
     if not request.caller.is_admin:
@@ -231,7 +231,7 @@ def _check_access(request: Request, route: Route | None) -> None:
 
 
 class _FactorNeeded(ReminderError):
-    """The person has an authenticator app and has not shown it in this session."""
+    """The person has an authenticator app, and has not entered its code in this session."""
 
 
 def _forbidden_form() -> NotAllowed:
@@ -244,7 +244,8 @@ def _forbidden_form() -> NotAllowed:
 
 def _to_sign_in(request: Request, had_one: bool) -> Answer:
     if request.method == "GET" and request.headers.get("sec-fetch-site") == "cross-site":
-        # A browser holds our cookies back when a link of another site is followed. Loaded again, from here, they come.
+        # For a link from another site, a browser does not send our SameSite=Strict cookies. This page loads the address
+        # again, and then it sends them.
         view = Problem("Opening the console", "One moment.", Link("Continue", _here(request)), reload=True)
         return page(request, "problem.html", view)
     cookies = session.ended() if had_one else []
@@ -270,7 +271,7 @@ _HOME = Link("To the overview", "/console")
 
 
 def _problem(request: Request, error: Exception) -> Answer:
-    """The page of an error. What it is exactly stands in the log, under the id that the page shows."""
+    """An error page. The log has the details, under the id that the page shows."""
     if isinstance(error, _FactorNeeded):
         query = {"next": safe_next(_here(request))} if request.method == "GET" else {}
         return redirect(FACTOR, **query)

@@ -1,6 +1,4 @@
-"""
-Requests and answers of the console, and what holds for all of them: headers, cookies, forms and where they come from.
-"""
+"""Requests and answers of the console, and the rules for all of them: headers, cookies, forms and their origin."""
 
 from __future__ import annotations
 
@@ -41,7 +39,7 @@ HEADERS = {
 
 
 class BadForm(ReminderError):
-    """A body that is no form of ours."""
+    """The body is not a form of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ class Answer:
         return replace(self, cookies=(*self.cookies, *cookies))
 
     def as_event(self) -> dict[str, Any]:
-        """What a Function URL takes."""
+        """In the form that a Function URL expects."""
         headers = {**HEADERS, "Content-Type": self.content_type, **self.headers}
         return {
             "statusCode": int(self.status),
@@ -115,7 +113,7 @@ def _id_pattern(name: re.Match[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A page that says why there is nothing else, and what the person can do."""
+    """A page that says what is wrong, and what the person can do."""
 
     title: str
     text: str
@@ -156,7 +154,7 @@ def _form(event: Mapping[str, Any], headers: Mapping[str, str]) -> Mapping[str, 
 
 
 def _pairs(text: str) -> dict[str, str]:
-    """The last value of a name. What is not UTF-8 becomes a replacement character, which no field accepts silently."""
+    """By name, the last value. Bytes that are not UTF-8 become a replacement character, which no field accepts."""
     try:
         return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
     except ValueError:
@@ -167,8 +165,8 @@ def is_from_here(request: Request) -> bool:
     """
     Whether a form was sent by a page of ours.
 
-    A browser says so itself (Fetch Metadata); an old one sends the origin, which must be this host. Without either it
-    was not sent by a browser.
+    New browsers send Fetch Metadata; old ones send the origin, which must be this host. Without both, the request does
+    not come from a browser.
     """
     site = request.headers.get("sec-fetch-site")
     if site:
@@ -184,7 +182,7 @@ def has_form_token(request: Request) -> bool:
 
 
 def page(request: Request, template: str, view: object, status: HTTPStatus = HTTPStatus.OK) -> Answer:
-    """A page in its frame; who is not signed in gets a form token of their own."""
+    """A page in its frame; a visitor who is not signed in gets a form token."""
     signed_in = request.session if request.caller else None
     style = rendering.style_address()
     if signed_in is None:
@@ -197,7 +195,7 @@ def page(request: Request, template: str, view: object, status: HTTPStatus = HTT
 
 
 def who(caller: Caller) -> str:
-    """What the person is called by their token."""
+    """The name of the person in their token."""
     email = caller.claims.get("email")
     return shown(email)[:100] if isinstance(email, str) and email else f"Admin {str(caller.user_id)[:8]}"
 

@@ -1,4 +1,4 @@
-"""The pages for signed-in admins, and the forms on them. Each reads in one transaction of the caller's."""
+"""The pages for signed-in admins, and their forms. Each page reads in one transaction, with the caller's rights."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ THRESHOLDS = ("reminder", "escalation", "no_coordinator")
 
 
 class NotFound(ReminderError):
-    """There is no such thing among those that the caller may see."""
+    """It does not exist, or the caller may not see it."""
 
 
 def overview(request: Request) -> Answer:
@@ -112,7 +112,7 @@ def assignment(request: Request, assignment_id: str) -> Answer:
 def _assignment(
     request: Request, assignment_id: AssignmentId, form: Form | None = None, *, is_conflict: bool = False
 ) -> Answer:
-    """The page; with a form that was not accepted, what was typed and why."""
+    """The page; after a form that was not accepted, with the typed values and the errors."""
     with admin_connection(request.admin) as connection, reading(connection, request.who) as reader:
         found = reader.assignment(assignment_id)
         if found is None:
@@ -132,7 +132,7 @@ def _assignment(
 
 
 def correct(request: Request, assignment_id: str) -> Answer:
-    """Correct the date. Sent twice, it is one correction; where another admin was faster, the page asks."""
+    """Correct the date. The same form sent twice is one correction. If another admin was faster, the page asks."""
     id_, values = (
         read_assignment_id(assignment_id),
         {name: request.form.get(name, "").strip() for name in ("date", "reason")},
@@ -207,7 +207,7 @@ def _settings(
     posted: settings_page.Posted | None = None,
     status: HTTPStatus = HTTPStatus.OK,
 ) -> Answer:
-    """The page; with a form that was not accepted, what was typed and why."""
+    """The page; after a form that was not accepted, with the typed values and the errors."""
     with admin_connection(request.admin) as connection, reading(connection, request.who) as reader:
         organisations, made = reader.organisations(), reader.changes(chosen)
     _check_organisation(chosen, organisations)
@@ -224,7 +224,7 @@ def _settings(
 
 
 def save_settings(request: Request, org_id: str) -> Answer:
-    """Change the settings. What the admin saw is sent along, so that another admin's change is not undone unseen."""
+    """Change the settings. The form contains what the admin saw, so that another admin's change is not overwritten."""
     chosen, values = UUID(org_id), {name: request.form.get(name, "").strip() for name in settings_page.FIELDS}
     seen = settings_page.read_seen(request.form.get("seen", ""))
     wanted = settings_page.read(values)
@@ -288,6 +288,6 @@ def _formats(reader: Reader, org_id: UUID | None = None) -> Formats:
 
 
 def _formats_of(organisations: list[Organisation], org_id: UUID | None) -> Formats:
-    """Of one organisation; of all of them, if they agree, else UTC."""
+    """The formats of one organisation; for several, their common time zone or UTC."""
     mine = {(o.time_zone, o.locale) for o in organisations if org_id is None or o.org_id == org_id}
     return Formats.of(*mine.pop()) if len(mine) == 1 else Formats()

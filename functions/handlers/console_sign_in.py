@@ -39,7 +39,7 @@ class CodePage:
 
 
 def form(request: Request) -> Answer:
-    """The page on which one signs in."""
+    """The sign-in page."""
     note = {
         "out": "You are signed out.",
         "ended": "Your session has ended. Sign in to go on.",
@@ -48,7 +48,7 @@ def form(request: Request) -> Answer:
 
 
 def submit(request: Request) -> Answer:
-    """With a password; or send a code to the address."""
+    """Sign in with a password, or send a code to the address."""
     email, password = request.form.get("email", "").strip(), request.form.get("password", "")
     by_code = request.form.get("by") == "code"
     errors = {}
@@ -68,7 +68,7 @@ def submit(request: Request) -> Answer:
 
 
 def submit_code(request: Request) -> Answer:
-    """The code of the e-mail."""
+    """Sign in with the code of the e-mail."""
     email, code = request.form.get("email", "").strip(), _digits(request.form.get("code", ""))
     if not email or not code:
         return page(
@@ -86,7 +86,7 @@ def factor_form(request: Request) -> Answer:
 
 
 def submit_factor(request: Request) -> Answer:
-    """The code of the authenticator app; the session gets new tokens, of level aal2."""
+    """Check the code of the authenticator app; the session gets new tokens of level aal2."""
     assert request.session is not None
     access = request.session.tokens.access
     factor, code = wiring.second_factor(request.settings, access), _digits(request.form.get("code", ""))
@@ -103,7 +103,7 @@ def submit_factor(request: Request) -> Answer:
 
 
 def sign_out(request: Request) -> Answer:
-    """End the session at Supabase and in the browser; in the browser even where Supabase does not answer."""
+    """End the session at Supabase and in the browser; in the browser also if Supabase does not answer."""
     assert request.session is not None
     try:
         wiring.auth(request.settings).sign_out(request.session.tokens.access)
@@ -113,7 +113,7 @@ def sign_out(request: Request) -> Answer:
 
 
 def _begin(request: Request, tokens: Tokens) -> Answer:
-    """A new session, whatever the browser held before; the form token of before is taken back."""
+    """Start a new session in the browser, and delete the form token from before."""
     cookies = [*Session.begin(tokens).cookies(), session.set_cookie(session.FORM_COOKIE, "")]
     return redirect(safe_next(request.form.get("next", "")), cookies)
 
@@ -146,6 +146,6 @@ def _factor_page(request: Request, where: str, error: str = "") -> CodePage:
 
 
 def _digits(text: str) -> str:
-    """Six to ten digits, however they are grouped; else nothing."""
+    """The six to ten digits of a code, without spaces between them; else an empty text."""
     found = "".join(text.split())
     return found if found.isascii() and found.isdigit() and 6 <= len(found) <= 10 else ""

@@ -1,8 +1,8 @@
 """
 Errors, each with a sentence that is safe to show.
 
-Every error that this project raises on purpose is a `ReminderError`. Its text is written by us, so it may
-stand in the ledger, in an alert and in a log: no row values, no names, no DSNs (docs/architecture.md#no-personal-data).
+Every error that this project raises on purpose is a `ReminderError`. We wrote its text, so it may be
+shown in the ledger, in an alert and in a log: no row values, no names, no DSNs (docs/architecture.md#no-personal-data).
 Of any other, unexpected error only the class name is shown (`safe_message`).
 """
 
@@ -22,7 +22,7 @@ class SettingsError(ReminderError):
 
 
 class EventError(ReminderError):
-    """The event is not one that the function knows. Says what is accepted."""
+    """The function does not accept this event. The message says what it accepts."""
 
 
 class SecretError(ReminderError):

@@ -12,8 +12,8 @@ NOT_CONFIRMED = 4
 INTERRUPTED = 130
 
 MEANINGS = {
-    DONE: "done; for status and doctor: healthy",
-    UNHEALTHY: "it ran and failed, or it found problems",
+    DONE: "done; status and doctor: healthy",
+    UNHEALTHY: "the command ran and failed, or found problems",
     WRONG_USE: "wrong use, nothing was done",
     UNREACHABLE: "the database or AWS cannot be reached, so the state is unknown",
     NOT_CONFIRMED: "not confirmed, nothing was done",
@@ -33,8 +33,30 @@ class CliError(Exception):
         self.code = code
 
 
-def of_aws(error: Exception) -> CliError:
-    """boto3's errors, by name: most are about credentials and the region."""
+def expected(error: Exception) -> CliError | None:
+    """An error with a text for users: one of this project, or of boto3 or psycopg by class and code; else None."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from psycopg import Error as PostgresError
+
+    from ops.migrations import MigrationError
+    from reminders import database
+    from reminders.errors import DatabaseError, DatabaseUnavailable, ReminderError
+
+    if isinstance(error, PostgresError):
+        error = database.translated(error)
+    if isinstance(error, CliError):
+        return error
+    if isinstance(error, DatabaseUnavailable):
+        return CliError(f"{str(error)[:1].upper()}{str(error)[1:]}.", error.hint, UNREACHABLE)
+    if isinstance(error, DatabaseError) and error.sqlstate in SCHEMA_DIFFERS:
+        return CliError(str(error), "Are the migrations applied? `reminders migrate --check` shows it.")
+    if isinstance(error, ReminderError | MigrationError):
+        return CliError(str(error))
+    return _of_aws(error) if isinstance(error, BotoCoreError | ClientError) else None
+
+
+def _of_aws(error: Exception) -> CliError:
+    """By name: most are about credentials and the region."""
     kind = type(error).__name__
     code = error_code(error)
     operation = getattr(error, "operation_name", "")
@@ -45,5 +67,9 @@ def of_aws(error: Exception) -> CliError:
         return CliError("No AWS region is set.", "Set AWS_REGION to the region of the stack.", UNREACHABLE)
     if kind in {"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError"}:
         return CliError(f"AWS cannot be reached ({kind}).", "Check the network and AWS_REGION.", UNREACHABLE)
-    hint = f"You need the permission for {operation}." if "AccessDenied" in code else ""
+    hint = "Look at the AWS console."
+    if "NotFound" in code:
+        hint = "It does not exist: create it, or correct what names it."
+    elif "AccessDenied" in code:
+        hint = f"You need the permission for {operation}."
     return CliError(f"AWS refused {operation or 'the call'}: {code}.", hint, UNREACHABLE)

@@ -1,4 +1,4 @@
-"""What a function logged: Powertools' JSON lines, and the runtime's own line about an invocation that raised."""
+"""Reads a function's log: Powertools' JSON lines, and the runtime's line about an invocation that failed."""
 
 from __future__ import annotations
 

@@ -6,8 +6,10 @@ A problem makes the exit code 1; a note does not.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Literal
 
 from ops.cli import schedules
@@ -55,16 +57,13 @@ class Finding:
     fix: str
 
 
+problem, note = partial(Finding, "problem"), partial(Finding, "note")
+
+
 def findings(facts: Facts) -> list[Finding]:
     """Problems first."""
-    every = [
-        *_ledger(facts),
-        *_unrecorded(facts),
-        *_schedule(facts),
-        *_processes(facts),
-        *_alerts(facts),
-        *_messages(facts),
-    ]
+    checks = (_ledger, _unrecorded, _schedule, _processes, _alerts, _messages)
+    every = [finding for check in checks for finding in check(facts)]
     return sorted(every, key=lambda finding: finding.level == "note")
 
 
@@ -72,105 +71,89 @@ def is_healthy(found: list[Finding]) -> bool:
     return not any(finding.level == "problem" for finding in found)
 
 
-def _ledger(facts: Facts) -> list[Finding]:
-    seen, found = facts.overview, []
+def counted(number: int, noun: str) -> str:
+    """ "1 run", "2 runs"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _ledger(facts: Facts) -> Iterator[Finding]:
+    seen = facts.overview
     if seen.last_success_at is None:
-        fix = "`reminders doctor`, then `reminders run`."
-        found.append(Finding("problem", "never_succeeded", "No run has ever succeeded.", fix))
+        yield problem("never_succeeded", "No run has ever succeeded.", "`reminders doctor`, then `reminders run`.")
     if seen.consecutive_failures:
         times = "run has" if seen.consecutive_failures == 1 else "runs in a row have"
         what = f"{seen.consecutive_failures} {times} failed: {seen.last_error}"
         fix = "See the runbook's Troubleshooting; the next successful run sends all late reminders."
-        found.append(Finding("problem", "failing", what, fix))
+        yield problem("failing", what, fix)
     if seen.last_success_set_aside:
         what = f"The last run could not process {counted(seen.last_success_set_aside, 'assignment')}."
-        fix = (
-            "`reminders logs --functions` shows their ids; then see the runbook, 'Assignments that were not processed'."
-        )
-        found.append(Finding("note", "not_processed", what, fix))
+        where = "then see the runbook, 'Assignments that were not processed'."
+        yield note("not_processed", what, f"`reminders logs --functions` shows their ids; {where}")
     if seen.last_success_note:
         fix = "`reminders doctor` names the statuses and the SQL; then see the runbook, 'A run found nothing open'."
-        found.append(Finding("problem", "nothing_open", f"The last run did nothing: {seen.last_success_note}.", fix))
-    return found
+        yield problem("nothing_open", f"The last run did nothing: {seen.last_success_note}.", fix)
 
 
-def _unrecorded(facts: Facts) -> list[Finding]:
+def _unrecorded(facts: Facts) -> Iterator[Finding]:
     """A run that could not reach the ledger left no row: the ledger alone would look healthy."""
     if facts.failures is None:
         what = f"Invocations that left no row were not counted. {facts.failures_unasked}".strip()
-        return [Finding("note", "invocations_unknown", what, "Name a stack.")]
-    missing = facts.failures.count - facts.failed_rows
-    if missing <= 0:
-        return []
-    last = f" The newest: {facts.failures.last}" if facts.failures.last else ""
-    what = f"{counted(missing, 'failed invocation')} since the last success left no row in the ledger.{last}"
-    fix = "`reminders logs --functions` shows why; `reminders doctor` tries each function's login."
-    return [Finding("problem", "unrecorded", what, fix)]
+        yield note("invocations_unknown", what, "Name a stack.")
+    elif (missing := facts.failures.count - facts.failed_rows) > 0:
+        last = f" The newest: {facts.failures.last}" if facts.failures.last else ""
+        what = f"{counted(missing, 'failed invocation')} since the last success left no row in the ledger.{last}"
+        fix = "`reminders logs --functions` shows why; `reminders doctor` tries each function's login."
+        yield problem("unrecorded", what, fix)
 
 
-def counted(number: int, noun: str) -> str:
-    """ "1 run", "2 runs"."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _schedule(facts: Facts) -> list[Finding]:
+def _schedule(facts: Facts) -> Iterator[Finding]:
     schedule, seen = facts.schedule, facts.overview
     if schedule is None:
-        return [Finding("note", "schedule_unknown", facts.unasked or "The schedule was not read.", "Name a stack.")]
+        yield note("schedule_unknown", facts.unasked or "The schedule was not read.", "Name a stack.")
+        return
     if not schedule.enabled:
-        long = seen.now - schedule.since > LONGEST_PAUSE
-        what = f"The schedule is paused, for {span(seen.now - schedule.since)}."
-        return [Finding("problem" if long else "note", "paused", what, "`reminders resume`.")]
+        paused = seen.now - schedule.since
+        judged = problem if paused > LONGEST_PAUSE else note
+        yield judged("paused", f"The schedule is paused, for {span(paused)}.", "`reminders resume`.")
+        return
     tick = schedules.last_tick(schedule, seen.now - LATE, seen.last_tick)
     if tick and not (seen.last_success_started_at and seen.last_success_started_at >= tick - timedelta(minutes=1)):
         fix = "`reminders run` sends all due reminders; then see the runbook, 'A run was missed'."
-        return [
-            Finding("problem", "late", f"No run has succeeded since the scheduled time {tick:%Y-%m-%d %H:%M} UTC.", fix)
-        ]
-    return []
+        yield problem("late", f"No run has succeeded since the scheduled time {tick:%Y-%m-%d %H:%M} UTC.", fix)
 
 
-def _processes(facts: Facts) -> list[Finding]:
-    now, found = facts.overview.now, []
+def _processes(facts: Facts) -> Iterator[Finding]:
+    now, held = facts.overview.now, facts.holder
     for run in facts.running:
         age = now - run.started_at
-        if facts.holder is None or age > LONGEST_RUN:
+        if held is None or age > LONGEST_RUN:
             what = f"Run {run.id} has had the status 'running' for {span(age)}, but its process has ended."
-            found.append(
-                Finding(
-                    "problem", "abandoned", what, "The watchdog or the next run marks it as failed: `reminders run`."
-                )
-            )
-    held = facts.holder
+            yield problem("abandoned", what, "The watchdog or the next run marks it as failed: `reminders run`.")
     if held and not facts.running and held.since and now - held.since > timedelta(minutes=1):
-        who = f"pid {held.pid}, role {held.role}, {held.application_name}"
-        what = f"The run lock is held for {span(now - held.since)} by {who}, but no run is running."
-        found.append(Finding("problem", "stuck_lock", what, "`reminders unlock`."))
-    return found
+        what = f"The run lock is held for {span(now - held.since)} by {held}, but no run is running."
+        yield problem("stuck_lock", what, "`reminders unlock`.")
 
 
-def _alerts(facts: Facts) -> list[Finding]:
+def _alerts(facts: Facts) -> Iterator[Finding]:
     seen = facts.overview
-    if not seen.undelivered:
-        return []
-    waiting = seen.now - (seen.undelivered_since or seen.now)
-    level: Literal["problem", "note"] = "problem" if seen.undelivered_error or waiting > LONGEST_WAIT else "note"
-    why = f": {seen.undelivered_error}" if seen.undelivered_error else ""
-    are = "is" if seen.undelivered == 1 else "are"
-    what = f"{counted(seen.undelivered, 'alert')} {are} not delivered, the oldest for {span(waiting)}{why}."
-    return [Finding(level, "undelivered", what, "`reminders alert-test` shows which channel fails.")]
+    if seen.undelivered:
+        waiting = seen.now - (seen.undelivered_since or seen.now)
+        judged = problem if seen.undelivered_error or waiting > LONGEST_WAIT else note
+        why = f": {seen.undelivered_error}" if seen.undelivered_error else ""
+        are = "is" if seen.undelivered == 1 else "are"
+        what = f"{counted(seen.undelivered, 'alert')} {are} not delivered, the oldest for {span(waiting)}{why}."
+        yield judged("undelivered", what, "`reminders alert-test` shows which channel fails.")
 
 
-def _messages(facts: Facts) -> list[Finding]:
+def _messages(facts: Facts) -> Iterator[Finding]:
     """Only where messages are sent at all."""
-    seen, found = facts.messages, []
+    seen = facts.messages
     if seen.late:
-        are = "message is" if seen.late == 1 else "messages are"
-        what = f"{seen.late:,} {are} more than an hour late."
-        found.append(Finding("problem", "messages_late", what, "`reminders messages` shows the last errors."))
+        are = "is" if seen.late == 1 else "are"
+        what = f"{counted(seen.late, 'message')} {are} more than an hour late."
+        yield problem("messages_late", what, "`reminders messages` shows the last errors.")
     if seen.in_use and seen.unreachable:
         people = "1 person" if seen.unreachable == 1 else f"{seen.unreachable:,} people"
         what = f"{people} could not be reached: no address, all turned off, or each message failed."
         fix = "They see the reminder in the app. The console lists them and says why; see also the runbook, 'Messages'."
-        found.append(Finding("note", "unreachable", what, fix))
-    return found
+        yield note("unreachable", what, fix)

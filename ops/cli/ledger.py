@@ -56,6 +56,11 @@ class Holder:
     application_name: str | None
     role: str | None
 
+    def __str__(self) -> str:
+        return (
+            f"pid {self.pid}, role {self.role or 'unknown'}, client {self.client or 'unknown'}, {self.application_name}"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Day:
@@ -69,11 +74,6 @@ class Day:
     dispatched: int = 0
     evaluated: int = 0
     duration_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Version:
-    version: str
 
 
 def overview(connection: Connection) -> Overview:
@@ -141,8 +141,7 @@ def become_runner(connection: Connection) -> None:
 
 def pending_migrations(connection: Connection) -> list[str]:
     """The files in migrations/ that were not applied to the database, in order."""
-    applied: set[str] = set()
-    if queries.value(connection, "has_migrations_table"):
-        applied = {row.version for row in queries.all(connection, "applied_migrations", _Version)}
+    there = queries.value(connection, "has_migrations_table")
+    applied = queries.value(connection, "applied_migrations") if there else []
     files = sorted(file.name for file in MIGRATIONS.glob("*.sql"))
     return [name for name in files if name.partition("_")[0] not in applied]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -82,24 +81,14 @@ def write(handle: int, state: LocalState) -> None:
 
 def read() -> LocalState | None:
     """The running stack's state, or None; raise `CliError` while it is starting."""
-    with suppress(FileNotFoundError), state_file().open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return _read(file.read())
-    return None
+    text = _text()
+    return None if text is None else _read(text)
 
 
 def running_pid() -> int | None:
     """The process id of the running stack, of whatever version it is; None when there is none."""
-    try:
-        state = read()
-    except CliError:
-        found = re.search(r'"pid": (\d+)', state_file().read_text())
-        if found is None:
-            raise
-        return int(found[1])
-    return None if state is None else state.pid
+    text = _text()
+    return None if text is None else int(json.loads(text)["pid"])
 
 
 def log_file(function: str) -> Path:
@@ -115,9 +104,19 @@ def append_log(function: str) -> Iterator[TextIO]:
         yield file
 
 
+def _text() -> str | None:
+    """The running stack's file."""
+    with suppress(FileNotFoundError), state_file().open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if text := file.read():
+                return text
+            raise CliError("The local stack is still starting.", "Try again in a few seconds.", UNREACHABLE) from None
+    return None
+
+
 def _read(text: str) -> LocalState:
-    if not text:
-        raise CliError("The local stack is still starting.", "Try again in a few seconds.", UNREACHABLE)
     try:
         return LocalState(**json.loads(text))
     except (ValueError, TypeError):

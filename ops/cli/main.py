@@ -7,7 +7,6 @@ here, as one sentence and an exit code.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
@@ -35,10 +34,10 @@ Operate the assignment reminders: the daily job that reminds mentors, and its le
 
 \b
 First steps, on this machine and without an account:
-  reminders local up               a whole stack with generated data, until Ctrl-C
-  reminders status                 (in a second terminal) is it healthy?
-  reminders run                    a run, now
-  reminders logs                   the newest runs of the ledger
+  reminders local up               start a whole stack with generated data; Ctrl-C stops it
+  reminders status                 in a second terminal: show whether it is healthy
+  reminders run                    start a run now
+  reminders logs                   show the newest runs
 
 \b
 On a deployed stack: reminders status --stack reminders-production
@@ -59,23 +58,20 @@ The runbook: docs/operations/cron-reminder-runbook.md
 class Commands(click.Group):
     """Commands by section, each loaded when it is needed."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # Only the names: click suggests the nearest one for a name that it does not know.
+        self.commands: dict[str, Any] = dict.fromkeys(self.list_commands(None))
+
+    def list_commands(self, ctx: click.Context | None) -> list[str]:
         return [name for names in SECTIONS.values() for name in names]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.list_commands(ctx):
+        if cmd_name not in self.commands:
             return None
         module, name = MODULES.get(cmd_name, (cmd_name.replace("-", "_"), "command"))
         command: click.Command = getattr(importlib.import_module(f"ops.cli.commands.{module}"), name)
         return command
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            raise click.UsageError(f"{error.format_message()}{hint}", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for section, names in SECTIONS.items():
@@ -110,10 +106,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         err().print("Interrupted.")
         return errors.INTERRUPTED
-    except CliError as error:
-        return _print_error(error)
     except Exception as error:
-        return _print_error(_expected_error(error) or _unexpected_error(error))
+        return _print_error(errors.expected(error) or _unexpected_error(error))
 
 
 def run() -> None:
@@ -123,36 +117,13 @@ def run() -> None:
 
 def _print_error(error: CliError) -> int:
     err().print(styled(str(error), "red"), soft_wrap=True)
-    if error.hint:
-        err().print(error.hint, soft_wrap=True)
+    if hint := error.hint or ("`reminders doctor` finds causes." if error.code == errors.UNREACHABLE else ""):
+        err().print(hint, soft_wrap=True)
     return error.code
 
 
 def _help_hint(error: click.UsageError) -> str:
     return f"See `{error.ctx.command_path} --help`." if error.ctx else ""
-
-
-def _expected_error(error: Exception) -> CliError | None:
-    """An error with a text for users: one of this project, or of boto3 or psycopg by class and code; else None."""
-    from botocore.exceptions import BotoCoreError, ClientError
-    from psycopg import Error as PostgresError
-
-    from ops.migrations import MigrationError
-    from reminders import database
-    from reminders.errors import DatabaseError, DatabaseUnavailable, ReminderError
-
-    if isinstance(error, PostgresError):
-        error = database.translated(error)
-    if isinstance(error, DatabaseUnavailable):
-        hint = error.hint or "`reminders doctor` finds causes."
-        return CliError(f"{str(error)[:1].upper()}{str(error)[1:]}.", hint, errors.UNREACHABLE)
-    if isinstance(error, DatabaseError) and error.sqlstate in errors.SCHEMA_DIFFERS:
-        return CliError(
-            str(error), "`reminders migrate --check` shows what is pending; `reminders doctor` finds causes."
-        )
-    if isinstance(error, ReminderError | MigrationError):
-        return CliError(str(error))
-    return errors.of_aws(error) if isinstance(error, BotoCoreError | ClientError) else None
 
 
 def _unexpected_error(error: Exception) -> CliError:

@@ -11,7 +11,7 @@ from reminders.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class MessageOverview:
-    """Messages at a glance. `unreachable`: people whom a reminder has not reached."""
+    """Messages at a glance. `unreachable`: people who did not get a reminder."""
 
     in_use: bool = False
     unsent: int = 0
@@ -30,7 +30,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A message with an error; of whom it is, the row says."""
+    """A message with an error. `id` finds its row."""
 
     id: int
     channel: str
@@ -41,7 +41,7 @@ class Failure:
 
 
 def overview(connection: Connection) -> MessageOverview:
-    """Also of a database whose migrations are older than messages."""
+    """Zeros if the database has no messages table yet."""
     if not queries.value(connection, "has_messages_table"):
         return MessageOverview()
     return queries.one(connection, "message_overview", MessageOverview)
@@ -57,5 +57,5 @@ def failures(connection: Connection, days: int, limit: int) -> list[Failure]:
 
 
 def retry(connection: Connection, days: int) -> int:
-    """Let the courier try again what failed or expired; return how many."""
+    """Send again the messages that failed or expired; return how many."""
     return int(queries.value(connection, "retry_messages", days=days))

@@ -83,7 +83,7 @@ GROUP BY 1
 ORDER BY 1
 
 -- name: applied_migrations
-SELECT version::text AS version FROM supabase_migrations.schema_migrations ORDER BY 1
+SELECT array_agg(version::text) FROM supabase_migrations.schema_migrations
 
 -- name: has_migrations_table
 SELECT to_regclass('supabase_migrations.schema_migrations') IS NOT NULL

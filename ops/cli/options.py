@@ -17,7 +17,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-yes = click.option("--yes", is_flag=True, help="Do not ask; for scripts.")
+yes = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
 def with_target(command: Callable[..., R]) -> Callable[..., R]:
@@ -33,18 +33,13 @@ def with_target(command: Callable[..., R]) -> Callable[..., R]:
 def with_target_if_needed(command: Callable[..., R]) -> Callable[..., R]:
     """The same for a command that may need no target: it calls `target`, which chooses and prints one."""
 
-    @click.option("--stack", metavar="NAME", help="A deployed stack [env REMINDERS_STACK].")
-    @click.option("--local", is_flag=True, help="The stack of `reminders local up`.")
+    @click.option("--stack", metavar="NAME", help="Work on this deployed stack [env REMINDERS_STACK].")
+    @click.option("--local", is_flag=True, help="Work on the stack of `reminders local up`.")
     @click.option(
-        "--database",
-        "--database-url",
-        metavar="URI",
-        help="The database, with the operator's login [env DATABASE_URL].",
+        "--database", "--database-url", metavar="URI", help="The database, as the operator [env DATABASE_URL]."
     )
     @click.option(
-        "--database-secret",
-        metavar="NAME",
-        help="A secret that holds that URI [env REMINDERS_DATABASE_SECRET].",
+        "--database-secret", metavar="NAME", help="The secret that contains this URI [env REMINDERS_DATABASE_SECRET]."
     )
     @functools.wraps(command)
     def with_options(

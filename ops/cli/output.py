@@ -30,7 +30,7 @@ class SafeConsole(Console):
     """A console that prints text as it is: on one line, without markup, without control characters."""
 
     def print(self, *objects: Any, **options: Any) -> None:
-        super().print(*(plain(item) if isinstance(item, str) else item for item in objects), **options)
+        super().print(*(styled(item) if isinstance(item, str) else item for item in objects), **options)
 
 
 def out() -> Console:
@@ -44,19 +44,14 @@ def err() -> Console:
     return SafeConsole(file=sys.stderr, width=width, highlight=False)
 
 
-def plain(text: str) -> Text:
-    """`text` as rich prints it literally; line breaks become spaces."""
-    return Text(printable(text))
-
-
-def styled(text: str, style: str) -> Text:
-    """The same in a style of rich's ("bold", "red")."""
+def styled(text: str, style: str = "") -> Text:
+    """`text` as rich prints it literally, in a style of rich's ("bold", "red"); line breaks become spaces."""
     return Text(printable(text), style=style)
 
 
 def show_json(value: object) -> None:
     """One JSON value in ASCII: indented for eyes, on one line for a pipe. Times are ISO 8601 in UTC."""
-    click.echo(json.dumps(value, default=_plain, indent=2 if sys.stdout.isatty() else None))
+    click.echo(json.dumps(value, default=_jsonable, indent=2 if sys.stdout.isatty() else None))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
@@ -65,7 +60,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     made = Table(box=None, header_style="bold", pad_edge=False)
     for index, column in enumerate(columns):
         numbers = bool(lines) and all(isinstance(line[index], int | float | None) for line in lines)
-        made.add_column(plain(column), justify="right" if numbers else "left", overflow="fold")
+        made.add_column(styled(column), justify="right" if numbers else "left", overflow="fold")
     for line in lines:
         made.add_row(*(cell(value) for value in line))
     return made
@@ -79,7 +74,7 @@ def pairs(rows: Iterable[tuple[str, Any]]) -> Table:
 
 
 def cell(value: object) -> Text:
-    return value if isinstance(value, Text) else plain(_words(value))
+    return value if isinstance(value, Text) else styled(_words(value))
 
 
 def _words(value: object) -> str:
@@ -108,6 +103,13 @@ def span(length: timedelta) -> str:
     return f"{seconds} s"
 
 
+def show_finding(sign: Text, name: str, what: str, fix: str) -> None:
+    """A finding of `status` or `doctor`, and what to do about it."""
+    out().print(sign, *([styled(f"{name}:", "bold")] if name else []), what, soft_wrap=True)
+    if fix:
+        out().print("   ", styled("do:", "dim"), fix, soft_wrap=True)
+
+
 @contextmanager
 def working(what: str) -> Iterator[None]:
     """Show that something is going on: a spinner, or one line where there is no terminal."""
@@ -116,7 +118,7 @@ def working(what: str) -> Iterator[None]:
         console.print(f"{what} ...")
         yield
         return
-    with console.status(plain(what)):
+    with console.status(styled(what)):
         yield
 
 
@@ -130,7 +132,7 @@ def confirm(question: str, yes: bool) -> None:
         raise CliError("Nothing was done.", code=NOT_CONFIRMED)
 
 
-def _plain(value: object) -> object:
+def _jsonable(value: object) -> object:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, date | UUID):

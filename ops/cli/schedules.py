@@ -9,11 +9,14 @@ template's.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from ops.cli.targets.base import Target
+from reminders.errors import SettingsError
+from reminders.runs.ticks import parse_schedule
 
 READ_ONLY = {"Arn", "CreationDate", "LastModificationDate", "ResponseMetadata"}
 REASON_TAG = "reminders-paused-because"
@@ -62,27 +65,17 @@ def set_state(target: Target, *, enabled: bool, reason: str | None) -> bool:
 
 def next_tick(schedule: Schedule, now: datetime, last: datetime | None) -> datetime | None:
     """When it fires next, or None while it is paused or when that is not known."""
-    from reminders.errors import SettingsError
-    from reminders.runs.ticks import parse_schedule
-
-    if not schedule.enabled:
-        return None
-    try:
-        return parse_schedule(schedule.expression).next(now, last or schedule.since)
-    except SettingsError:
-        return None
+    with suppress(SettingsError):
+        return parse_schedule(schedule.expression).next(now, last or schedule.since) if schedule.enabled else None
+    return None
 
 
 def last_tick(schedule: Schedule, until: datetime, known: datetime | None) -> datetime | None:
     """The newest tick up to `until` that the schedule, as it is now, should have fired."""
-    from reminders.errors import SettingsError
-    from reminders.runs.ticks import parse_schedule
-
-    try:
+    with suppress(SettingsError):
         tick = parse_schedule(schedule.expression).last(until, known or schedule.since)
-    except SettingsError:
-        return None
-    return tick if schedule.enabled and tick and tick >= schedule.since else None
+        return tick if schedule.enabled and tick and tick >= schedule.since else None
+    return None
 
 
 def _names(target: Target) -> dict[str, str]:
@@ -90,9 +83,8 @@ def _names(target: Target) -> dict[str, str]:
     return {"Name": name, "GroupName": group or "default"}
 
 
-def _get(target: Target) -> dict[str, Any]:
-    found: dict[str, Any] = target.client("scheduler").get_schedule(**_names(target))
-    return found
+def _get(target: Target) -> Any:
+    return target.client("scheduler").get_schedule(**_names(target))
 
 
 def _group_arn(target: Target) -> str:

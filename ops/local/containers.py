@@ -4,8 +4,8 @@ The local stack for containers: the address by which they reach this machine, an
     Docker Desktop, or an engine in another virtual machine    host.docker.internal, which leads to loopback
     an engine of this Linux machine                            the gateway of its bridge, forwarded to loopback
 
-A value that names a port of 127.0.0.1 names the other address instead. Secrets are such values: those for containers
-are copies under names of their own.
+In each value, a port of 127.0.0.1 becomes a port of that address. Some secrets have such values, so containers get
+copies of the secrets under other names.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def find_engine(python: Path) -> Engine:
 
 @contextmanager
 def reachable(engine: Engine, aws: Aws, environments: Environments) -> Iterator[dict[str, dict[str, str]]]:
-    """The functions' environments for containers, which reach what is named in them until the block ends."""
+    """The functions' environments for containers. Until the block ends, containers reach the addresses in them."""
     host, ports = engine.host(), set[int]()
 
     def moved(value: str) -> str:
@@ -86,7 +86,7 @@ def reachable(engine: Engine, aws: Aws, environments: Environments) -> Iterator[
 
 
 def _copied(aws: Aws, moved: Callable[[str], str], name: str, value: str) -> str:
-    """`value`; if it is a secret's name, that of a copy for containers."""
+    """`value`; if it is the name of a secret, the name of a copy for containers."""
     if not (name.endswith("_SECRET") and value):
         return value
     copy = f"{value}-for-containers"

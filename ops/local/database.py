@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,13 +18,13 @@ from psycopg.errors import DuplicateDatabase
 
 from ops.local.server import MIGRATOR, ExistingServer, Server, admin, one_at_a_time
 from ops.migrations import MIGRATIONS, migrate
+from ops.schema import OUR_ROLES
 
 SHIM = Path(__file__).with_name("supabase.sql")
-LOGIN_ROLES = ("cron_runner", "reminder_scheduler", "contact_admin_api", "reminder_courier", "message_feedback")
 
 
 def create_database(server: Server, name: str, template: str | None = None) -> str:
-    """Make a database, empty or as a copy; returns its name (unique on an existing server)."""
+    """Create a database, empty or as a copy; return its name (unique on an existing server)."""
     actual = server.database_name(name)
     make = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
         sql.Identifier(actual), sql.Identifier(template or "template1")
@@ -57,9 +56,9 @@ def apply_shim(server: Server, database: str) -> None:
 def give_logins(server: Server, database: str) -> dict[str, str]:
     """Let our roles log in, as an operator does. Returns each role's DSN for this database."""
     with one_at_a_time(server), admin(server, database) as connection:
-        for role in LOGIN_ROLES:
+        for role in OUR_ROLES:
             connection.execute(_login(server, role))
-    return {role: server.dsn(role, database) for role in LOGIN_ROLES}
+    return {role: server.dsn(role, database) for role in OUR_ROLES}
 
 
 def prepared(server: Server, migrations: Path = MIGRATIONS) -> str:
@@ -70,13 +69,18 @@ def prepared(server: Server, migrations: Path = MIGRATIONS) -> str:
     migration makes another template.
     """
     name = server.database_name(f"template_{_content_key(migrations)}")
-    if not _exists(server, name):
+    with admin(server) as connection:
+        exists = connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone()
+    if exists is None:
         making = create_database(server, f"making_{secrets.token_hex(4)}_{name}"[:60])
         try:
             apply_shim(server, making)
+            rename = sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(making), sql.Identifier(name))
             with one_at_a_time(server):
                 migrate(server.dsn(MIGRATOR, making), migrations)
-                _rename(server, making, name)
+                # Another process may have made the same template meanwhile.
+                with admin(server) as connection, suppress(DuplicateDatabase):
+                    connection.execute(rename)
         finally:
             drop_database(server, making)
     return name
@@ -89,23 +93,6 @@ def _login(server: Server, role: str) -> sql.Composed:
 
 def _content_key(migrations: Path) -> str:
     digest = hashlib.sha256(SHIM.read_bytes())
-    for file in _files(migrations):
+    for file in sorted(migrations.glob("*.sql")):
         digest.update(b"\0" + file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _files(migrations: Path) -> Iterator[Path]:
-    yield from sorted(migrations.glob("*.sql"))
-
-
-def _exists(server: Server, name: str) -> bool:
-    with admin(server) as connection:
-        query = "SELECT 1 FROM pg_database WHERE datname = %s"
-        return connection.execute(query, [name]).fetchone() is not None
-
-
-def _rename(server: Server, old: str, new: str) -> None:
-    """Unless another process created the same template meanwhile."""
-    rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
-    with admin(server) as connection, suppress(DuplicateDatabase):
-        connection.execute(rename.format(sql.Identifier(old), sql.Identifier(new)))

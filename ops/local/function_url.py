@@ -4,9 +4,9 @@ A Lambda Function URL on loopback: passes an HTTP request as an event to the han
     with FunctionUrl(handler) as function:
         httpx.post(f"{function.url}/runs")
 
-As a process: `python -m ops.local.function_url MODULE:FUNCTION [--port N]` prints its URL on the
-first line and stops when its standard input ends or its parent ends. The handler's log, which
-Lambda takes from standard output, goes to standard error.
+As a process: `python -m ops.local.function_url MODULE:FUNCTION` prints its URL on the first line, and stops when its
+standard input ends or its parent ends. The handler's log, which Lambda takes from standard output, goes to standard
+error.
 
 A Lambda environment answers one event at a time, and handlers may therefore keep state in module globals. This server
 does the same: requests wait for each other. `--environments N` answers N at a time, each in a process of its own, as
@@ -20,37 +20,24 @@ import contextlib
 import os
 import select
 import signal
-import sys
 import threading
 import time
 import traceback
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
-from types import TracebackType
+from typing import Self
 
 from ops.local.invoke import DEFAULT_TIMEOUT, Handler, LocalContext, load_handler
-from ops.local.url_payload import (
-    Request,
-    Response,
-    event_from,
-    internal_server_error,
-    response_from,
-)
+from ops.local.url_payload import Request, Response, event_from, internal_server_error, response_from
 
 LARGEST = 6 * 1024 * 1024  # bytes of a request's body (AWS: "Lambda quotas")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class FunctionUrl:
-    """The endpoint of a handler. `start` it, or use it in a `with`; `port` 0 takes a free one."""
+    """The endpoint of a handler. Use it in a `with`; `port` 0 takes a free one."""
 
-    def __init__(
-        self,
-        handler: Handler,
-        *,
-        port: int = 0,
-        timeout: float = DEFAULT_TIMEOUT,
-    ) -> None:
+    def __init__(self, handler: Handler, *, port: int = 0, timeout: float = DEFAULT_TIMEOUT) -> None:
         self._handler = handler
         self._timeout = timeout
         self._environment = threading.Lock()
@@ -58,17 +45,6 @@ class FunctionUrl:
         self._server.function = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def start(self) -> FunctionUrl:
-        self._thread.start()
-        return self
-
-    def stop(self) -> None:
-        """Accept no more requests; a request in progress goes on in its thread."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
 
     def serve_one_by_one(self) -> None:
         """Accept one connection at a time, for ever; other processes take those in between."""
@@ -88,16 +64,15 @@ class FunctionUrl:
                 traceback.print_exc()
                 return internal_server_error()
 
-    def __enter__(self) -> FunctionUrl:
-        return self.start()
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
+    def __exit__(self, *_: object) -> None:
+        """Accept no more requests; a request in progress goes on in its thread."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
 
 
 class _Server(ThreadingHTTPServer):
@@ -139,7 +114,7 @@ class _RequestHandler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.send_header("content-length", str(len(response.body)))
         if isinstance(self.server, _OneByOne):
-            # A connection kept open would keep this process from everybody else.
+            # A connection that stays open would block this process for all other clients.
             self.send_header("connection", "close")
         self.end_headers()
         if self.command != "HEAD":
@@ -153,21 +128,23 @@ for _method in METHODS:
     setattr(_RequestHandler, f"do_{_method}", _RequestHandler._answer)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m ops.local.function_url", description=__doc__)
+    parser.add_argument("handler", metavar="MODULE:FUNCTION")
+    parser.add_argument("--environments", type=int, default=1, metavar="N", help="processes, default 1")
+    options = parser.parse_args(arguments)
     parent = os.getppid()
-    function = FunctionUrl(load_handler(options.handler), port=options.port, timeout=options.timeout)
+    function = FunctionUrl(load_handler(options.handler))
     with function if options.environments == 1 else _forked(function, options.environments):
         print(function.url, flush=True)
         _log_to_standard_error()
         with contextlib.suppress(KeyboardInterrupt):
             _wait_for_end(parent)
-    return 0
 
 
 @contextlib.contextmanager
 def _forked(function: FunctionUrl, environments: int) -> Iterator[None]:
-    """As many processes behind one URL. They end with this one, even when it is killed."""
+    """So many processes serve one URL. They end with this process, even when it is killed."""
     children = [_fork(function) for _ in range(environments)]
     try:
         yield
@@ -201,15 +178,5 @@ def _wait_for_end(parent: int) -> None:
             return
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m ops.local.function_url", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("handler", metavar="MODULE:FUNCTION")
-    parser.add_argument("--port", type=int, default=0, help="default: a free one")
-    parser.add_argument("--timeout", type=float, default=DEFAULT_TIMEOUT, help="seconds")
-    parser.add_argument("--environments", type=int, default=1, metavar="N", help="processes, default 1")
-    return parser
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -24,6 +24,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -42,6 +43,34 @@ class Order(TypedDict):
     gid: int | None
     initdb: list[str]
     server: list[str]
+
+
+def start(order: Order) -> subprocess.Popen[bytes]:
+    """The keeper of `order`, which ends when its standard input is closed. In the process that starts a server."""
+    # A user's PGDATA or PGPORT, or a locale that is not installed, would change the server.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(Path(__file__).resolve())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        env={**kept, "LC_ALL": "C", "TZ": "UTC"},
+        # Ctrl-C at a terminal then reaches the starter alone, which stops the keeper.
+        start_new_session=True,
+    )
+    assert process.stdin
+    process.stdin.write(json.dumps(order).encode() + b"\n")
+    process.stdin.flush()
+    return process
+
+
+def stop(keeper: subprocess.Popen[bytes]) -> None:
+    """Stop the server; its keeper ends with it."""
+    assert keeper.stdin
+    with suppress(OSError):
+        keeper.stdin.close()
+    keeper.wait()
 
 
 def main() -> None:

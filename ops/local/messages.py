@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import email
 import email.policy
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 
 from ops.local.database import give_logins
@@ -46,19 +45,6 @@ ON CONFLICT (token) DO NOTHING
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
-    """One mail that SES took."""
-
-    id: str
-    raw: str
-
-    @property
-    def message(self) -> EmailMessage:
-        """Parsed."""
-        return email.message_from_string(self.raw, policy=email.policy.default)
-
-
 def add_people(connection: psycopg.Connection[Any]) -> None:
     """Give everyone who has an assignment an address, and let organisations send at any hour."""
     connection.execute(PEOPLE)
@@ -67,24 +53,22 @@ def add_people(connection: psycopg.Connection[Any]) -> None:
     )
 
 
-def environments(stack: LocalStack, unsubscribe_url: str = NOWHERE) -> dict[str, dict[str, str]]:
+def environments(stack: LocalStack) -> dict[str, dict[str, str]]:
     """The environments of courier, feedback and unsubscribe, with their secrets put and the sender verified."""
-    prefix = stack.environment["DATABASE_SECRET"].rpartition("/")[0]
     logins = give_logins(stack.server, stack.database)
-    stack.aws.put_secret(f"{prefix}/courier-database", logins["reminder_courier"])
-    stack.aws.put_secret(f"{prefix}/feedback-database", logins["message_feedback"])
-    stack.aws.put_secret(f"{prefix}/unsubscribe-key", secrets.token_urlsafe(32))
-    _verify_sender(stack)
-    feedback = {**stack.aws.environment(), "DATABASE_SECRET": f"{prefix}/feedback-database"}
-    unsubscribe = {**feedback, "UNSUBSCRIBE_KEY_SECRET": f"{prefix}/unsubscribe-key"}
+    stack.aws.client("sesv2").create_email_identity(EmailIdentity=SENDER)
+    database = stack.put("feedback-database", logins["message_feedback"])
+    feedback = {**stack.aws.environment(), "DATABASE_SECRET": database}
+    key = stack.put("unsubscribe-key", secrets.token_urlsafe(32))
+    unsubscribe = {**feedback, "UNSUBSCRIBE_KEY_SECRET": key}
     alerts = {name: stack.environment[name] for name in ("ALERT_TOPIC_ARN", "SLACK_WEBHOOK_SECRET")}
     courier = {
         **unsubscribe,
         **alerts,
-        "DATABASE_SECRET": f"{prefix}/courier-database",
+        "DATABASE_SECRET": stack.put("courier-database", logins["reminder_courier"]),
         "EMAIL_FROM": f"Reminders <{SENDER}>",
         "APP_URL": APP_URL,
-        "UNSUBSCRIBE_URL": unsubscribe_url,
+        "UNSUBSCRIBE_URL": NOWHERE,
         "MESSAGES_PER_SECOND": "100",
     }
     return {"courier": courier, "feedback": feedback, "unsubscribe": unsubscribe}
@@ -109,38 +93,21 @@ def unsubscribe_endpoint(environments: dict[str, dict[str, str]]) -> Iterator[st
         yield url
 
 
-def mails(aws_url: str) -> list[Mail]:
-    """What SES took since the start, oldest first."""
-    import httpx
-
+def mails(aws_url: str) -> list[str]:
+    """What SES took since the start, oldest first, as it was sent; also for another process than the stack's."""
     found = httpx.get(f"{aws_url}/moto-api/data.json").raise_for_status().json()["ses"]["RawMessage"]
-    return [Mail(str(mail["id"]), str(mail["raw_data"])) for mail in found]
+    return [str(mail["raw_data"]) for mail in found]
 
 
-def save(found: list[Mail], folder: Path) -> list[Path]:
-    """Write each mail as an .eml file that is not there yet; return the new ones."""
+def parsed(mail: str) -> EmailMessage:
+    return email.message_from_string(mail, policy=email.policy.default)
+
+
+def save(found: list[str], folder: Path) -> int:
+    """Write each mail as an .eml file that is not there yet; return how many are new."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = [(mail, folder / f"{number:05}.eml") for number, mail in enumerate(found, 1)]
-    new = [(mail, path) for mail, path in new if not path.exists()]
-    for mail, path in new:
-        path.write_text(mail.raw)
-    return [path for _, path in new]
-
-
-def _verify_sender(stack: LocalStack) -> None:
-    client = stack.aws.client("sesv2")
-    known = {identity["IdentityName"] for identity in client.list_email_identities()["EmailIdentities"]}
-    if SENDER not in known:
-        client.create_email_identity(EmailIdentity=SENDER)
-
-
-@contextmanager
-def as_function(environment: dict[str, str]) -> Iterator[None]:
-    """This process' environment is the function's, until the block ends."""
-    kept = dict(os.environ)
-    os.environ.update(environment)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(kept)
+    new = [(folder / f"{number:05}.eml", mail) for number, mail in enumerate(found, 1)]
+    new = [(path, mail) for path, mail in new if not path.exists()]
+    for path, mail in new:
+        path.write_text(mail)
+    return len(new)

@@ -15,17 +15,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
-import os
 import secrets
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
@@ -49,7 +45,7 @@ class Postgres:
 
     def __init__(self, directory: Path, version: str) -> None:
         self._directory = directory
-        self._keeper = _start_keeper()
+        self._keeper: subprocess.Popen[bytes] | None = None
         self._secret = secrets.token_bytes(16)
         self.version = version
         self.port = cluster.free_port()
@@ -78,7 +74,8 @@ class Postgres:
             programs = binaries.reachable(found, user, directory)
             server = cls(directory, binaries.version(programs))
             cluster.write_private(directory / "password", server.password(SUPERUSER), user)
-            server._begin(cluster.order(programs, directory, user, {**settings, "port": str(server.port)}))
+            command = cluster.server(programs, directory, {**settings, "port": str(server.port)})
+            server._begin(cluster.order(directory, user, cluster.initdb(programs, directory), command))
         except BaseException:
             server.stop() if server else shutil.rmtree(directory, ignore_errors=True)
             raise
@@ -99,28 +96,19 @@ class Postgres:
 
     def stop(self) -> None:
         """Stop at once and remove everything; a second call does nothing."""
-        assert self._keeper.stdin
-        with suppress(OSError):
-            self._keeper.stdin.close()
-        self._keeper.wait()
+        if self._keeper:
+            keeper.stop(self._keeper)
         shutil.rmtree(self._directory, ignore_errors=True)  # if the keeper was killed
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _begin(self, order: keeper.Order) -> None:
-        """Send the order and wait until the server is ready."""
-        assert self._keeper.stdin
-        self._keeper.stdin.write(json.dumps(order).encode() + b"\n")
-        self._keeper.stdin.flush()
+        """Start the server by its keeper, and wait until it is ready."""
+        self._keeper = keeper.start(order)
         deadline = time.monotonic() + START_SECONDS
         while not (pid := cluster.ready(self._directory)):
             if (self._directory / "exited").exists() or self._keeper.poll() is not None or time.monotonic() > deadline:
@@ -135,23 +123,3 @@ class Postgres:
         if "could not create any TCP/IP sockets" in tail and "already in use" in tail:
             return PortTaken(tail)
         return PostgresError(f"PostgreSQL {self.version} did not start. Its log ends:\n{tail}")
-
-
-def _start_keeper() -> subprocess.Popen[bytes]:
-    """In a session of its own, so that Ctrl-C at a terminal reaches this process alone, which then stops it."""
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", str(Path(keeper.__file__).resolve())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        env=_plain_environment(),
-        start_new_session=True,
-    )
-
-
-def _plain_environment() -> dict[str, str]:
-    """A user's PGDATA or PGPORT, or a locale that is not installed, would change the server."""
-    given = os.environ.items()
-    kept = {name: value for name, value in given if not name.startswith(("PG", "LC_", "LANG"))}
-    return {**kept, "LC_ALL": "C", "TZ": "UTC"}

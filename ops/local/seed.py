@@ -10,6 +10,7 @@ import psycopg
 
 SEED = Path(__file__).with_name("seed.sql")
 PEOPLE = Path(__file__).with_name("people.sql")
+PAST_RUNS = Path(__file__).with_name("past_runs.sql")
 
 
 def seed(connection: psycopg.Connection[Any], *, assignments: int, today: date, organisations: int = 6) -> None:
@@ -23,3 +24,8 @@ def seed(connection: psycopg.Connection[Any], *, assignments: int, today: date, 
 def name_people(connection: psycopg.Connection[Any]) -> None:
     """Give the people of the generated assignments names, and log a contact for each that had one."""
     connection.execute(PEOPLE.read_bytes())
+
+
+def add_past_runs(connection: psycopg.Connection[Any], *, days: int, assignments: int) -> None:
+    """Ledger rows of the last `days` days."""
+    connection.execute(PAST_RUNS.read_bytes(), {"days": days, "assignments": assignments})

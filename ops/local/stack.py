@@ -65,7 +65,7 @@ class LocalStack:
         function's log goes.
         """
         with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
-            # moto's import is the slowest part, and can go on meanwhile.
+            # The import of moto is the slowest part, so it runs at the same time.
             aws = pool.submit(Aws.start)
             server = stack.enter_context(any_server(postgres))
             database = create_database(server, "reminders", prepared(server))
@@ -101,19 +101,15 @@ class LocalStack:
         """Invoke the cron function in a process of its own."""
         command = [sys.executable, "-m", "ops.local.invoke", CRON, json.dumps(event), "--timeout", str(seconds)]
         return subprocess.Popen(
-            command,
-            env={**os.environ, **self.environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            command, env={**os.environ, **self.environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
     def configure(self, settings: Mapping[str, str]) -> None:
-        """Let the roles log in, put the secrets, and say so in both environments."""
+        """Let the roles log in, put the secrets, and fill both environments."""
         self.put_secrets(self.name(settings))
 
     def name(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """Fill both environments; give the names of the secrets that they speak of."""
+        """Fill both environments; return the names of their secrets."""
         # Names of their own: secrets are cached in a warm process, and a test may start many stacks.
         prefix = f"reminders/{uuid.uuid4().hex[:8]}"
         names = {name: f"{prefix}/{name}" for name in SECRETS}
@@ -132,6 +128,12 @@ class LocalStack:
         self.aws.put_secret(names["scheduler-token"], secrets.token_urlsafe(32))
         self.aws.put_secret(names["slack-webhook"], self.slack.webhook)
         self.aws.create_topic(TOPIC)
+
+    def put(self, name: str, value: str) -> str:
+        """Give AWS a further secret of this stack; return its whole name."""
+        name = f"{self.environment['DATABASE_SECRET'].rpartition('/')[0]}/{name}"
+        self.aws.put_secret(name, value)
+        return name
 
 
 @contextmanager

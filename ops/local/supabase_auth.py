@@ -5,7 +5,7 @@ A stand-in for Supabase Auth on loopback, as far as the console uses it.
         auth.add(User("ada@example.org", "a password", app_metadata={"role": "admin"}))
 
 Its answers have the documented form (Supabase docs: "Error codes", "Auth REST API"): status, `error_code`, `msg`.
-Access tokens are signed with the project's secret (HS256). A code by e-mail is in `sent`. At the end all is forgotten.
+Access tokens are signed with the project's secret (HS256). A code by e-mail is in `sent`. Nothing is stored on disk.
 """
 
 from __future__ import annotations
@@ -16,17 +16,16 @@ import hmac
 import json
 import secrets
 import struct
-import threading
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import jwt
+from werkzeug import Request, Response
+
+from ops.local.loopback import Loopback
 
 PUBLISHABLE_KEY = "sb_publishable_local"
 TOKEN_SECONDS = 3600
@@ -58,7 +57,7 @@ class _Session:
     aal: str
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     refresh_token: str = field(default_factory=lambda: secrets.token_urlsafe(9))
-    # The token of before, and until when it may be used again.
+    # The previous token, and the time until which it may be used again.
     previous: str = ""
     previous_until: float = 0.0
 
@@ -67,14 +66,12 @@ class Refused(Exception):
     """An error answer: status, error_code, msg."""
 
 
-class SupabaseAuth:
+class SupabaseAuth(Loopback):
     """The server. `limited`: answer every attempt to sign in with 429."""
 
     def __init__(self, secret: str, issuer: str | None = None) -> None:
+        super().__init__(Request.application(self._respond))
         self._secret = secret
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.auth = self  # type: ignore[attr-defined]
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.issuer = issuer or f"{self.url}/auth/v1"
         self.users: dict[str, User] = {}
         self.sent: list[tuple[str, str]] = []
@@ -84,41 +81,34 @@ class SupabaseAuth:
         self._sessions: list[_Session] = []
         self._challenges: dict[str, str] = {}
 
-    def __enter__(self) -> SupabaseAuth:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
     def add(self, user: User) -> User:
         self.users[user.email] = user
         return user
 
     def end_sessions(self) -> None:
-        """As an administrator does who signs everybody out."""
+        """End all sessions, as an administrator can."""
         self._sessions.clear()
 
-    def answer(self, method: str, target: str, headers: dict[str, str], body: dict[str, Any]) -> Answer:
-        parts = urlsplit(target)
-        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        if headers.get("apikey") != PUBLISHABLE_KEY:
+    def _respond(self, request: Request) -> Response:
+        status, document = self._answer(request)
+        response = Response(json.dumps(document), status, content_type="application/json")
+        return response if status != 204 else Response(status=204)
+
+    def _answer(self, request: Request) -> Answer:
+        if request.headers.get("apikey") != PUBLISHABLE_KEY:
             return 401, {"message": "Invalid API key", "hint": "Double check your Supabase `anon` API key."}
-        key = (method, parts.path.removeprefix("/auth/v1").strip("/").split("/")[0])
+        handle = _HANDLERS.get((request.method, request.path.removeprefix("/auth/v1").strip("/").split("/")[0]))
+        if handle is None:
+            return 404, {"code": 404, "error_code": "not_found", "msg": "404 page not found"}
+        body = request.get_json(force=True) if request.content_length else {}
         try:
-            handle: Callable[..., Answer] | None = _HANDLERS.get(key)
-            if handle is None:
-                raise Refused(404, "not_found", "404 page not found")
-            return handle(self, parts.path.split("/")[3:], query, headers, body)
+            return handle(self, request, body)
         except Refused as refused:
             status, code, message = refused.args
             return status, {"code": status, "error_code": code, "msg": message}
 
-    def _token(self, path: list[str], query: dict[str, str], headers: dict[str, str], body: dict[str, Any]) -> Answer:
-        if query.get("grant_type") == "refresh_token":
+    def _token(self, request: Request, body: dict[str, Any]) -> Answer:
+        if request.args.get("grant_type") == "refresh_token":
             return self._refresh(str(body.get("refresh_token")))
         self._check_limit("over_request_rate_limit", "Request rate limit reached")
         user = self.users.get(str(body.get("email")).lower())
@@ -142,7 +132,7 @@ class SupabaseAuth:
                 raise Refused(400, "refresh_token_already_used", "Invalid Refresh Token: Already Used")
         raise Refused(400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found")
 
-    def _otp(self, path: list[str], query: dict[str, str], headers: dict[str, str], body: dict[str, Any]) -> Answer:
+    def _otp(self, request: Request, body: dict[str, Any]) -> Answer:
         self._check_limit(
             "over_email_send_rate_limit", "For security purposes, you can only request this after 60 seconds."
         )
@@ -156,7 +146,7 @@ class SupabaseAuth:
         self.sent.append((email, code))
         return 200, {}
 
-    def _verify(self, path: list[str], query: dict[str, str], headers: dict[str, str], body: dict[str, Any]) -> Answer:
+    def _verify(self, request: Request, body: dict[str, Any]) -> Answer:
         self._check_limit("over_request_rate_limit", "Request rate limit reached")
         email = str(body.get("email")).lower()
         code, until = self._codes.get(email, ("", 0.0))
@@ -167,15 +157,15 @@ class SupabaseAuth:
         user.is_confirmed = True
         return self._begin(user, "aal1", "otp")
 
-    def _logout(self, path: list[str], query: dict[str, str], headers: dict[str, str], body: dict[str, Any]) -> Answer:
-        self._sessions.remove(self._session(headers))
+    def _logout(self, request: Request, body: dict[str, Any]) -> Answer:
+        self._sessions.remove(self._session(request))
         return 204, {}
 
-    def _user(self, path: list[str], query: dict[str, str], headers: dict[str, str], body: dict[str, Any]) -> Answer:
-        return 200, _user_document(self._session(headers).user)
+    def _user(self, request: Request, body: dict[str, Any]) -> Answer:
+        return 200, _user_document(self._session(request).user)
 
-    def _factors(self, path: list[str], query: dict[str, str], headers: dict[str, str], body: dict[str, Any]) -> Answer:
-        session = self._session(headers)
+    def _factors(self, request: Request, body: dict[str, Any]) -> Answer:
+        session, path = self._session(request), request.path.split("/")[3:]
         user = session.user
         if user.totp_secret is None or len(path) != 3 or path[1] != user.factor_id:
             raise Refused(404, "mfa_factor_not_found", "MFA factor with the provided factor ID not found")
@@ -196,8 +186,8 @@ class SupabaseAuth:
         if self.limited:
             raise Refused(429, code, message)
 
-    def _session(self, headers: dict[str, str]) -> _Session:
-        token = headers.get("authorization", "").removeprefix("Bearer ")
+    def _session(self, request: Request) -> _Session:
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
         try:
             claims = jwt.decode(token, self._secret, algorithms=["HS256"], audience="authenticated")
         except jwt.PyJWTError:
@@ -242,11 +232,9 @@ class SupabaseAuth:
 
 def _user_document(user: User) -> dict[str, Any]:
     document = {"id": user.id, "aud": "authenticated", "role": "authenticated", "email": user.email}
-    document["app_metadata"] = user.app_metadata  # type: ignore[assignment]
-    if user.totp_secret is not None:
-        factor = {"id": user.factor_id, "status": "verified", "factor_type": "totp", "friendly_name": "phone"}
-        document["factors"] = [factor]  # type: ignore[assignment]
-    return document
+    factor = {"id": user.factor_id, "status": "verified", "factor_type": "totp", "friendly_name": "phone"}
+    factors = {} if user.totp_secret is None else {"factors": [factor]}
+    return {**document, "app_metadata": user.app_metadata, **factors}
 
 
 def totp(secret: str, steps_back: int = 0) -> str:
@@ -266,29 +254,3 @@ _HANDLERS: dict[tuple[str, str], Callable[..., Answer]] = {
     ("GET", "user"): SupabaseAuth._user,
     ("POST", "factors"): SupabaseAuth._factors,
 }
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        length = int(self.headers.get("content-length") or 0)
-        text = self.rfile.read(length)
-        self._send(json.loads(text) if text else {})
-
-    def do_GET(self) -> None:
-        self._send({})
-
-    def _send(self, body: dict[str, Any]) -> None:
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        auth: SupabaseAuth = self.server.auth  # type: ignore[attr-defined]
-        status, document = auth.answer(self.command, self.path, headers, body or {})
-        text = b"" if status == 204 else json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        """The tests look at what is answered."""

@@ -1,8 +1,8 @@
 """
-What a Function URL translates: an HTTP request to an event, the handler's return value to an HTTP response.
+Translates as a Function URL does: an HTTP request to an event, and the handler's return value to an HTTP response.
 
-The shapes are AWS's (Lambda developer guide, "Invoking Lambda function URLs": payload format
-2.0). A key that AWS leaves out, such as `cookies` of a request without any, is left out here.
+The forms are AWS's (Lambda developer guide, "Invoking Lambda function URLs": payload format 2.0). A key that AWS omits,
+such as `cookies` of a request without cookies, is omitted here too.
 """
 
 from __future__ import annotations

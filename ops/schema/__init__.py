@@ -16,9 +16,11 @@ Rights = dict[str, dict[str, Any]]
 
 # A role with no membership and no grant of its own has the rights of PUBLIC.
 EVERY_ROLE = "PUBLIC"
-# Those of the messages log in only where messages are sent.
-MESSAGE_ROLES = ("reminder_courier", "message_feedback")
-OUR_ROLES = ("cron_runner", "reminder_scheduler", "contact_admin_api", *MESSAGE_ROLES)
+# Each role, and the function that logs in as it. Those of the messages log in only where messages are sent.
+FUNCTION_OF = {"cron_runner": "cron", "reminder_scheduler": "scheduler", "contact_admin_api": "admin"}
+MESSAGE_ROLES = {"reminder_courier": "courier", "message_feedback": "feedback"}
+FUNCTION_OF |= MESSAGE_ROLES
+OUR_ROLES = tuple(FUNCTION_OF)
 ROLES = ("anon", "authenticated", "service_role", *OUR_ROLES, EVERY_ROLE)
 KINDS = {"r": "tables", "p": "tables", "v": "views", "m": "views", "S": "sequences", "f": "functions"}
 

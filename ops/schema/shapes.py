@@ -2,7 +2,7 @@
 The shapes of what the migrations make: indexes, triggers, policies, functions.
 
     shapes.sql    asks a database for them
-    shapes.json   what it answers on a freshly migrated one; `python -m ops.tools.shapes` writes it, and a test compares
+    shapes.json   the result on a freshly migrated one; `python -m ops.tools.shapes` writes it, and a test compares
 
 `reminders doctor` compares a database with the file: an index that is invalid, a trigger that is disabled or a function
 that was replaced keeps its name. PostgreSQL 15 and 18 give the same answers.
@@ -40,9 +40,9 @@ class Shape:
 
 
 def of(connection: psycopg.Connection[Any]) -> list[Shape]:
-    """All of schema public, the app's as well; `connection` is autocommitting."""
+    """All shapes in schema public, with those of the app; `connection` is autocommitting."""
     with connection.transaction(force_rollback=True):
-        # What PostgreSQL prints of an expression depends on both.
+        # PostgreSQL prints expressions depending on both.
         connection.execute(
             "SELECT set_config('search_path', 'pg_catalog', true), set_config('IntervalStyle', 'postgres', true)"
         )
@@ -58,7 +58,7 @@ def expected() -> list[Shape]:
 
 
 def _as_in_a_new_project(shape: Shape, reminded: str) -> Shape:
-    """Where the app's own notifications do not fit, ours are `reminded`; and the words for open may be others."""
+    """As if our notifications table were not called `reminded`, and no status but "open" counted as open."""
     text = _without_casts(shape.shape).replace(f"public.{reminded} ", "public.notifications ")
     if shape.name == "assignments_open_idx":
         text = re.sub(r"WHERE \(status = .*\)", "WHERE (status = 'open')", text)

@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +31,7 @@ PIN = re.compile(r"^([\w.-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
 class CouldNotLook(Exception):
-    """Why the versions could not be checked, as a sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Advisory:
-    """One known vulnerability; `fixed_in` may be empty, when no version without it exists yet."""
-
-    package: str
-    version: str
-    name: str
-    fixed_in: str
-
-    def __str__(self) -> str:
-        return f"{self.package} {self.version}: {self.name}, fixed in {self.fixed_in or 'no version yet'}"
+    """The versions could not be checked; the message says why."""
 
 
 def main(locks: Sequence[Path] = AUDITED) -> int:
@@ -54,7 +40,7 @@ def main(locks: Sequence[Path] = AUDITED) -> int:
     except CouldNotLook as error:
         print(f"The advisory check could not run: {error}. Nothing is known about the versions.", file=sys.stderr)
         return COULD_NOT_LOOK
-    print("\n".join([*map(str, found), f"{len(found)} advisories for the locked versions"]))
+    print(*found, f"{len(found)} advisories for the locked versions", sep="\n")
     return FOUND if found else CLEAN
 
 
@@ -63,29 +49,23 @@ def pins(locks: Iterable[Path]) -> list[str]:
     return sorted({f"{name}=={version}" for lock in locks for name, version in PIN.findall(lock.read_text())})
 
 
-def advisories(wanted: Sequence[str]) -> list[Advisory]:
-    """What the service knows of the pins; raise `CouldNotLook` unless it answered for each."""
-    answers = [answer for group in _groups(wanted) for answer in _asked(group)]
-    answered = {f"{a['name']}=={a['version']}" for a in answers if "vulns" in a}
-    if missing := set(wanted) - answered:
-        raise CouldNotLook(f"the service did not answer for {len(missing)} of {len(wanted)} packages")
-    return [
-        Advisory(a["name"], a["version"], vulnerability["id"], ", ".join(vulnerability["fix_versions"]))
-        for a in answers
-        for vulnerability in a["vulns"]
-    ]
-
-
-def _groups(wanted: Sequence[str]) -> list[list[str]]:
-    """Two locks may pin two versions of a package, and pip-audit takes one version of each at a time."""
-    groups: list[dict[str, str]] = []
+def advisories(wanted: Sequence[str]) -> list[str]:
+    """The advisories about the pins, one line each; raise `CouldNotLook` unless the service answered for each pin."""
+    # Two locks may pin two versions of a package, and pip-audit takes one version of each at a time.
+    groups: list[dict[str, str]] = [{}]
     for pin in wanted:
         name = pin.partition("==")[0]
-        group = next((group for group in groups if name not in group), None)
-        if group is None:
-            groups.append(group := {})
-        group[name] = pin
-    return [list(group.values()) for group in groups]
+        if all(name in group for group in groups):
+            groups.append({})
+        next(group for group in groups if name not in group)[name] = pin
+    answers = [answer for group in groups for answer in _asked(list(group.values()))]
+    if missing := set(wanted) - {f"{a['name']}=={a['version']}" for a in answers if "vulns" in a}:
+        raise CouldNotLook(f"the service did not answer for {len(missing)} of {len(wanted)} packages")
+    return [
+        f"{a['name']} {a['version']}: {known['id']}, fixed in {', '.join(known['fix_versions']) or 'no version yet'}"
+        for a in answers
+        for known in a["vulns"]
+    ]
 
 
 def _asked(group: Sequence[str]) -> list[dict[str, Any]]:

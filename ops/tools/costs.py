@@ -1,16 +1,15 @@
 """
-What a deployment costs a month: `python -m ops.tools.costs --assignments 10000`.
+The costs of a deployment per month: `python -m ops.tools.costs --assignments 10000`.
 
-Every line is a quantity times a price. Quantities are the template's (memory, alarms, a watchdog's round every 15
-minutes) and the ceilings for time in docs/performance.md, so that the truth is below them. Prices are AWS' list prices
-for London (eu-west-2) as they were known when this was written, in US dollars, without tax and without any free
-tier: compare them with AWS' own calculator before a cent matters. What Supabase costs is not in it.
+Every line is a quantity times a price. Quantities come from the template (memory, alarms, a watchdog that runs every
+15 minutes) and from the upper limits of time in docs/performance.md, so that the real costs are lower. Prices are AWS'
+list prices for London (eu-west-2) when this was written, in US dollars, without tax and without any free tier. Compare
+them with AWS' own calculator. The costs of Supabase are not included.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import dataclass
 
 DAYS = 365 / 12
@@ -25,7 +24,7 @@ SECRET_CALL = 0.05 / 1e4
 METRIC_MONTH = 0.30
 ALARM_METRIC_MONTH = 0.10
 DASHBOARD_MONTH = 3.00
-LOG_GB = 0.5985
+LOG_MB = 0.5985 / 1e3
 ALERT_EMAIL = 2.00 / 1e5
 SES_EMAIL = 0.10 / 1e3
 PUSH = 0.50 / 1e6
@@ -40,14 +39,14 @@ COURIER_ROUNDS_A_DAY = 288
 ROUNDS_A_DAY = 96
 GB = 0.5
 ADMIN_GB = 1.0
-# Metrics are paid by the hour in which they are sent: the watchdog's three in every hour, a run's six in one a day.
+# A metric costs for each hour in which it is sent: the watchdog's three for every hour, a run's six for one hour a day.
 WATCHDOG_METRICS = 3
 RUN_METRICS = 6
 
-# The courier sends four in every hour, feedback three in those in which it is called.
+# The courier sends four in every hour, feedback three in each hour in which it is called.
 MESSAGE_METRICS = 7
 
-# The ceilings, and what was measured where it has none.
+# The upper limits of docs/performance.md, and measured values where it has none.
 COLD_START_SECONDS = 2.0
 RUN_SECONDS_AT_LEAST = 1.0
 RUN_SECONDS_A_MILLION = 20.0
@@ -62,11 +61,16 @@ CALLS_OF_SECRETS = 3
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the bill; `dollars` a month."""
+    """One line of the bill: `quantity` a month times `price`; `shown` is the quantity's format."""
 
     what: str
-    quantity: str
-    dollars: float
+    quantity: float
+    price: float
+    shown: str = "{:,.0f}"
+
+    @property
+    def dollars(self) -> float:
+        return self.quantity * self.price
 
 
 def bill(assignments: int, admin_requests: int = 1_000) -> list[Line]:
@@ -75,56 +79,46 @@ def bill(assignments: int, admin_requests: int = 1_000) -> list[Line]:
     rounds = ROUNDS_A_DAY * DAYS
     # The cron function waits while the scheduler function works: both are paid. 60 s of work is one call.
     calls = DAYS * (1 + int(run // 60))
-    gb_seconds = {
-        "cron": DAYS * run * GB,
-        "scheduler": DAYS * run * GB,
-        "watchdog": rounds * ROUND_SECONDS * GB,
-        "admin": admin_requests * ADMIN_SECONDS * ADMIN_GB,
-    }
-    invocations = DAYS + calls + rounds + admin_requests
-    metrics = WATCHDOG_METRICS + RUN_METRICS * DAYS / HOURS
-    logged = invocations * LOG_BYTES / 1e9
-    lines = [
-        Line(f"Lambda, {name}", f"{used:,.0f} GB-s", used * LAMBDA_GB_SECOND_ARM64) for name, used in gb_seconds.items()
-    ]
     return [
-        *lines,
-        Line("Lambda, requests", f"{invocations:,.0f}", invocations * LAMBDA_REQUEST),
-        Line("EventBridge Scheduler", f"{rounds + DAYS:,.0f}", (rounds + DAYS) * SCHEDULER_INVOCATION),
-        Line("Secrets Manager, secrets", f"{SECRETS}", SECRETS * SECRET_MONTH),
-        Line(
-            "Secrets Manager, calls",
-            f"{invocations * CALLS_OF_SECRETS:,.0f}",
-            invocations * CALLS_OF_SECRETS * SECRET_CALL,
-        ),
-        Line("CloudWatch, metrics", f"{metrics:.2f}", metrics * METRIC_MONTH),
-        Line("CloudWatch, alarms", f"{ALARM_METRICS} metrics", ALARM_METRICS * ALARM_METRIC_MONTH),
-        Line("CloudWatch, dashboard", "1", DASHBOARD_MONTH),
-        Line("CloudWatch, logs", f"{logged * 1000:,.0f} MB", logged * LOG_GB),
-        Line("SNS, e-mails", "100", 100 * ALERT_EMAIL),
+        _function("cron", DAYS * run * GB),
+        _function("scheduler", DAYS * run * GB),
+        _function("watchdog", rounds * ROUND_SECONDS * GB),
+        _function("admin", admin_requests * ADMIN_SECONDS * ADMIN_GB),
+        Line("EventBridge Scheduler", rounds + DAYS, SCHEDULER_INVOCATION),
+        Line("SNS, e-mails", 100, ALERT_EMAIL),
+        Line("CloudWatch, dashboard", 1, DASHBOARD_MONTH),
+        Line("CloudWatch, metrics", WATCHDOG_METRICS + RUN_METRICS * DAYS / HOURS, METRIC_MONTH, "{:.2f}"),
+        *_shared(DAYS + calls + rounds + admin_requests, SECRETS, ALARM_METRICS),
     ]
 
 
 def message_bill(emails: int) -> list[Line]:
-    """What messages add a month: `emails`, and as many pushes. Each e-mail has one event, its delivery as a rule."""
+    """The costs of `emails` a month, and as many pushes. Each e-mail causes one event, usually its delivery."""
     rounds = COURIER_ROUNDS_A_DAY * DAYS
-    seconds = rounds * COURIER_SECONDS + emails / MESSAGES_A_SECOND
-    invocations = rounds + emails
-    logged = invocations * LOG_BYTES / 1e9
-    courier, feedback = seconds * GB, emails * FEEDBACK_SECONDS * GB
-    calls = invocations * CALLS_OF_SECRETS
     return [
-        Line("Lambda, courier", f"{courier:,.0f} GB-s", courier * LAMBDA_GB_SECOND_ARM64),
-        Line("Lambda, feedback", f"{feedback:,.0f} GB-s", feedback * LAMBDA_GB_SECOND_ARM64),
-        Line("Lambda, requests", f"{invocations:,.0f}", invocations * LAMBDA_REQUEST),
-        Line("EventBridge", f"{rounds + emails:,.0f}", rounds * SCHEDULER_INVOCATION + emails * EVENT),
-        Line("SES, e-mails", f"{emails:,}", emails * SES_EMAIL),
-        Line("SNS, pushes", f"{emails:,}", emails * PUSH),
-        Line("Secrets Manager, secrets", f"{MESSAGE_SECRETS}", MESSAGE_SECRETS * SECRET_MONTH),
-        Line("Secrets Manager, calls", f"{calls:,.0f}", calls * SECRET_CALL),
-        Line("CloudWatch, metrics", f"{MESSAGE_METRICS}", MESSAGE_METRICS * METRIC_MONTH),
-        Line("CloudWatch, alarms", f"{MESSAGE_ALARM_METRICS} metrics", MESSAGE_ALARM_METRICS * ALARM_METRIC_MONTH),
-        Line("CloudWatch, logs", f"{logged * 1000:,.0f} MB", logged * LOG_GB),
+        _function("courier", (rounds * COURIER_SECONDS + emails / MESSAGES_A_SECOND) * GB),
+        _function("feedback", emails * FEEDBACK_SECONDS * GB),
+        Line("EventBridge Scheduler", rounds, SCHEDULER_INVOCATION),
+        Line("EventBridge, events", emails, EVENT),
+        Line("SES, e-mails", emails, SES_EMAIL),
+        Line("SNS, pushes", emails, PUSH),
+        Line("CloudWatch, metrics", MESSAGE_METRICS, METRIC_MONTH),
+        *_shared(rounds + emails, MESSAGE_SECRETS, MESSAGE_ALARM_METRICS),
+    ]
+
+
+def _function(name: str, gb_seconds: float) -> Line:
+    return Line(f"Lambda, {name}", gb_seconds, LAMBDA_GB_SECOND_ARM64, "{:,.0f} GB-s")
+
+
+def _shared(invocations: float, secrets: int, alarm_metrics: int) -> list[Line]:
+    """The costs of each invocation, and of a month."""
+    return [
+        Line("Lambda, requests", invocations, LAMBDA_REQUEST),
+        Line("Secrets Manager, secrets", secrets, SECRET_MONTH),
+        Line("Secrets Manager, calls", invocations * CALLS_OF_SECRETS, SECRET_CALL),
+        Line("CloudWatch, alarms", alarm_metrics, ALARM_METRIC_MONTH, "{} metrics"),
+        Line("CloudWatch, logs", invocations * LOG_BYTES / 1e6, LOG_MB, "{:,.0f} MB"),
     ]
 
 
@@ -134,7 +128,7 @@ def as_markdown(assignments: list[int]) -> str:
 
 
 def messages_as_markdown(emails: list[int]) -> str:
-    """What messages add, side by side."""
+    """The bills of messages side by side, as a table."""
     return _table([(f"{number:,} e-mails and pushes", message_bill(number)) for number in emails])
 
 
@@ -142,23 +136,20 @@ def _table(columns: list[tuple[str, list[Line]]]) -> str:
     heads, bills = " | ".join(head for head, _ in columns), [lines for _, lines in columns]
     rows = [f"| a month | {heads} |", "| --- |" + " ---: |" * len(columns)]
     for lines in zip(*bills, strict=True):
-        cells = " | ".join(f"{line.quantity}: ${line.dollars:.2f}" for line in lines)
+        cells = " | ".join(f"{line.shown.format(line.quantity)}: ${line.dollars:.2f}" for line in lines)
         rows.append(f"| {lines[0].what} | {cells} |")
     totals = " | ".join(f"**${sum(line.dollars for line in lines):.2f}**" for lines in bills)
     return "\n".join([*rows, f"| **all** | {totals} |"])
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m ops.tools.costs", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--assignments", type=int, nargs="+", default=[10_000, 1_000_000])
     parser.add_argument("--emails", type=int, nargs="+", default=[10_000, 1_000_000])
-    options = parser.parse_args(arguments)
-    print(as_markdown(options.assignments))
-    print()
-    print(messages_as_markdown(options.emails))
-    return 0
+    options = parser.parse_args()
+    print(as_markdown(options.assignments), messages_as_markdown(options.emails), sep="\n\n")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -215,10 +215,10 @@ def test_invocations_that_left_no_row(deployment: Deployment, capsys: pytest.Cap
 
 
 def test_the_functions_log_of_a_deployed_stack(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
-    """CloudWatch Logs, warnings and errors of all three functions; information is not shown."""
+    """CloudWatch Logs, warnings and errors of all four functions; information is not shown."""
     client = deployment.site.stack.aws.client("logs")
     now = datetime.now(UTC)
-    for function in ("cron", "scheduler", "watchdog"):
+    for function in ("cron", "scheduler", "watchdog", "admin"):
         group = f"/aws/lambda/{deployment.name}-{function}"
         client.create_log_group(logGroupName=group)
         client.create_log_stream(logGroupName=group, logStreamName="x")
@@ -230,4 +230,4 @@ def test_the_functions_log_of_a_deployed_stack(deployment: Deployment, capsys: p
         client.put_log_events(logGroupName=group, logStreamName="x", logEvents=events)
     assert 0 == main(["logs", "--functions", "--stack", deployment.name, "--json"])
     printed = [json.loads(line)["message"] for line in capsys.readouterr().out.splitlines()]
-    assert ["cron ERROR", "scheduler ERROR", "watchdog ERROR"] == sorted(printed)
+    assert ["admin ERROR", "cron ERROR", "scheduler ERROR", "watchdog ERROR"] == sorted(printed)

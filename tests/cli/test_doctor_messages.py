@@ -81,7 +81,7 @@ VERIFIED = {"VerifiedForSendingStatus": True}
         ({"reminders@example.org": VERIFIED}, "ok", "reminders@example.org is verified"),
         ({"example.org": {"VerifiedForSendingStatus": False}}, "problem", "example.org is not verified"),
         ({"example.org": {**VERIFIED, "DkimAttributes": {"Status": "PENDING"}}}, "warning", "example.org has no DKIM"),
-        ({}, "problem", "SES knows no identity for reminders@example.org"),
+        ({}, "problem", "SES has no identity for reminders@example.org"),
     ],
 )
 def test_identity(identities: dict[str, Any], level: str, words: str) -> None:

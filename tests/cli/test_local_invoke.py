@@ -14,7 +14,8 @@ from ops.cli import local_state
 from ops.cli.local import events
 from ops.cli.local import sam as sam_local
 from ops.cli.local_state import LocalState
-from ops.cli.targets.local import client
+from ops.cli.targets.base import TargetOptions
+from ops.cli.targets.local import Local
 from ops.local.aws import Aws
 from ops.tools.build.artifact import this_architecture
 from tests.cli.operated import Operated, Said, run, say
@@ -96,7 +97,7 @@ def test_answer_that_says_failed(sam: AnswerWith, answer: Any) -> None:
 @pytest.mark.parametrize("path", first(3, sorted(EVENTS.glob("*.json"))), ids=lambda path: path.stem)
 def test_sample_event_is_completed(path: Path, state: LocalState, aws: Aws) -> None:
     """Whatever a sample event leaves open is known of the local stack."""
-    values = events.local_values(state.environments, client(state, "secretsmanager"))
+    values = events.local_values(state.environments, Local(state, TargetOptions()).client("secretsmanager"))
     filled = events.fill(path.read_text(), values)
 
     json.loads(filled)

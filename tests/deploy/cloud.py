@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ops.local.aws import ACCOUNT, REGION, Aws
-from ops.tools.build.sam import transformed
+from tests.helpers.transformed import transformed
 
 STACK = "reminders-staging"
 Json = Any

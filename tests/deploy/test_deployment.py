@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from ops.tools.build.sam import transformed
 from reminders.runs.events import RunRequest, parse_event
 from tests import tokens
 from tests.deploy.cloud import BY_API, NESTED, STACK, unresolved
 from tests.deploy.conftest import EVENTS, HANDLERS, RUNBOOK_URL, Deployed, Outcome, Sample
 from tests.deploy.policies import action_and_resource, allowing, listed
 from tests.helpers.cases import one_of_each, table
+from tests.helpers.transformed import transformed
 
 # What a role allows although our code never asks for it: who does, and why the function's role must allow it.
 NOT_BY_OUR_CODE = {

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import psycopg
 
-from ops.local import cluster
+from ops.local import cluster, keeper
 from ops.local.postgres import Postgres
-from tests.faults.supervisor import start_supervised, stop_supervised
+from tests.faults.supervisor import start_supervised
 from tests.helpers.waiting import eventually
 
 
@@ -41,7 +41,7 @@ class CrashingPostgres(Postgres):
 
     def _release(self) -> None:
         if self._again is not None:
-            stop_supervised(self._again)
+            keeper.stop(self._again)
             self._again = None
 
 

@@ -15,10 +15,10 @@ import textwrap
 from types import TracebackType
 from urllib.parse import urlsplit, urlunsplit
 
-from ops.local import cluster
-from ops.local.database import LOGIN_ROLES
+from ops.local import cluster, keeper
 from ops.local.server import Server
-from tests.faults.supervisor import PATIENCE, start_supervised, stop_supervised
+from ops.schema import OUR_ROLES
+from tests.faults.supervisor import start_supervised
 from tests.helpers.waiting import eventually
 
 
@@ -42,7 +42,7 @@ class PgBouncer:
 
     def restart(self) -> None:
         """At once, whatever its clients are doing."""
-        stop_supervised(self._keeper)
+        keeper.stop(self._keeper)
         self._start()
 
     def __enter__(self) -> PgBouncer:
@@ -52,14 +52,14 @@ class PgBouncer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        stop_supervised(self._keeper)
+        keeper.stop(self._keeper)
 
     def _start(self) -> None:
         program = installed()
         assert program
         files = {"pgbouncer.ini": self._settings(), "users": self._users()}
         self._keeper = start_supervised([program, "{room}/pgbouncer.ini"], files)
-        assert eventually(self._listens, PATIENCE)
+        assert eventually(self._listens, 10.0)
 
     def _listens(self) -> bool:
         with socket.socket() as probe:
@@ -84,4 +84,4 @@ class PgBouncer:
             """)
 
     def _users(self) -> str:
-        return "".join(f'"{role}" "{self._server.password(role)}"\n' for role in LOGIN_ROLES)
+        return "".join(f'"{role}" "{self._server.password(role)}"\n' for role in OUR_ROLES)

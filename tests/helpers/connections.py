@@ -8,8 +8,8 @@ from typing import Any
 
 import psycopg
 
-from ops.local.database import LOGIN_ROLES
 from ops.local.server import Server
+from ops.schema import OUR_ROLES
 from reminders.database import Connection
 
 AsRole = Callable[[str], Connection]
@@ -18,7 +18,7 @@ AsRole = Callable[[str], Connection]
 @contextmanager
 def connect_as(server: Server, database: str, role: str) -> Iterator[psycopg.Connection[Any]]:
     """As the functions connect: autocommit and, for a transaction pooler, nothing prepared."""
-    login = role if role in LOGIN_ROLES else server.superuser
+    login = role if role in OUR_ROLES else server.superuser
     with psycopg.connect(server.dsn(login, database), autocommit=True, prepare_threshold=None) as connection:
         if login != role:
             connection.execute("SELECT set_config('role', %s, false)", [role])

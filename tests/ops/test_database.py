@@ -13,6 +13,7 @@ from ops.local import database
 from ops.local.postgres import SUPERUSER, Postgres
 from ops.local.server import ExistingServer, any_server
 from ops.migrations import MigrationError, migrate
+from ops.schema import OUR_ROLES
 
 CLAIMS = '{"sub": "00000000-0000-0000-0000-000000000001", "role": "authenticated"}'
 
@@ -121,7 +122,7 @@ def test_unreachable_server_is_reported_without_the_password(tmp_path: Path) -> 
 def test_roles_log_in_once_the_operator_let_them(server: Postgres, fresh_database: str) -> None:
     """Each role of ours gets a DSN that works, as itself."""
     logins = database.give_logins(server, fresh_database)
-    assert list(database.LOGIN_ROLES) == list(logins)
+    assert list(OUR_ROLES) == list(logins)
     for role, dsn in logins.items():
         assert [(role,)] == rows(dsn, "SELECT current_user")
 

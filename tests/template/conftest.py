@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ops.tools.build.pythons import BuildError
-from ops.tools.build.sam import sam, transformed
+from ops.tools.build.sam import sam
+from tests.helpers.transformed import transformed
 from tests.template.reading import Json
 
 FOLDER = Path(__file__).resolve().parent

@@ -10,7 +10,6 @@ from typing import Any
 import boto3
 import pytest
 
-from ops.tools.build.sam import freshly_transformed
 from reminders.limits import LIMITS
 from reminders.runs.watchdog import OLDEST_LIVING_RUN
 from reminders.settings import (
@@ -26,6 +25,7 @@ from reminders.settings import (
 )
 from tests.helpers.cases import table
 from tests.helpers.events import SCHEDULED
+from tests.helpers.transformed import freshly_transformed
 from tests.template.reading import Json, source
 
 READS: dict[str, list[Callable[[Mapping[str, str]], object]]] = {

@@ -1,5 +1,5 @@
 """
-Builds the collaborators: the only code that knows settings, secrets, connections and packages.
+Builds the collaborators: the only code that uses settings, secrets, connections and packages together.
 
 There is a module for each function, so that no function imports what it does not use. `common` is for all functions,
 `alerts` for those that send alerts. `startup` stops a function whose configuration is wrong.

@@ -1,8 +1,8 @@
 """
 Signing in by Supabase Auth's REST API (Supabase docs: "Auth REST API", "Error codes").
 
-Supabase limits the attempts, counts the codes and keeps the sessions. An answer that the person can act on becomes
-`SignInRefused`, with words for the page; everything else `AuthUnavailable`.
+Supabase limits the attempts, counts the codes and keeps the sessions. An error that the person can correct becomes
+`SignInRefused`, whose text is shown on the page. Every other error becomes `AuthUnavailable`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ WORDS = {
     "mfa_challenge_expired": "That took too long. Enter the code that your app shows now.",
     "validation_failed": "Enter an e-mail address such as name@example.org.",
 }
-# The answers to an address without an account. The page says the same as for one that has one.
+# Answers for an address without an account. The page shows the same text for every address.
 _NO_ACCOUNT = {"otp_disabled", "signup_disabled", "user_not_found"}
 
 
@@ -42,19 +42,19 @@ class SessionEnded(ReminderError):
 
 
 class AuthUnavailable(ReminderError):
-    """Supabase Auth could not be reached, or gave an answer that is not one. A retry may help."""
+    """Supabase Auth could not be reached, or its answer is not valid. A retry may help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What a session consists of."""
+    """The two tokens of a session."""
 
     access: str
     refresh: str
 
 
 class SupabaseAuth:
-    """`url` is the project's address, `key` its publishable key, `tls` what verifies the server."""
+    """`url` is the project's address, `key` its publishable key, `tls` verifies the server."""
 
     def __init__(self, url: str, key: str, tls: ssl.SSLContext) -> None:
         self._url = f"{url}/auth/v1"
@@ -66,7 +66,7 @@ class SupabaseAuth:
         return _tokens(self._post("/token?grant_type=password", {"email": email, "password": password}))
 
     def send_code(self, email: str) -> None:
-        """E-mail a code. An address without an account gets none, and the answer is the same."""
+        """E-mail a code. An address without an account gets no e-mail, and the caller cannot see the difference."""
         response = self._request("POST", "/otp", {"email": email, "create_user": False})
         if not response.is_success and _code(response) not in _NO_ACCOUNT:
             raise _refusal(response)
@@ -83,7 +83,7 @@ class SupabaseAuth:
         return _tokens(_document(response))
 
     def sign_out(self, access_token: str) -> None:
-        """End this session, and no other one of the person."""
+        """End this session; the person's other sessions continue."""
         response = self._request("POST", "/logout?scope=local", None, access_token)
         if response.is_server_error:
             raise AuthUnavailable(f"signing out: Supabase Auth answered {response.status_code}")
@@ -126,7 +126,7 @@ class SupabaseAuth:
 
 
 def _document(response: httpx.Response) -> dict[str, Any]:
-    """The JSON of an answer that is one."""
+    """The JSON object of a successful answer; raise the error of any other."""
     if not response.is_success:
         raise _refusal(response)
     try:
@@ -134,7 +134,7 @@ def _document(response: httpx.Response) -> dict[str, Any]:
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        raise AuthUnavailable("Supabase Auth answered with something else than a JSON object")
+        raise AuthUnavailable("Supabase Auth's answer is not a JSON object")
     return document
 
 
@@ -148,7 +148,7 @@ def _refusal(response: httpx.Response) -> ReminderError:
 
 
 def _code(response: httpx.Response) -> str:
-    """`error_code`, or `code` in the newer form of Supabase's answers; never their text, which may hold an address."""
+    """`error_code`, or `code` in the newer form of the answers. Their text is not used: it may contain an address."""
     try:
         document = response.json()
     except ValueError:

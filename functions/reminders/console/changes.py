@@ -1,4 +1,4 @@
-"""What an admin changes on a page besides a contact date: database functions check it and write the audit row."""
+"""An admin's changes of settings: database functions check them and write the audit row."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from reminders.errors import DatabaseError, ReminderError
 from reminders.identity import Caller
 from reminders.telemetry import logger
 
-# Raised by the functions: PostgREST answers 412, and 404, for them. invalid_parameter_value: the trigger of the time
-# zone; all else was checked before.
+# SQLSTATEs of the functions: PostgREST answers 412 and 404 for the first two. invalid_parameter_value comes from the
+# trigger that checks the time zone; everything else was checked before.
 _CHANGED, _NO_SUCH, _UNKNOWN_ZONE = "PT412", "PT404", "22023"
 _OF_ORGANISATION = ("display_name", "locale", "time_zone", "send_from", "send_until")
 
 
 class ChangedMeanwhile(ReminderError):
-    """It is not what the admin saw: another one has changed it."""
+    """Another admin has changed the settings since this admin loaded the page."""
 
 
 class NoSuchOrganisation(ReminderError):
-    """There is no such organisation among the caller's."""
+    """The caller has no organisation with this id."""
 
 
 class UnknownTimeZone(ReminderError):
-    """PostgreSQL does not know it; `suggestions` are names that are like it."""
+    """PostgreSQL does not know this time zone; `suggestions` are similar names."""
 
     def __init__(self, suggestions: list[str]) -> None:
         super().__init__("there is no such time zone")
@@ -41,7 +41,7 @@ class UnknownTimeZone(ReminderError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an organisation can set. Times as in 08:00; without a name, `display_name` is empty."""
+    """The settings of an organisation. Times as in 08:00. `display_name` is empty if it has no name."""
 
     reminder_days: int
     escalation_days: int
@@ -67,7 +67,7 @@ def save(
     connection: Connection, caller: Caller, org_id: UUID, wanted: Settings, seen: Mapping[str, str | int | None]
 ) -> None:
     """
-    Save all of them, or nothing. `seen` are the values that may be replaced, by their names.
+    Save all settings, or none. `seen` has the values that the admin saw, by name.
 
     Raise one of the three errors above.
     """

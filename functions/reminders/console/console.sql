@@ -1,5 +1,5 @@
 -- name: overview
--- One row: how the job stands, for the sentence on top. The ledger is read under the caller's policy.
+-- One row: the state of the job, for the sentence on top. The ledger is read under the caller's policy.
 SELECT
     now() AS now,
     good.completed_at AS succeeded_at,

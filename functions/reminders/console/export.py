@@ -1,4 +1,4 @@
-"""The list as CSV, for a spreadsheet."""
+"""The list of assignments as CSV, for a spreadsheet."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ HEADER = (
     "mentor_notified_at_utc",
     "coordinator_notified_at_utc",
 )
-# Where messages are sent from here.
+# Only where messages are sent.
 MESSAGES = ("mentor_messages_utc", "coordinator_messages_utc")
-# What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection").
+# Characters that start a formula in a spreadsheet (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_csv(rows: Iterable[Waiting], organisations: Mapping[UUID, str], *, messages: bool = False) -> str:
-    """RFC 4180, with the mark by which spreadsheets know UTF-8. `messages`: with what became of them."""
+    """RFC 4180, with a byte order mark, so that spreadsheets read UTF-8. `messages`: add their columns."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow((*HEADER, *(MESSAGES if messages else ())))
@@ -75,6 +75,6 @@ def _messages(messages: Sequence[Mapping[str, Any]] | None) -> str:
 
 
 def _cell(value: object) -> str:
-    """Text that is no formula: an apostrophe before what would begin one. Numbers are ours, and not negative."""
+    """Put an apostrophe before a text that a spreadsheet would run as a formula. Our numbers are never negative."""
     text = str(value or "") if not isinstance(value, str) else shown(value)
     return f"'{text}" if text.startswith(_FORMULA) else text

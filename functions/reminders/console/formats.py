@@ -22,7 +22,7 @@ _GROUPS |= {"no": "\u00a0", "sv": "\u00a0", "fi": "\u00a0", "fr": "\u202f"}
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A point in time: local with the zone's name, and in UTC (empty where that is the same); `iso` is for machines."""
+    """A point in time: local with the zone's name, and in UTC (empty if the zone is UTC); `iso` is for the HTML."""
 
     local: str
     utc: str
@@ -31,7 +31,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Formats:
-    """How one organisation writes. Without an organisation: English, UTC."""
+    """The formats of one organisation. Without an organisation: English, UTC."""
 
     zone: tzinfo = UTC
     zone_name: str = "UTC"
@@ -39,7 +39,7 @@ class Formats:
 
     @classmethod
     def of(cls, time_zone: str | None, locale: str | None) -> Formats:
-        """For the settings of an organisation; an unknown zone is shown as UTC, which is then what the page says."""
+        """For the settings of an organisation. If its time zone is unknown, times are shown in UTC."""
         group = _GROUPS.get((locale or "en").partition("-")[0], ",")
         name = time_zone or "UTC"
         if name == "UTC":

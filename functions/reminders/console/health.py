@@ -1,7 +1,7 @@
 """
-Is it well? One sentence for the people of a charity, why, and what to do.
+Whether the job works: one sentence for the people of a charity, the reason, and what to do.
 
-The facts come from the ledger and from the schedule. What the engineers need to know is `reminders status`.
+The facts come from the ledger and the schedule. Engineers use `reminders status`, which shows more.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from datetime import datetime, timedelta
 from reminders.console.formats import Formats
 from reminders.console.reading import Overview
 
-# EventBridge, a retry or two, the longest run: so long after its time, a run that has not succeeded is missing.
+# A run is late when it has not succeeded so long after its scheduled time: EventBridge, retries, the longest run.
 LATE = timedelta(minutes=45)
-# No run lives longer: Lambda's 15 minutes, and what its retry waits.
+# No run takes longer: Lambda's 15 minutes, and the wait before a retry.
 LONGEST_RUN = timedelta(minutes=30)
-# A run lets go of its lock at the latest so long after its row was settled.
-LETS_GO = timedelta(minutes=1)
+# A run releases its lock at most so long after its row was settled.
+RELEASED = timedelta(minutes=1)
 _ENGINEERS = "The engineers are alerted automatically. You do not have to do anything."
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`level`: good, attention or problem. `sentence` is the answer, `why` what it is concluded from."""
+    """`level`: good, attention or problem. `sentence` is the answer, `why` has the facts."""
 
     level: str
     sentence: str
@@ -31,7 +31,7 @@ class Verdict:
 
 
 def verdict(seen: Overview, last_due: datetime | None, formats: Formats) -> Verdict:
-    """`last_due`: the newest time at which a run should have started, None where that is not known."""
+    """`last_due`: the newest time at which a run should have started; None if it is not known."""
     if seen.lock_pid and not seen.running_since and _ended_long_ago(seen):
         why = (
             f"The run lock is held by a session (pid {seen.lock_pid}), but no run is running. Until it is freed, no "
@@ -65,7 +65,7 @@ def verdict(seen: Overview, last_due: datetime | None, formats: Formats) -> Verd
 
 
 def _ended_long_ago(seen: Overview) -> bool:
-    return seen.last_ended_at is None or seen.now - seen.last_ended_at > LETS_GO
+    return seen.last_ended_at is None or seen.now - seen.last_ended_at > RELEASED
 
 
 def _never(seen: Overview) -> Verdict:

@@ -1,7 +1,8 @@
 """
-What the pages show, read as the caller: one read-only transaction a page, as `authenticated` with the claims.
+The data of the pages, read with the caller's rights: one read-only transaction per page, as `authenticated` with the
+caller's claims.
 
-Rows are as the database has them; `pages` turns them into text.
+Rows have the values of the database; `pages` turns them into text.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from reminders.scheduling.ids import AssignmentId
 
 queries = Queries(__package__, "console.sql")
 
-# invalid_text_representation, numeric_value_out_of_range: it is no id of this project, whose ids have another type.
+# invalid_text_representation, numeric_value_out_of_range: the ids of this project have another type.
 _NO_SUCH_ID = {"22P02", "22003"}
 
 PAGE_ROWS = 50
@@ -33,18 +34,18 @@ CHANGE_ROWS = 20
 
 
 class NoSuchId(ReminderError):
-    """What was given cannot be the id of an assignment of this project."""
+    """The text cannot be the id of an assignment of this project."""
 
 
 def assignment_id(text: str) -> AssignmentId:
-    """A uuid, or a number where the project's assignments have such ids; raise `ValueError` for anything else."""
+    """A uuid, or a number if the project's assignments have numbers; raise `ValueError` for anything else."""
     digits = text.removeprefix("-")
     return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 19 else UUID(text)
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """How the job stands, and the counts of the caller's organisations. None: there was no such run."""
+    """The state of the job, and the counts of the caller's organisations. None: there was no such run."""
 
     now: datetime
     succeeded_at: datetime | None
@@ -79,7 +80,7 @@ class RunDay:
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """One of the caller's. Messages are sent between `send_from` and `send_until`, as in 08:00, in its time zone."""
+    """An organisation of the caller. Messages are sent from `send_from` (08:00) to `send_until` of its time zone."""
 
     org_id: UUID
     name: str | None
@@ -94,9 +95,9 @@ class Organisation:
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """
-    An open assignment past a threshold. `since`: the last contact, or the day on which it began.
+    An open assignment past a threshold. `since`: the last contact, or the day on which the assignment began.
 
-    Messages are as `reminder_admin.notifications` has them: channel, status, at, error.
+    Messages have the form of `reminder_admin.notifications`: channel, status, at, error.
     """
 
     id: AssignmentId
@@ -119,13 +120,13 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Unreached:
-    """A person whom a reminder has not reached, and which of their assignments waits longest."""
+    """A person who was not reached, and the assignment of theirs that waits longest."""
 
     id: UUID
     name: str | None
     role: str  #: mentor or coordinator
     reason: str  #: failed, refused, turned_off or no_address
-    assignments: int  #: how many they should have heard of
+    assignments: int  #: how many assignments the person was not notified about
     assignment_id: AssignmentId
     org_id: UUID
     since: date
@@ -134,7 +135,7 @@ class Unreached:
 
 @dataclass(frozen=True, slots=True)
 class WaitingCounts:
-    """Of the whole list, whatever page is shown."""
+    """The counts of the whole list, not only of the page that is shown."""
 
     open_assignments: int
     past_reminder: int
@@ -145,7 +146,7 @@ class WaitingCounts:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in a list: after this row. As text: `2026-11-01_<id>`."""
+    """A position in a list: directly after this row. As text: `2026-11-01_<id>`."""
 
     since: date
     id: AssignmentId
@@ -164,7 +165,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class WaitingFilter:
-    """Which part of the list: of one organisation or all, past which threshold."""
+    """Which rows of the list: of one organisation or of all, and past which threshold."""
 
     org_id: UUID | None
     threshold: str  #: reminder, escalation or no_coordinator
@@ -172,7 +173,7 @@ class WaitingFilter:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One assignment. `version` names the state of the date, for a change that must not undo another admin's."""
+    """One assignment. `version` identifies the present contact date, so that no admin overwrites another's change."""
 
     id: AssignmentId
     org_id: UUID
@@ -202,7 +203,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert about a run, by channel; without a channel it was only recorded."""
+    """An alert about a run, by channel; without a channel it was recorded but not sent."""
 
     kind: str
     created_at: datetime
@@ -233,7 +234,7 @@ class Change:
 
 
 class Reader:
-    """Reads as one caller, inside of one transaction (`reading`)."""
+    """Reads with the rights of one caller, inside one transaction (`reading`)."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -248,7 +249,7 @@ class Reader:
         return queries.all(self._connection, "organisations", Organisation)
 
     def waiting(self, which: WaitingFilter, after: Position | None) -> tuple[WaitingCounts, list[Waiting], bool]:
-        """The counts, one page, and whether there is a next one."""
+        """The counts, one page of rows, and whether there is a next page."""
         rows = queries.all(self._connection, "waiting", dict, **_filter(which, after), at_most=PAGE_ROWS + 1)
         counts = WaitingCounts(**{name: rows[0].pop(name) for name in WaitingCounts.__slots__})
         for row in rows[1:]:
@@ -258,7 +259,7 @@ class Reader:
         return counts, found[:PAGE_ROWS], len(found) > PAGE_ROWS
 
     def export_ends(self, which: WaitingFilter, size: int, at_most: int) -> list[Position]:
-        """Where each full part of `size` rows ends."""
+        """The position at which each full part of `size` rows ends."""
         return queries.all(
             self._connection,
             "export_ends",
@@ -287,7 +288,7 @@ class Reader:
         return bool(queries.value(self._connection, "messages_in_use"))
 
     def unreached(self, after: Position | None) -> tuple[int | None, list[Unreached], bool]:
-        """How many people, one page of them, and whether there is a next one; None where no messages are sent."""
+        """How many people, one page of them, and whether there is a next page; None where no messages are sent."""
         bounds = {"after_since": after and after.since, "after_id": after and str(after.id)}
         rows = queries.all(self._connection, "unreached", dict, **bounds, at_most=PAGE_ROWS + 1)
         total = rows[0]["total"]
@@ -297,7 +298,7 @@ class Reader:
         return total, found[:PAGE_ROWS], len(found) > PAGE_ROWS
 
     def assignment(self, an_id: AssignmentId) -> Assignment | None:
-        # As text, so that PostgreSQL reads it as what the project's ids are.
+        # As text: PostgreSQL converts it to the type of the project's ids.
         return queries.first(self._connection, "assignment", Assignment, assignment_id=str(an_id))
 
     def timeline(self, an_id: AssignmentId) -> list[Event]:
@@ -313,7 +314,7 @@ class Reader:
         return queries.one(self._connection, "run_counts", RunCounts)
 
     def changes(self, org_id: UUID | None) -> list[Change]:
-        """The newest, of one organisation or of all."""
+        """The newest changes, of one organisation or of all."""
         return queries.all(self._connection, "changes", Change, org_id=org_id, at_most=CHANGE_ROWS)
 
 
@@ -329,9 +330,9 @@ def _filter(which: WaitingFilter, after: Position | None) -> dict[str, object]:
 @contextmanager
 def reading(connection: Connection, caller: Caller) -> Iterator[Reader]:
     """
-    A read-only transaction of the caller's own: row level security decides what is in it.
+    A read-only transaction with the caller's rights: row level security decides which rows it sees.
 
-    Raise `NoSuchId` for an id that is not of the type that the project's ids have.
+    Raise `NoSuchId` for an id of another type than the project's ids.
     """
     try:
         with database.transaction(connection, {**LIMITS, **caller.database_settings()}):

@@ -1,7 +1,7 @@
 """
-Templates to HTML, by Jinja2: autoescape is on, and an unknown name is an error, not nothing.
+HTML from templates, by Jinja2: autoescape is on, and an unknown name is an error.
 
-In Lambda the templates are Python modules (`compiled`, made by the build), so that a cold start parses none.
+In Lambda the templates are Python modules (`compiled`, made by the build), so that a cold start does not parse them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NAVIGATION = (
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What is around a page. `navigation` and `who` are empty when no user is signed in."""
+    """The frame around each page. `navigation` and `who` are empty when no user is signed in."""
 
     style: str
     form_token: str = ""
@@ -39,7 +39,7 @@ class Frame:
 
 @cache
 def environment() -> Environment:
-    """With the compiled templates where the build has made them."""
+    """Uses the compiled templates if the build has made them."""
     loader: BaseLoader = ModuleLoader(COMPILED) if COMPILED.is_dir() else FileSystemLoader(FOLDER)
     return Environment(
         loader=loader,
@@ -75,12 +75,12 @@ def icon() -> str:
 
 @cache
 def style_address() -> str:
-    """Its address names its content, so that it can be cached for ever."""
+    """The address contains a hash of the content, so that browsers can cache it for ever."""
     return f"/console/console.css?v={hashlib.sha256(style().encode()).hexdigest()[:12]}"
 
 
 def navigation(path: str) -> list[Link]:
-    """The page's own entry is marked; the one of a page below it, too."""
+    """The entries, with the one of the present page, or of the page above it, marked."""
     return [Link(text, href, _is_below(path, href)) for text, href in _NAVIGATION]
 
 

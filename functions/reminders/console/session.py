@@ -26,25 +26,25 @@ PIECE = 3_500
 # An access token has at most 8,192 characters (reminders.identity).
 MOST_PIECES = 3
 _PARTED = "!"
-# What tokens are made of (RFC 6750, "b64token"), and what a cookie may hold without quoting.
+# The characters of tokens (RFC 6750, "b64token"), which a cookie can contain without quoting.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A signed-in browser."""
+    """The session of a signed-in browser."""
 
     form_token: str
     tokens: Tokens
 
     @classmethod
     def begin(cls, tokens: Tokens) -> Session:
-        """With a form token of its own: one that was known before is of no use afterwards."""
+        """A new session has a new form token, so that a token from before sign-in is not accepted."""
         return cls(new_form_token(), tokens)
 
     @classmethod
     def read(cls, cookies: Mapping[str, str]) -> Session | None:
-        """The session in the request's cookies, if they hold one."""
+        """The session in the request's cookies, if there is one."""
         pieces = [cookies.get(name, "") for name in _names()]
         parts = "".join(pieces).split(_PARTED)
         if len(parts) != 3 or not all(_TOKEN.fullmatch(part) for part in parts):
@@ -56,7 +56,7 @@ class Session:
         return replace(self, tokens=tokens)
 
     def cookies(self) -> list[str]:
-        """`Set-Cookie` values; pieces that are not needed any more are taken back."""
+        """`Set-Cookie` values; pieces that are no longer needed are deleted."""
         text = _PARTED.join((self.form_token, self.tokens.access, self.tokens.refresh))
         if len(text) > PIECE * MOST_PIECES:
             raise ValueError("the tokens are too long for a cookie")
@@ -66,7 +66,7 @@ class Session:
 
 
 def ended() -> list[str]:
-    """`Set-Cookie` values that take a session back."""
+    """`Set-Cookie` values that delete the session's cookies."""
     return [set_cookie(name, "") for name in _names()]
 
 
@@ -76,12 +76,12 @@ def new_form_token() -> str:
 
 
 def is_same(known: str, given: str) -> bool:
-    """Compare form tokens, in constant time; nothing is the same as no token."""
+    """Compare form tokens in constant time; an empty token never matches."""
     return bool(known) and hmac.compare_digest(known.encode(), given.encode())
 
 
 def set_cookie(name: str, value: str) -> str:
-    """Until the browser is closed; an empty `value` takes the cookie back at once."""
+    """A cookie that lasts until the browser is closed; an empty `value` deletes it immediately."""
     end = "" if value else "; Max-Age=0"
     return f"{name}={value}; Path=/; Secure; HttpOnly; SameSite=Strict{end}"
 

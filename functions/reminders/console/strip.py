@@ -16,7 +16,7 @@ _STEP = BAR + 4
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """`state`: good, late (failed, then succeeded), failed or none. Lengths in units of the drawing."""
+    """`state`: good, late (failed, then succeeded), failed or none. Lengths are in units of the SVG."""
 
     x: int
     y: int
@@ -27,7 +27,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """`text` says what the bars say."""
+    """`text` has the same facts as the bars."""
 
     bars: list[Bar]
     width: int
@@ -38,7 +38,7 @@ class Strip:
 
 
 def strip(days: list[RunDay], today: date, formats: Formats) -> Strip:
-    """The 30 days up to `today`. The height of a bar is what was sent, relative to the busiest day."""
+    """The 30 days up to `today`. The height of a bar shows what was sent, relative to the day with the most."""
     by_day = {each.day: each for each in days}
     every = [today - timedelta(days=back) for back in reversed(range(DAYS))]
     most = max((by_day[day].dispatched for day in every if day in by_day), default=0)
@@ -64,7 +64,7 @@ def _state(found: RunDay | None) -> str:
 def _bar(number: int, day: date, found: RunDay | None, most: int, formats: Formats) -> Bar:
     state = _state(found)
     sent = found.dispatched if found else 0
-    # A third is always there, so that a day without anything to send can be seen as well.
+    # At least a third of the height, so that a day on which nothing was sent is visible as well.
     tall = TALLEST // 3 + (TALLEST * 2 // 3 * sent // most if most else 0)
     height = TALLEST if state == "failed" else 6 if state == "none" else tall
     words = {"good": f"{formats.number(sent)} sent", "late": f"failed first, then {formats.number(sent)} sent"}
@@ -88,7 +88,7 @@ def _text(every: list[date], by_day: dict[date, RunDay], formats: Formats) -> li
 
 
 def _days(days: list[date], formats: Formats) -> str:
-    """Days that follow each other as "1 Nov 2026 to 5 Nov 2026"."""
+    """The days as text; consecutive ones as "1 Nov 2026 to 5 Nov 2026"."""
     spans: list[list[date]] = []
     for day in days:
         if spans and day - spans[-1][-1] == timedelta(days=1):

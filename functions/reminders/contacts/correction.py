@@ -61,7 +61,7 @@ class Correction:
     """
     One correction, as its audit row has it.
 
-    `old_date` is text, because PostgreSQL knows dates that Python does not: `infinity`, `0044-03-15 BC`, `12026-11-01`.
+    `old_date` is text, because PostgreSQL has dates that Python lacks: `infinity`, `0044-03-15 BC`, `12026-11-01`.
     `corrected_by`, `corrected_at` and `reason` are None if the date had this value already, without a correction.
     """
 

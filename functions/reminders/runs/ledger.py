@@ -117,7 +117,7 @@ class Ledger:
             settled = self._settle(run_id, outcome) or self._find_committed_result(run_id, outcome)
         self._recorded = self._recorded or run_id == self._opened
         if settled is None:
-            raise RunSettledElsewhere("this run was settled by another process; its result stands")
+            raise RunSettledElsewhere("this run was settled by another process; its result is kept")
         return settled
 
     def _settle(self, run_id: UUID, outcome: Outcome) -> SettledRun | None:

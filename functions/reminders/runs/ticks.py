@@ -1,10 +1,10 @@
 """
-When a run was due, from EventBridge's schedule expressions.
+The scheduled times of runs, computed from EventBridge's schedule expressions.
 
-`cron(...)` is evaluated by aws-croniter, which knows EventBridge's dialect: six fields, `?`, `L`, `W`, `#`,
-1 = SUN, years. What it cannot evaluate is refused by name, not guessed: a wrong scheduled time would cause
-a false alarm, or hide a missed run. `rate(...)` has no clock times; its times are counted from a known one.
-All times are UTC.
+`cron(...)` is evaluated by aws-croniter, which supports EventBridge's form: six fields, `?`, `L`, `W`, `#`, 1 = SUN,
+years. An expression that it cannot evaluate is an error that names it: a wrong scheduled time would cause a false
+alarm, or hide a missed run. `rate(...)` has no fixed times of day, so its times are counted from a known one. All times
+are UTC.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _RATE = re.compile(r"rate\((\d{1,6}) (minute|hour|day)(s?)\)", re.ASCII)
 
 
 class Ticks(Protocol):
-    """The ticks of one schedule."""
+    """The scheduled times (ticks) of one schedule."""
 
     def last(self, until: datetime, known: datetime | None) -> datetime | None:
         """
         The newest tick at or before `until` (aware, UTC), or None when it is not known.
 
-        `known` is a moment at which the schedule is known to have fired, or to have begun.
+        `known` is a time at which the schedule fired or was created.
         """
         ...
 
@@ -43,7 +43,7 @@ class Ticks(Protocol):
 
 
 def parse_schedule(expression: str) -> Ticks:
-    """Read `cron(...)` or `rate(...)`; raise `SettingsError` naming what is not understood."""
+    """Read `cron(...)` or `rate(...)`; raise `SettingsError`, which names what is not supported."""
     text = expression.strip()
     if text.startswith("cron(") and text.endswith(")"):
         return _cron(text)
@@ -58,10 +58,10 @@ class _CronTicks:
 
     def last(self, until: datetime, known: datetime | None) -> datetime | None:
         """
-        Month by month: the library, entering an earlier month by itself, looks for the newest day in the list
-        and passes the month over when it has no such day; `0 6 * 2 ? *` would never fire.
+        Search month by month. When the library itself goes back to an earlier month, it looks only for the newest day
+        of the list and skips a month that has no such day; `0 6 * 2 ? *` would never fire.
         """
-        # prev() is exclusive, and ticks fall on whole minutes.
+        # prev() excludes its start, and ticks are at whole minutes.
         after = until.astimezone(UTC).replace(second=0, microsecond=0) + _MINUTE
         for _ in range(MONTHS_BACK + 1):
             month = (after - _MINUTE).replace(day=1, hour=0, minute=0)
@@ -96,7 +96,7 @@ def _cron(text: str) -> Ticks:
     try:
         return _CronTicks(AwsCroniter(" ".join(fields)))
     except (AwsCroniterExpressionError, ValueError) as error:
-        # ValueError: the library's grammar accepts some forms, such as LW, that its parser cannot read.
+        # ValueError: the library's grammar allows some forms, such as LW, that its parser cannot read.
         raise SettingsError(f"{NAME} {text!r} cannot be evaluated: {_reason(error)}") from None
 
 
@@ -116,7 +116,7 @@ def _reason(error: Exception) -> str:
 
 def _rate(text: str) -> Ticks:
     found = _RATE.fullmatch(text)
-    # EventBridge: "rate(1 hour)" but "rate(2 hours)".
+    # EventBridge requires the singular for 1 and the plural above: "rate(1 hour)", "rate(2 hours)".
     if not found or int(found[1]) < 1 or (int(found[1]) == 1) == bool(found[3]):
         raise SettingsError(f"{NAME} {text!r} is not a rate such as rate(1 hour) or rate(15 minutes)")
     return _RateTicks(timedelta(**{f"{found[2]}s": int(found[1])}))

@@ -4,7 +4,7 @@ The ReminderSchedulerService, next to the database.
     batch by batch:  fence ─▶ evaluate, lock, insert ─▶ commit
                         └─ the run is no longer 'running': stop
 
-A batch that fails is split in halves until the failing row stands alone. That row is skipped and counted, and
+A batch that fails is split in halves until the failing row is alone. That row is skipped and counted, and
 the others go through (docs/architecture.md#halving).
 """
 

@@ -140,7 +140,7 @@ class DispatchResult:
 @dataclass(slots=True)
 class RunTotals:
     """
-    The sum over all shards so far, kept while they run, so that a failing run still knows its counts.
+    The sum over all shards so far, kept while they run, so that a run that fails still has its counts.
 
     Shards add from their own threads.
     """

@@ -15,9 +15,10 @@ from ops.cli.targets.base import Target
 @options.as_json
 def command(target: Target, yes: bool, as_json: bool) -> int:
     """
-    Send a marked test alert through every channel.
+    Send an alert, marked as a test, through every channel.
 
-    Nothing is written to the ledger or the outbox. Exit code 1 when a channel refuses the alert, or none is configured.
+    Writes nothing to the ledger or the outbox. The exit code is 1 when a channel refuses the alert, or when there is no
+    channel.
     """
     target.function_name("cron")  # a bare database has none: fail before the question
     if target.requires_confirmation:

@@ -10,12 +10,14 @@ import click
 
 
 @click.command("demo")
-@click.option("--assignments", type=click.IntRange(1, 1_000_000), default=10_000, show_default=True, help="How many.")
+@click.option(
+    "--assignments", type=click.IntRange(1, 1_000_000), default=10_000, show_default=True, help="How many assignments."
+)
 def command(assignments: int) -> int:
     """
-    Six days of the service on this machine, with every step checked.
+    Play six days of the service on this machine, and check every step.
 
-    It starts its own PostgreSQL and AWS (moto), and ignores DATABASE_URL. Exit code 1 when a check fails.
+    Starts its own PostgreSQL and AWS (moto), and ignores DATABASE_URL. The exit code is 1 when a check fails.
     """
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     arguments = [sys.executable, "-m", "ops.tools.demo", "--assignments", str(assignments)]

@@ -1,4 +1,4 @@
-"""`reminders doctor`: check the whole set-up; each finding has its fix."""
+"""`reminders doctor`: check the whole installation; each problem has its fix."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ops.cli import options, output
-from ops.cli.doctor.examination import Check, Finding
 from ops.cli.errors import DONE, UNHEALTHY
 from ops.cli.targets.base import Target
 
@@ -22,13 +21,15 @@ SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", 
 @options.with_target
 @options.as_json
 @click.option(
-    "--adopt", is_flag=True, help="Before the first migration: only check whether an existing project's tables fit."
+    "--adopt",
+    is_flag=True,
+    help="Only check whether the tables of an existing project fit. Use it before the first migration.",
 )
 def command(target: Target, as_json: bool, adopt: bool) -> int:
     """
-    Check the whole set-up; show problems and how to fix them.
+    Check the whole installation, and show how to fix each problem.
 
-    Changes nothing and shows no secret. Exit code 1 when there is a problem, 0 when there are only warnings.
+    Changes nothing and shows no secret. The exit code is 1 when there is a problem, and 0 when there are only warnings.
     """
     from ops.cli.doctor.plan import examine
 
@@ -38,8 +39,8 @@ def command(target: Target, as_json: bool, adopt: bool) -> int:
         output.out().print()
     for check, findings in examine(target, adopt=adopt):
         reported += [{"check": check.name, **asdict(finding)} for finding in findings]
-        if not as_json:
-            _show(check, findings)
+        for finding in findings if not as_json else ():
+            output.show_finding(output.styled(*SIGNS[finding.level]), check.name, finding.what, finding.fix)
     problems = sum(finding["level"] == "problem" for finding in reported)
     if as_json:
         output.show_json({"target": target.title, "healthy": not problems, "findings": reported})
@@ -47,15 +48,6 @@ def command(target: Target, as_json: bool, adopt: bool) -> int:
         output.out().print()
         output.out().print(_conclusion(problems, sum(f["level"] == "warning" for f in reported)))
     return UNHEALTHY if problems else DONE
-
-
-def _show(check: Check, findings: list[Finding]) -> None:
-    console = output.out()
-    for finding in findings:
-        sign = output.styled(*SIGNS[finding.level])
-        console.print(sign, output.styled(f"{check.name}:", "bold"), finding.what, soft_wrap=True)
-        if finding.fix:
-            console.print("   ", output.styled("do:", "dim"), finding.fix, soft_wrap=True)
 
 
 def _conclusion(problems: int, warnings: int) -> Text:

@@ -17,12 +17,12 @@ SIGNS = {"failed": ("✗", "red"), "success": ("✓", "green"), "skipped": ("·"
 
 
 @click.command("history")
-@click.option("--days", type=click.IntRange(1, 3660), default=30, show_default=True, help="How many, up to today.")
+@click.option("--days", type=click.IntRange(1, 3660), default=30, show_default=True, help="How many days, up to today.")
 @options.with_target
 @options.as_json
 def command(target: Target, days: int, as_json: bool) -> None:
     """
-    Each day's status, notifications and longest run, with bars to compare them.
+    Show each day's status, notifications and longest run, with bars.
 
     The newest day is the last line. A day with a failed run and a later success counts as a success.
     """

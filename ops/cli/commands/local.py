@@ -7,10 +7,9 @@ import shlex
 import shutil
 import signal
 import subprocess
+import threading
 import time
-from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 from types import FrameType
 
 import click
@@ -26,10 +25,10 @@ STOP_SECONDS = 15.0
 @click.group("local")
 def command() -> None:
     """
-    The whole stack on this machine: PostgreSQL, AWS (moto), the functions.
+    Run the whole stack on this machine: PostgreSQL, AWS (moto), the functions.
 
-    It needs no account, no Docker and no root, and leaves nothing behind. While it runs, every other command works on
-    it unless --stack or DATABASE_URL names another target.
+    It needs no account, no Docker and no root, and removes all its files when it stops. While it runs, every other
+    command works on it, unless --stack or DATABASE_URL names another target.
     """
 
 
@@ -37,33 +36,30 @@ command.add_command(invoke.command)
 
 
 @command.command("up")
-@click.option("--assignments", type=click.IntRange(0, 1_000_000), default=1_000, show_default=True, help="How many.")
+@click.option(
+    "--assignments", type=click.IntRange(0, 1_000_000), default=1_000, show_default=True, help="How many assignments."
+)
 @click.option("--days", type=click.IntRange(0, 365), default=30, show_default=True, help="Days of generated history.")
-@click.option("--for-sam", is_flag=True, help="Make it reachable from containers, for `reminders local invoke`.")
+@click.option("--for-sam", is_flag=True, help="Let containers reach the stack, for `reminders local invoke`.")
 def up(assignments: int, days: int, for_sam: bool) -> int:
     """
-    Start it in the foreground; Ctrl-C stops it.
+    Start the local stack in this terminal. Ctrl-C stops it.
 
-    Alerts, mails and pushes are shown here as they arrive. The schedule does not fire here: start runs with
-    `reminders run`.
+    Alerts, mails and pushes are shown as they arrive. The schedule does not start runs here: use `reminders run`.
     """
-    stop = _Stop()
+    stop = _stop_signal()
     try:
-        _run(stop, assignments, days, for_sam)
+        with local_state.only_one() as handle, output.working("Starting PostgreSQL, AWS and the functions"):
+            from ops.cli.local.up import stack_for_sam, watch, whole_stack
+
+            with (stack_for_sam if for_sam else whole_stack)(assignments, days) as (stack, state):
+                local_state.write(handle, state)
+                _print_addresses(state, assignments)
+                watch(stack, _print_arrival, lambda: not stop.wait(0.25))
     except PostgresError as error:
         raise CliError(str(error)) from None
-    output.out().print("Stopped; nothing of it is left.")
+    output.out().print("Stopped. All its files are removed.")
     return DONE
-
-
-def _run(stop: _Stop, assignments: int, days: int, for_sam: bool) -> None:
-    with local_state.only_one() as handle, output.working("Starting PostgreSQL, AWS and the functions"):
-        from ops.cli.local.up import stack_for_sam, watch, whole_stack
-
-        with (stack_for_sam if for_sam else whole_stack)(assignments, days) as (stack, state):
-            local_state.write(handle, state)
-            _print_addresses(state, assignments)
-            watch(stack, _print_arrival, lambda: not stop.requested)
 
 
 @command.command("down")
@@ -86,16 +82,17 @@ def down() -> int:
 @command.command("courier")
 def courier() -> int:
     """
-    Send the messages that are due, as the courier does every five minutes; moto takes them.
+    Send the messages that are due, as the courier does every five minutes.
 
-    Each mail is written as an .eml file, which a mail program opens. The day's run comes first: `reminders run`.
+    Nothing leaves this machine. Each mail is written to an .eml file, which you can open in a mail program. First use
+    `reminders run`, which creates the notifications.
     """
     from ops.cli.local.courier import send
 
     answer, new = send(_running_stack())
     for channel, tally in answer["channels"].items():
         output.out().print(f"{channel}: {tally['sent']:,} sent, {tally['failed']:,} failed, {tally['retried']:,} later")
-    output.out().print(f"{len(new):,} new mails in {local_state.mail_folder()}", soft_wrap=True)
+    output.out().print(f"{new:,} new mails in {local_state.mail_folder()}", soft_wrap=True)
     return DONE
 
 
@@ -103,9 +100,9 @@ def courier() -> int:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def psql(arguments: tuple[str, ...]) -> int:
     """
-    Open psql on its database, as `postgres`; ARGUMENTS are psql's.
+    Open psql on the local stack's database, as `postgres`.
 
-    To be another role there: SET ROLE cron_runner.
+    ARGUMENTS are those of psql. To use another role: SET ROLE cron_runner.
     """
     # By environment: arguments can be read by every local user.
     environment = {**os.environ, **_libpq(_running_stack().database_url)}
@@ -115,9 +112,9 @@ def psql(arguments: tuple[str, ...]) -> int:
 @command.command("env")
 def env() -> None:
     """
-    Print DATABASE_URL of its database for a shell: eval "$(reminders local env)".
+    Print DATABASE_URL of the local stack, for a shell.
 
-    With it, the documented commands with `psql "$DATABASE_URL"` work on the local stack.
+    After eval "$(reminders local env)" the documented commands with `psql "$DATABASE_URL"` work on the local stack.
     """
     click.echo(f"export DATABASE_URL={shlex.quote(_running_stack().database_url)}")
 
@@ -129,18 +126,18 @@ def _running_stack() -> local_state.LocalState:
     return state
 
 
-class _Stop:
-    """Whether the stack is to stop: Ctrl-C, or a SIGTERM from `local down` or a supervisor."""
+def _stop_signal() -> threading.Event:
+    """Set by Ctrl-C, and by the SIGTERM of `local down` or a supervisor."""
+    stop = threading.Event()
 
-    def __init__(self) -> None:
-        self.requested = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._request)
-
-    def _request(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+    def request(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
             raise KeyboardInterrupt  # the second time: do not wait for a clean stop
-        self.requested = True
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, request)
+    return stop
 
 
 def _print_addresses(state: local_state.LocalState, assignments: int) -> None:
@@ -165,11 +162,7 @@ def _print_arrival(channel: str, text: str) -> None:
 
 def _psql() -> str:
     """The psql of the server's installation, else the one in PATH."""
-    with suppress(PostgresError):
-        beside: Path = find_programs(None) / "psql"
-        if beside.is_file():
-            return str(beside)
-    found = shutil.which("psql")
+    found = shutil.which("psql", path=f"{find_programs(None)}{os.pathsep}{os.environ.get('PATH', os.defpath)}")
     if not found:
         raise CliError("psql is not installed.", "Debian: apt install postgresql-client.", UNREACHABLE)
     return found

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ops.cli import function_log, ledger, options, output
-from ops.cli.targets.base import Target
+from ops.cli.targets.base import FUNCTIONS, Target
 from reminders.runs.history import Run
 
 STATUSES = ("running", "success", "failed", "skipped")
@@ -27,7 +27,6 @@ COLUMNS = [
     "failures",
     "note or error",
 ]
-LOGGED = ("cron", "scheduler", "watchdog")
 LOG_COLUMNS = ["logged (UTC)", "function", "run", "what", "assignments"]
 EVERY_SECONDS = 2.0
 FOLLOWED = 50
@@ -37,7 +36,7 @@ FOLLOWED = 50
 @click.option("-n", "number", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many runs.")
 @click.option("--status", type=click.Choice(STATUSES), help="Only runs with this status.")
 @click.option("--follow", "-f", is_flag=True, help="Show new runs and changes until Ctrl-C.")
-@click.option("--functions", is_flag=True, help="Show the functions' warnings and errors instead, with ids.")
+@click.option("--functions", is_flag=True, help="Show warnings and errors of the functions' logs.")
 @click.option(
     "--hours", type=click.IntRange(1, 720), default=24, show_default=True, help="How many hours back --functions looks."
 )
@@ -47,11 +46,11 @@ def command(
     target: Target, number: int, status: str | None, follow: bool, functions: bool, hours: int, as_json: bool
 ) -> None:
     """
-    The newest runs of the ledger.
+    Show the newest runs of the ledger.
 
     With --json, each line is one run as a JSON object. With --follow, a run is shown when it starts and when it ends.
-    With --functions, the newest warnings and errors of the functions' logs: also of runs that left no row, and with the
-    ids of assignments that were not processed.
+    With --functions, the newest warnings and errors of the functions' logs are shown instead of runs. They have the ids
+    of assignments that were not processed, and the errors of runs that left no row in the ledger.
     """
     if functions:
         _show_log(target, number, datetime.now(UTC) - timedelta(hours=hours), as_json)
@@ -70,7 +69,7 @@ def command(
 
 
 def _show_log(target: Target, number: int, since: datetime, as_json: bool) -> None:
-    found = [(function, line) for function in LOGGED for line in target.log_lines(function, since)]
+    found = [(function, line) for function in FUNCTIONS for line in target.log_lines(function, since)]
     newest = sorted(found, key=lambda pair: function_log.time_of(pair[1]) or since)[-number:]
     if as_json:
         for function, line in newest:
@@ -89,7 +88,7 @@ def _log_row(function: str, line: dict[str, Any]) -> list[object]:
 
 
 def _is_news(run: Run, first_shown: list[Run]) -> bool:
-    """Not a run that is older than those shown at first."""
+    """Whether the run is not older than the runs that were shown first."""
     return not first_shown or run.started_at >= first_shown[-1].started_at
 
 

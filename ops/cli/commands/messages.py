@@ -1,4 +1,4 @@
-"""`reminders messages`: what became of e-mails and pushes."""
+"""`reminders messages`: the results of e-mails and pushes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ FAILURE_COLUMNS = ("id", "channel", "status", "attempts", "due", "error")
 
 @click.command("messages")
 @click.option("-n", "--number", type=click.IntRange(1, 1_000), default=10, show_default=True, help="How many errors.")
-@click.option("--days", type=click.IntRange(1, 365), default=7, show_default=True, help="How far back.")
-@click.option("--retry", is_flag=True, help="Let the courier try again what failed or expired.")
+@click.option("--days", type=click.IntRange(1, 365), default=7, show_default=True, help="How many days back.")
+@click.option("--retry", is_flag=True, help="Send again the messages that failed or expired.")
 @options.yes
 @options.with_target
 @options.as_json
@@ -25,12 +25,15 @@ def command(target: Target, number: int, days: int, retry: bool, yes: bool, as_j
     """
     Count the messages by status, and show the last errors.
 
-    With --retry, messages that failed or expired get another 24 hours; first repair what the errors say. One whose
-    contact was logged meanwhile is cancelled and not sent. Addresses are not kept with a message, so none is shown.
+    With --retry, the courier tries messages that failed or expired for another 24 hours. First remove the cause, which
+    the errors name. If contact was logged in the meantime, the message is cancelled. Messages contain no addresses, so
+    none are shown.
     """
     with target.connect() as connection:
         if retry:
-            output.confirm(f"Try again what failed or expired in {days} days on {target.title}?", yes)
+            output.confirm(
+                f"Send again the messages that failed or expired in the last {days} days, on {target.title}?", yes
+            )
             _print_retried(messages.retry(connection, days), as_json)
             return
         counts, failures = messages.counts(connection, days), messages.failures(connection, days, number)

@@ -16,7 +16,7 @@ POOLER_PORT = 6543
 
 
 @click.command("migrate")
-@click.option("--check", is_flag=True, help="Only show pending migrations; exit code 1 when there are any.")
+@click.option("--check", is_flag=True, help="Only show pending migrations. The exit code is 1 when there are any.")
 @options.yes
 @options.with_target
 @options.as_json
@@ -24,8 +24,8 @@ def command(target: Target, check: bool, yes: bool, as_json: bool) -> int:
     """
     Apply the pending migrations.
 
-    Shows them and asks first. Runs dbmate as the operator (`postgres`), over the direct or the session port.
-    `supabase db push` uses the same files and the same table, so that either can follow the other.
+    Shows them and asks first. Runs dbmate as the operator (`postgres`), by the direct connection or the session port.
+    `supabase db push` uses the same files and the same table, so you can use both.
     """
     with target.connect() as connection:
         pending = ledger.pending_migrations(connection)

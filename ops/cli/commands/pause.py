@@ -9,26 +9,18 @@ from ops.cli.targets.base import Target
 
 
 @click.command("pause")
-@click.option("--reason", help="Why; `reminders status` shows it.")
+@click.option("--reason", help="Why it is paused. `reminders status` shows it.")
 @options.yes
 @options.with_target
 @options.as_json
 def pause(target: Target, reason: str | None, yes: bool, as_json: bool) -> None:
     """
-    Stop the daily schedule; a run that is going goes on.
+    Stop the daily schedule. An active run is not stopped.
 
-    Nothing is lost: the first run after `reminders resume` sends everything that is due. A deployment keeps the pause
-    unless it changes the schedule itself; for a long pause, deploy with ScheduleState=DISABLED.
+    No reminder is lost: the first run after `reminders resume` sends everything that is due. A deployment that changes
+    the schedule ends the pause. For a long pause, deploy with ScheduleState=DISABLED.
     """
-    name = target.schedule_name  # a bare database has none: fail before the question
-    if target.requires_confirmation:
-        output.confirm(f"Stop the daily reminders of {target.title}?", yes)
-    changed = schedules.set_state(target, enabled=False, reason=reason)
-    if as_json:
-        output.show_json({"schedule": name, "state": "DISABLED", "changed": changed, "reason": reason})
-        return
-    state = "Paused" if changed else "It was paused already"
-    output.out().print(f"{state}: {name}. `reminders resume` starts it again.")
+    _set(target, False, reason, yes, as_json)
 
 
 @click.command("resume")
@@ -39,14 +31,22 @@ def resume(target: Target, yes: bool, as_json: bool) -> None:
     """
     Start the daily schedule again.
 
-    The next scheduled run sends everything that is due; `reminders run` does it at once.
+    The next scheduled run sends everything that is due. `reminders run` sends it now.
     """
-    name = target.schedule_name
+    _set(target, True, None, yes, as_json)
+
+
+def _set(target: Target, enabled: bool, reason: str | None, yes: bool, as_json: bool) -> None:
+    name = target.schedule_name  # a bare database has none: fail before the question
     if target.requires_confirmation:
-        output.confirm(f"Start the daily reminders of {target.title} again?", yes)
-    changed = schedules.set_state(target, enabled=True, reason=None)
+        output.confirm(f"{'Start' if enabled else 'Stop'} the daily reminders of {target.title}?", yes)
+    changed = schedules.set_state(target, enabled=enabled, reason=reason)
     if as_json:
-        output.show_json({"schedule": name, "state": "ENABLED", "changed": changed})
-        return
-    state = "Resumed" if changed else "It was not paused"
-    output.out().print(f"{state}: {name}. `reminders run` sends late reminders at once.")
+        state = "ENABLED" if enabled else "DISABLED"
+        output.show_json({"schedule": name, "state": state, "changed": changed, "reason": reason})
+    elif enabled:
+        what = "Resumed" if changed else "It was not paused"
+        output.out().print(f"{what}: {name}. `reminders run` sends late reminders at once.")
+    else:
+        what = "Paused" if changed else "It was paused already"
+        output.out().print(f"{what}: {name}. `reminders resume` starts it again.")

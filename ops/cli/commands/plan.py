@@ -22,14 +22,14 @@ BATCH = PLAN_LIMIT // 2
 
 
 @click.command("plan")
-@click.option("--as-of", type=options.Day(), help="The day (UTC), default today; may be in the future.")
+@click.option("--as-of", type=options.Day(), help="The day (UTC), today by default. It may be in the future.")
 @options.with_target
 @options.as_json
 def command(target: Target, as_of: date | None, as_json: bool) -> None:
     """
-    Who would be notified on a day: counts per organisation.
+    Show how many notifications a day would send, per organisation.
 
-    Runs the scheduler's own statement in transactions that cannot write.
+    Runs the scheduler's own statement, in transactions that cannot write.
     """
     day = as_of or datetime.now(UTC).date()
     counts: dict[UUID, dict[str, int]] = defaultdict(lambda: {"reminder": 0, "escalation": 0})

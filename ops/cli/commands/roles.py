@@ -2,49 +2,38 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import os
 import sys
 from collections.abc import Callable
 
 import click
-from psycopg import conninfo
+from psycopg import conninfo, pq
 
 from ops.cli import options, output
 from ops.cli.errors import WRONG_USE, CliError
 from ops.cli.targets.base import Target
-from ops.schema import MESSAGE_ROLES
+from ops.schema import FUNCTION_OF, MESSAGE_ROLES
 
-# Each role, and the function whose DATABASE_SECRET is its login.
-ROLES = {
-    "cron_runner": "cron",
-    "reminder_scheduler": "scheduler",
-    "contact_admin_api": "admin",
-    "reminder_courier": "courier",
-    "message_feedback": "feedback",
-}
-ITERATIONS = 4096  # PostgreSQL's own
 SHORTEST = 16
 
 
 @click.command("roles")
-@click.option("--role", type=click.Choice(list(ROLES)), multiple=True, help="Only this role; may be repeated.")
+@click.option(
+    "--role", type=click.Choice(list(FUNCTION_OF)), multiple=True, help="Only this role. You can repeat the option."
+)
 @click.option("--from-secrets", is_flag=True, help="Read the passwords from the functions' secrets instead of asking.")
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the password of one --role from standard input.")
 @options.with_target_if_needed
 def command(target: Callable[[], Target], role: tuple[str, ...], from_secrets: bool, from_stdin: bool) -> None:
     """
-    Print the SQL that gives the functions' roles LOGIN.
+    Print the SQL that lets the functions' roles log in.
 
-    Without --role: the three that every deployment needs, and with --from-secrets also the two of the messages where
-    messages are sent.
+    Without --role it is for the three roles that every deployment needs. With --from-secrets it is also for the two
+    roles that send messages, if this deployment sends messages.
 
-    Run it as `postgres`, or pipe it into psql. It has no password, only the SCRAM verifier that PostgreSQL stores, so
-    that no password is echoed, logged by the server, or left in the shell's history.
+    Run the SQL as `postgres`, or pipe it into psql. It contains no password, only the SCRAM verifier that PostgreSQL
+    stores. So no password appears on the screen, in the server's log, or in the shell's history.
     """
-    chosen = list(role) or [name for name in ROLES if name not in MESSAGE_ROLES]
+    chosen = list(role) or [name for name in FUNCTION_OF if name not in MESSAGE_ROLES]
     if from_stdin and (from_secrets or len(chosen) != 1):
         raise CliError("--stdin reads one password.", "Name one --role, and leave out --from-secrets.", WRONG_USE)
     if not (from_secrets or from_stdin) and not sys.stdin.isatty():
@@ -57,21 +46,17 @@ def command(target: Callable[[], Target], role: tuple[str, ...], from_secrets: b
             password = _of_secret(secrets, name)
         else:
             password = sys.stdin.readline().strip() if from_stdin else _ask_password(name)
-        click.echo(f"ALTER ROLE {name} LOGIN PASSWORD '{scram_verifier(_usable(name, password))}';")
+        click.echo(f"ALTER ROLE {name} LOGIN PASSWORD '{scram_verifier(name, _usable(name, password))}';")
 
 
-def scram_verifier(password: str, salt: bytes | None = None) -> str:
-    """What PostgreSQL stores of `password` (its documentation: "pg_authid", RFC 5803)."""
-    salt = salt or os.urandom(16)
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, ITERATIONS)
-    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
-    server = hmac.digest(salted, b"Server Key", "sha256")
-    parts = (base64.b64encode(part).decode() for part in (salt, stored, server))
-    return "SCRAM-SHA-256${}:{}${}:{}".format(ITERATIONS, *parts)
+def scram_verifier(role: str, password: str) -> str:
+    """What PostgreSQL stores of `password`, computed by libpq, which needs no open connection for it."""
+    closed = pq.PGconn.connect_start(b"host=/")
+    return closed.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
 
 
 def _of_secret(target: Target, role: str) -> str:
-    function = ROLES[role]
+    function = FUNCTION_OF[role]
     name = target.environment(function).get("DATABASE_SECRET")
     if not name:
         raise CliError(f"The {function} function has no DATABASE_SECRET.", "`reminders doctor` finds causes.")

@@ -18,18 +18,18 @@ CLOCKS_APART = timedelta(seconds=5)
 
 
 @click.command("run")
-@click.option("--dry-run", is_flag=True, help="Only show who would be notified; write nothing.")
-@click.option("--as-of", type=options.Day(), help="Evaluate as on this day (UTC), as in 2026-11-21.")
+@click.option("--dry-run", is_flag=True, help="Only show who would be notified. Writes nothing.")
+@click.option("--as-of", type=options.Day(), help="The day (UTC) that gaps are counted to, as in 2026-11-21.")
 @click.option("--wait/--no-wait", default=True, help="Wait for the result (default), or only start the run.")
 @options.yes
 @options.with_target
 @options.as_json
 def command(target: Target, dry_run: bool, as_of: date | None, wait: bool, yes: bool, as_json: bool) -> int:
     """
-    Do a run now, or a dry run.
+    Start a run now, or a dry run.
 
-    A run is safe to repeat: no one is notified twice for the same gap. While another run is going, the new one ends
-    as `skipped`. With --no-wait, Lambda retries a failed run twice, and each failure counts.
+    You can always run again: no one is notified twice for the same gap. If another run is active, the new one ends as
+    `skipped`. With --no-wait, Lambda retries a failed run twice, and each failure counts.
     """
     if as_of and as_of > datetime.now(UTC).date() and not dry_run:
         raise CliError(f"{as_of} has not begun (UTC).", "Only a dry run looks ahead: add --dry-run.", WRONG_USE)
@@ -38,9 +38,11 @@ def command(target: Target, dry_run: bool, as_of: date | None, wait: bool, yes: 
     target.function_name("cron")  # a bare database has no function to run
     if target.requires_confirmation and not dry_run:
         output.confirm(f"Send all notifications that are due, on {target.title}?", yes)
+    given = {"action": "run", "dry_run": dry_run or None, "as_of": as_of and as_of.isoformat()}
+    event = {name: value for name, value in given.items() if value is not None}
     with output.working(f"{'A dry run' if dry_run else 'A run'} on {target.title}"):
         started = datetime.now(UTC)
-        answer = target.invoke(_event(dry_run, as_of), wait=wait)
+        answer = target.invoke(event, wait=wait)
     if answer.error:
         raise CliError(f"The run failed. {answer.error}", _where_to_look(target, started, dry_run))
     if not wait:
@@ -65,15 +67,6 @@ def _left_a_row(target: Target, started: datetime) -> bool:
             return ledger.failed_since(connection, started - CLOCKS_APART) > 0
     except (CliError, ReminderError):
         return False  # the operator's login fails as well
-
-
-def _event(dry_run: bool, as_of: date | None) -> dict[str, Any]:
-    event: dict[str, Any] = {"action": "run"}
-    if dry_run:
-        event["dry_run"] = True
-    if as_of:
-        event["as_of"] = as_of.isoformat()
-    return event
 
 
 def _show(summary: dict[str, Any], as_json: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from ops.cli import health, ledger, messages, options, output, schedules
-from ops.cli.errors import DONE, UNHEALTHY, CliError, of_aws
+from ops.cli.errors import DONE, UNHEALTHY, expected
 from ops.cli.health import Facts
 from ops.cli.targets.base import Target
 
@@ -21,10 +21,10 @@ Answer = TypeVar("Answer")
 @options.as_json
 def command(target: Target, as_json: bool) -> int:
     """
-    Is the service healthy? Last success, next tick, lock, alerts.
+    Show whether the service is healthy: last success, next run, lock, alerts.
 
-    Failed invocations that left no row in the ledger are counted too. Each problem is shown with its remedy.
-    The exit code is for monitors: 0 healthy, 1 not healthy, 3 the operator's login cannot reach the database.
+    Also counts failed invocations that left no row in the ledger. Each problem is shown with what to do about it.
+    Monitors can use the exit code: 0 healthy, 1 not healthy, 3 the operator's login cannot reach the database.
     """
     facts = gather(target)
     found = health.findings(facts)
@@ -56,15 +56,13 @@ def gather(target: Target) -> Facts:
 
 
 def ask(question: Callable[[], Answer]) -> tuple[Answer | None, str | None]:
-    """The result, or the error of AWS in words."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
+    """The result, or the error in words."""
     try:
         return question(), None
-    except (BotoCoreError, ClientError) as error:
-        return None, str(of_aws(error))
-    except CliError as error:
-        return None, str(error)
+    except Exception as error:
+        if known := expected(error):
+            return None, str(known)
+        raise
 
 
 def found_as_json(found: list[health.Finding]) -> list[dict[str, Any]]:
@@ -98,10 +96,9 @@ def _show(target: Target, facts: Facts, found: list[health.Finding]) -> None:
     console.print()
     console.print(output.pairs(_lines(facts)), soft_wrap=True)
     for finding in found:
-        sign, colour = ("✗", "red") if finding.level == "problem" else ("•", "yellow")
         console.print()
-        console.print(output.styled(sign, colour), finding.what, soft_wrap=True)
-        console.print(" ", output.styled("do:", "dim"), finding.fix, soft_wrap=True)
+        sign = output.styled(*(("✗", "red") if finding.level == "problem" else ("•", "yellow")))
+        output.show_finding(sign, "", finding.what, finding.fix)
 
 
 def _lines(facts: Facts) -> list[tuple[str, str]]:
@@ -114,7 +111,7 @@ def _lines(facts: Facts) -> list[tuple[str, str]]:
         ("schedule", _schedule_line(schedule)),
         ("next tick", _next_line(schedule, facts)),
         ("running", ", ".join(f"{run.id} since {run.started_at:%H:%M:%S}" for run in facts.running) or "nothing"),
-        ("lock", holder_line(held, facts) if held else "free"),
+        ("lock", _lock_line(held, facts) if held else "free"),
         ("undelivered alerts", str(seen.undelivered)),
         *([("unsent messages", f"{facts.messages.unsent:,}")] if facts.messages.in_use else []),
     ]
@@ -134,7 +131,6 @@ def _next_line(schedule: schedules.Schedule | None, facts: Facts) -> str:
     return output.ago(tick, facts.overview.now) if tick else "none"
 
 
-def holder_line(held: ledger.Holder, facts: Facts) -> str:
+def _lock_line(held: ledger.Holder, facts: Facts) -> str:
     since = output.ago(held.since, facts.overview.now) if held.since else "a time that this login may not see"
-    who = f"pid {held.pid}, role {held.role or 'unknown'}"
-    return f"held by {who} since {since}, client {held.client or 'unknown'}, {held.application_name}"
+    return f"held since {since} by {held}"

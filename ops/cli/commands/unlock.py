@@ -1,4 +1,4 @@
-"""`reminders unlock`: free a run lock that its holder does not release."""
+"""`reminders unlock`: release the run lock when its holder does not."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ def command(target: Target, yes: bool, as_json: bool) -> int:
     """
     End the database session that holds the run lock.
 
-    Seldom needed: the lock is a lease, which ends by itself 10 s after its Lambda's time limit. A run whose session is
-    ended dispatches nothing more, and the next run sends the rest. Asks first, on the local stack too.
+    You seldom need it: PostgreSQL releases the lock 10 s after the time limit of the run's Lambda. The run that held
+    the lock sends nothing more, and the next run sends the rest. The command asks first, also on the local stack.
     """
     with target.connect() as connection:
         held = ledger.holder(connection)
         if held is None:
             _show_result(None, False, as_json)
             return DONE
-        _show_holder(held)
+        since = f"{held.since:%Y-%m-%d %H:%M:%S} UTC" if held.since else "a time that this login may not see"
+        output.err().print(f"The run lock is held since {since} by {held}.", soft_wrap=True)
         output.confirm(f"End session {held.pid} on {target.title}?", yes)
         ended = _end(connection, held)
     _show_result(held, ended, as_json)
@@ -57,12 +58,6 @@ def _still_holds(connection: Connection, held: Holder) -> bool:
     """Whether the same session still holds the lock; the next run may have taken it meanwhile."""
     now = ledger.holder(connection)
     return now is not None and (now.pid, now.since) == (held.pid, held.since)
-
-
-def _show_holder(held: Holder) -> None:
-    since = f"{held.since:%Y-%m-%d %H:%M:%S} UTC" if held.since else "a time that this login may not see"
-    words = f"held since {since} by pid {held.pid}, role {held.role}, client {held.client}, {held.application_name}"
-    output.err().print(f"The run lock is {words}.", soft_wrap=True)
 
 
 def _show_result(held: Holder | None, ended: bool, as_json: bool) -> None:

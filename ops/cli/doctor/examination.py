@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ops.cli.errors import CliError
 from ops.cli.targets.base import Target
 from reminders.database import Connection
 
@@ -35,10 +36,11 @@ def warning(what: str, fix: str) -> Finding:
 
 @dataclass(slots=True)
 class Examination:
-    """The target that is checked. `connection` is the operator's, None when the database cannot be reached."""
+    """The target that is checked. `connection` is the operator's; None when `unreachable` says why there is none."""
 
     target: Target
     connection: Connection | None = None
+    unreachable: Finding | None = None
     _secrets: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -46,6 +48,14 @@ class Examination:
         if self.connection is None:
             raise Skipped("the database cannot be reached")
         return self.connection
+
+    @property
+    def courier(self) -> Mapping[str, str]:
+        """The courier's environment; empty where no messages are sent, and of a bare database."""
+        try:
+            return self.target.environment("courier")
+        except CliError:
+            return {}
 
     def rows(self, query: str, *values: Any) -> list[Any]:
         return self.database.execute(query.encode(), values or None).fetchall()
@@ -66,7 +76,8 @@ Look = Callable[[Examination], Iterator[Finding]]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: its name, as `doctor` shows it, and its function."""
+    """One check: its name, as `doctor` shows it, its function, and the sentence for when that finds nothing."""
 
     name: str
     look: Look
+    ok: str = ""

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import conninfo
 
-from ops.cli.commands.roles import ROLES
 from ops.cli.doctor.examination import Examination, Finding, Look, Skipped, ok, problem, warning
+from ops.schema import FUNCTION_OF
 from reminders import database, unreachable
 from reminders.alerts.slack import LOOPBACK
 from reminders.database import Connection, stays_on_this_machine
@@ -19,7 +19,6 @@ from reminders.errors import DatabaseUnavailable
 
 POOLER = 6543
 SHORTEST_TOKEN = 32
-FUNCTION_OF = ROLES
 VERIFY = (
     "Use sslmode=verify-full with Supabase's CA, see docs/deploy.md: require encrypts, but does not verify the server."
 )
@@ -57,8 +56,6 @@ def scheduler_token(it: Examination) -> Iterator[Finding]:
         )
     elif min(map(len, tokens)) < SHORTEST_TOKEN:
         yield problem(f"shorter than {SHORTEST_TOKEN} characters", "`openssl rand -base64 48`, into the secret.")
-    else:
-        yield ok("cron and scheduler share one token, long enough")
 
 
 def alert_channels(it: Examination) -> Iterator[Finding]:

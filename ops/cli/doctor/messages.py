@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ops.cli.doctor.examination import Examination, Finding, Skipped, ok, problem, warning
-from ops.cli.errors import CliError
 
 
 def _settings(it: Examination) -> Mapping[str, str]:
-    try:
-        found = it.target.environment("courier")
-    except CliError:
-        found = {}
-    if not found:
+    if not it.courier:
         raise Skipped("no messages are sent from here")
-    return found
+    return it.courier
 
 
 def email_account(it: Examination) -> Iterator[Finding]:
@@ -60,7 +55,7 @@ def email_identity(it: Examination) -> Iterator[Finding]:
         except client.exceptions.NotFoundException:
             continue
     else:
-        yield problem(f"SES knows no identity for {address}", "Make one for its domain: docs/deploy.md, Messages.")
+        yield problem(f"SES has no identity for {address}", "Make one for its domain: docs/deploy.md, Messages.")
         return
     if not found.get("VerifiedForSendingStatus"):
         yield problem(f"{name} is not verified", "Put the records that SES shows into the domain's DNS.")

@@ -6,24 +6,24 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 from ops.cli.doctor import adoption, cloud, database, logins, messages, rights, role_settings, shapes
-from ops.cli.doctor.examination import Check, Examination, Finding, Skipped, problem
-from ops.cli.errors import CliError, of_aws
+from ops.cli.doctor.examination import Check, Examination, Finding, Skipped, ok, problem
+from ops.cli.errors import CliError, expected
 from ops.cli.targets.base import Target
 from ops.schema import OUR_ROLES
 
 CHECKS = (
     Check("database", database.reachable),
     Check("server version", database.server_version),
-    Check("clock skew", database.clock_skew),
-    Check("migrations", database.migrations),
+    Check("clock skew", database.clock_skew, "the clocks agree"),
+    Check("migrations", database.migrations, "all applied"),
     Check("app's tables", adoption.app_tables),
-    Check("shapes", shapes.compare),
-    Check("roles", rights.roles),
-    Check("grants", rights.grants),
-    Check("row level security", rights.row_level_security),
+    Check("shapes", shapes.compare, "indexes, triggers, policies and functions are those of the migrations"),
+    Check("roles", rights.roles, "those that are needed can log in, and have no other attribute"),
+    Check("grants", rights.grants, "as listed in ops/schema/matrix.toml"),
+    Check("row level security", rights.row_level_security, "enabled on every table"),
     Check("statement timeouts", role_settings.role_settings),
     *(Check(f"login of {role}", logins.login_of(role)) for role in OUR_ROLES),
-    Check("scheduler token", logins.scheduler_token),
+    Check("scheduler token", logins.scheduler_token, "cron and scheduler share one token, long enough"),
     Check("alert channels", logins.alert_channels),
     Check("schedule", cloud.schedule),
     Check("Lambda retries", cloud.lambda_retries),
@@ -31,7 +31,7 @@ CHECKS = (
     Check("e-mail identity", messages.email_identity),
     Check("push applications", messages.push_applications),
     Check("recipients", messages.recipients),
-    Check("run lock", database.lock),
+    Check("run lock", database.lock, "free"),
     Check("last runs", database.last_runs),
 )
 
@@ -43,61 +43,33 @@ def examine(target: Target, *, adopt: bool = False) -> Iterator[tuple[Check, lis
     """Run all checks in order, or with `adopt` those that work before the first migration; yield each in turn."""
     it = Examination(target)
     with ExitStack() as stack:
-        unreachable = _connect(it, stack)
+        try:
+            it.connection = stack.enter_context(target.connect())
+        except Exception as error:
+            it.unreachable = _of(error, "Compare DATABASE_URL with Supabase's Connect page. Is the project paused?")
         for check in CHECKS:
-            if adopt and check.name not in BEFORE_THE_FIRST_MIGRATION:
-                continue
-            if check.look is database.reachable and unreachable:
-                yield check, [unreachable]
-            else:
-                yield check, list(_findings(check, it))
+            if not adopt or check.name in BEFORE_THE_FIRST_MIGRATION:
+                yield check, _findings(check, it)
 
 
-def _connect(it: Examination, stack: ExitStack) -> Finding | None:
-    from reminders.errors import DatabaseUnavailable, ReminderError
-
-    try:
-        it.connection = stack.enter_context(it.target.connect())
-    except DatabaseUnavailable as error:
-        return problem(str(error), error.hint or "Is the project paused? Supabase's dashboard shows it.")
-    except ReminderError as error:
-        return problem(str(error), "Compare DATABASE_URL with Supabase's Connect page.")
-    except CliError as error:
-        return problem(str(error), error.hint)
-    except Exception as error:
-        return _of(error)
-    return None
-
-
-def _findings(check: Check, it: Examination) -> Iterator[Finding]:
+def _findings(check: Check, it: Examination) -> list[Finding]:
     """What the check yields; what it raises, as a finding."""
+    found: list[Finding] = []
     try:
-        yield from check.look(it)
+        for finding in check.look(it):
+            found.append(finding)
     except Skipped as why:
-        yield Finding("skipped", str(why))
+        found.append(Finding("skipped", str(why)))
     except CliError as error:
-        yield Finding("skipped", str(error), error.hint)
+        found.append(Finding("skipped", str(error), error.hint))
     except Exception as error:
-        yield _of(error)
+        found.append(_of(error, "Are the migrations applied? `reminders migrate --check` shows it."))
+    return found or [ok(check.ok)]
 
 
-def _of(error: Exception) -> Finding:
-    import psycopg
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    from reminders import database
-    from reminders.aws_errors import error_code
-    from reminders.errors import ReminderError
-
-    if isinstance(error, BotoCoreError | ClientError):
-        found = of_aws(error)
-        missing = "It does not exist: create it, or correct the variable that names it."
-        missing = missing if "NotFound" in error_code(error) else ""
-        return problem(str(found), missing or found.hint or "Look at the AWS console.")
-    if isinstance(error, psycopg.Error):
-        return problem(database.describe(error), "Are the migrations applied? `reminders migrate --check`.")
-    if isinstance(error, ReminderError):
-        return problem(str(error), "Are the migrations applied? `reminders migrate --check`.")
+def _of(error: Exception, hint: str) -> Finding:
+    if known := expected(error):
+        return problem(str(known), known.hint or hint)
     return problem(
         f"unexpected {type(error).__name__}", "This is a defect of the check itself; the other checks are valid."
     )

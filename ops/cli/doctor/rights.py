@@ -1,29 +1,48 @@
 """
 Roles, grants and row level security, against the matrix (ops/schema/matrix.toml).
 
-The tests try every verb as every role; this check reads the catalog, because an operator is not a superuser, and a
-production database is not for trials. An app's own tables may have other grants to the app's own roles: there, only
-our roles are checked.
+The tests try every verb as every role. This check reads the catalog, because an operator is not a superuser, and
+nothing may be tried on a production database. An app's own tables may have other grants to the app's own roles, so
+only our roles are checked there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ops import schema
 from ops.cli.doctor.database import APPS, OURS
-from ops.cli.doctor.examination import Examination, Finding, ok, problem
-from ops.cli.errors import CliError
+from ops.cli.doctor.examination import Examination, Finding, problem
 
-# The rights that there are, by kind of object: whole objects, and columns.
-WHOLE = {"tables": ("DELETE", "TRUNCATE"), "views": ("DELETE",)}
-BY_COLUMN = ("SELECT", "INSERT", "UPDATE")
-COLUMNS = """
-SELECT a.attname::text FROM pg_attribute AS a
-WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+# What each role may do with each object. `columns` is NULL for a right on the whole object.
+RIGHTS = """
+SELECT o.name, r.role, v.verb, v.columns
+FROM unnest(%s::text[], %s::text[]) AS o (kind, name) CROSS JOIN unnest(%s::text[]) AS r (role) CROSS JOIN LATERAL (
+    SELECT 'EXECUTE', NULL::text[] FROM pg_proc
+    WHERE
+        o.kind = 'functions' AND proname = split_part(o.name, '.', 2)
+        AND pronamespace = to_regnamespace(split_part(o.name, '.', 1))
+        AND has_function_privilege(r.role, oid, 'EXECUTE')
+    UNION
+    SELECT verb, NULL FROM unnest('{SELECT,USAGE,UPDATE}'::text[]) AS verb
+    WHERE o.kind = 'sequences' AND has_sequence_privilege(r.role, to_regclass(o.name)::oid, verb)
+    UNION
+    SELECT verb, NULL FROM unnest('{DELETE,TRUNCATE}'::text[]) AS verb
+    WHERE
+        (o.kind = 'tables' OR (o.kind = 'views' AND verb = 'DELETE'))
+        AND has_table_privilege(r.role, to_regclass(o.name)::oid, verb)
+    UNION
+    SELECT
+        verb,
+        CASE WHEN NOT bool_and(may) THEN array_agg(attname::text ORDER BY attnum) FILTER (WHERE may) END
+    FROM pg_attribute CROSS JOIN unnest('{SELECT,INSERT,UPDATE}'::text[]) AS verb,
+        has_column_privilege(r.role, attrelid, attnum, verb) AS may
+    WHERE o.kind IN ('tables', 'views') AND attrelid = to_regclass(o.name) AND attnum > 0 AND NOT attisdropped
+    GROUP BY verb HAVING bool_or(may)
+) AS v (verb, columns)
 """
-
 # How an app numbers its own rows is not checked. The tables that we created are recognised by their constraints.
 THEIR_SEQUENCES = """
 SELECT c.relname || '_id_seq' FROM pg_class AS c
@@ -36,157 +55,108 @@ WHERE
 """
 
 
-# Attributes of a role on the whole server, as ALTER ROLE removes them.
-ATTRIBUTES = {
-    "rolsuper": "SUPERUSER",
-    "rolbypassrls": "BYPASSRLS",
-    "rolcreaterole": "CREATEROLE",
-    "rolcreatedb": "CREATEDB",
-    "rolreplication": "REPLICATION",
-    "rolinherit": "INHERIT",
-}
-# Memberships that are allowed: (member, role).
-MEMBERSHIPS = {("contact_admin_api", "authenticated")}
+# As GRANT and REVOKE need it.
+OBJECTS = {"functions": "FUNCTION ", "sequences": "SEQUENCE "}
+# Each row that a query finds is a problem: its sentence, and its fix.
+ROLES = (
+    (
+        "SELECT role FROM unnest(%(ours)s::text[]) AS role WHERE to_regrole(role) IS NULL",
+        "{} is missing",
+        "`reminders migrate`.",
+    ),
+    (
+        "SELECT rolname::text FROM pg_roles WHERE rolname = ANY(%(needed)s) AND NOT rolcanlogin",
+        "{} cannot log in",
+        "`reminders roles` prints the SQL for it.",
+    ),
+    (
+        """
+        SELECT rolname::text, v.attribute FROM pg_roles CROSS JOIN LATERAL (VALUES
+            ('SUPERUSER', rolsuper), ('BYPASSRLS', rolbypassrls), ('CREATEROLE', rolcreaterole),
+            ('CREATEDB', rolcreatedb), ('REPLICATION', rolreplication), ('INHERIT', rolinherit)
+        ) AS v (attribute, has_it)
+        WHERE rolname = ANY(%(ours)s) AND has_it ORDER BY 1
+        """,
+        "{} has {}",
+        "ALTER ROLE {} NO{};",
+    ),
+    (
+        """
+        SELECT DISTINCT m.member::regrole::text, m.roleid::regrole::text FROM pg_auth_members AS m
+        INNER JOIN pg_roles AS member ON member.oid = m.member
+        INNER JOIN pg_roles AS role ON role.oid = m.roleid
+        WHERE (member.rolname, role.rolname) <> ('contact_admin_api', 'authenticated')
+            AND (member.rolname = ANY(%(ours)s) OR (role.rolname = ANY(%(ours)s) AND member.rolname = ANY(%(others)s)))
+        ORDER BY 1, 2
+        """,
+        "{} may become {}",
+        "REVOKE {1} FROM {0};",
+    ),
+)
+OUR_TABLES = "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace "
+ROW_LEVEL_SECURITY = (
+    (
+        OUR_TABLES + "AND relname = ANY(%(tables)s) AND NOT relrowsecurity ORDER BY 1",
+        "off on {}",
+        "ALTER TABLE public.{} ENABLE ROW LEVEL SECURITY; then look at its policies.",
+    ),
+    (
+        OUR_TABLES + "AND relname = ANY(%(ours)s) AND relforcerowsecurity ORDER BY 1",
+        "forced on {}, so the functions that run as its owner see no row",
+        "ALTER TABLE public.{} NO FORCE ROW LEVEL SECURITY;",
+    ),
+)
 
 
 def roles(it: Examination) -> Iterator[Finding]:
-    found = [*_logins(it), *_attributes(it), *_memberships(it)]
-    yield from found
-    if not found:
-        yield ok("those that are needed can log in, and have no other attribute")
-
-
-def _logins(it: Examination) -> Iterator[Finding]:
-    rows = dict(
-        it.rows("SELECT rolname::text, rolcanlogin FROM pg_roles WHERE rolname = ANY(%s)", list(schema.OUR_ROLES))
-    )
-    missing = [role for role in schema.OUR_ROLES if role not in rows]
-    if missing:
-        yield problem(f"{', '.join(missing)} missing", "`reminders migrate`.")
-    closed = [role for role, can_login in rows.items() if not can_login and is_needed(it, role)]
-    if closed:
-        yield problem(f"{', '.join(closed)} cannot log in", "`reminders roles` prints the SQL for it.")
-
-
-def is_needed(it: Examination, role: str) -> bool:
-    """Whether a function logs in as `role`; those of the messages only where messages are sent."""
-    if role not in schema.MESSAGE_ROLES:
-        return True
-    try:
-        return bool(it.target.environment("courier"))
-    except CliError:
-        return False  # a bare database does not say
-
-
-def _attributes(it: Examination) -> Iterator[Finding]:
-    query = "SELECT to_jsonb(r) FROM pg_roles AS r WHERE rolname = ANY(%s) ORDER BY rolname"
-    for (role,) in it.rows(query, list(schema.OUR_ROLES)):
-        for column, attribute in ATTRIBUTES.items():
-            if role[column]:
-                yield problem(f"{role['rolname']} has {attribute}", f"ALTER ROLE {role['rolname']} NO{attribute};")
-
-
-def _memberships(it: Examination) -> Iterator[Finding]:
-    """Memberships of our roles, and of the API's roles in ours."""
-    query = """
-    SELECT member::regrole::text, roleid::regrole::text FROM pg_auth_members
-    WHERE member::regrole::text = ANY(%s) OR (roleid::regrole::text = ANY(%s) AND member::regrole::text = ANY(%s))
-    """
     ours = list(schema.OUR_ROLES)
+    needed = [role for role in ours if it.courier or role not in schema.MESSAGE_ROLES]
     others = [role for role in schema.ROLES if role not in ours]
-    for member, role in sorted(set(it.rows(query, ours, ours, others)) - MEMBERSHIPS):
-        yield problem(f"{member} may become {role}", f"REVOKE {role} FROM {member};")
+    return _problems(it, ROLES, ours=ours, needed=needed, others=others)
+
+
+def row_level_security(it: Examination) -> Iterator[Finding]:
+    return _problems(it, ROW_LEVEL_SECURITY, ours=list(OURS), tables=list(OURS | APPS))
+
+
+def _problems(it: Examination, checks: Sequence[tuple[str, str, str]], **values: list[str]) -> Iterator[Finding]:
+    for query, what, fix in checks:
+        for row in it.database.execute(query.encode(), values).fetchall():
+            yield problem(what.format(*row), fix.format(*row))
 
 
 def grants(it: Examination) -> Iterator[Finding]:
-    wrong = False
     # In a project whose own notifications table did not fit, ours has another name (migrations, existing_projects).
     ours = dict(it.rows("SELECT 'notifications', notifications FROM reminder_private.project"))
     theirs = {row[0] for row in it.rows(THEIR_SEQUENCES)}
     there = {row[0] for row in it.rows("SELECT rolname::text FROM pg_roles")} | {schema.EVERY_ROLE}
-    for name, rights in schema.expected().items():
-        kind, _, plain = name.partition(".")
-        plain = ours.get(plain, plain)
-        if plain in theirs:
-            continue
-        checked = [role for role in schema.ROLES if role in there and (plain not in APPS or role in schema.OUR_ROLES)]
-        for role in checked:
-            wanted, found = rights.get(role, {}), _actual(it, kind, plain, role)
-            for difference in _differences(_named(kind, plain), role, wanted, found):
-                wrong = True
-                yield difference
-    if not wrong:
-        yield ok("as listed in ops/schema/matrix.toml")
-
-
-def row_level_security(it: Examination) -> Iterator[Finding]:
-    tables = sorted(OURS | APPS)
-    query = """
-    SELECT relname::text, relrowsecurity, relforcerowsecurity FROM pg_class
-    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname = ANY(%s)
-    """
-    rows = it.rows(query, tables)
-    off = [name for name, enabled, _ in rows if not enabled]
-    forced = [name for name, _, is_forced in rows if is_forced and name in OURS]
-    for table in off:
-        yield problem(
-            f"off on {table}", f"ALTER TABLE public.{table} ENABLE ROW LEVEL SECURITY; then look at its policies."
-        )
-    for table in forced:
-        what = f"forced on {table}, so the functions that run as its owner see no row"
-        yield problem(what, f"ALTER TABLE public.{table} NO FORCE ROW LEVEL SECURITY;")
-    if not off and not forced:
-        yield ok("enabled on every table")
-
-
-def _named(kind: str, name: str) -> str:
-    """As GRANT and REVOKE need it."""
-    full = name if "." in name else f"public.{name}"
-    return {"functions": "FUNCTION ", "sequences": "SEQUENCE "}.get(kind, "") + full
+    roles = [role for role in schema.ROLES if role in there]
+    wanted = {}
+    for key, rights in schema.expected().items():
+        kind, _, name = key.partition(".")
+        name = ours.get(name, name)
+        if name not in theirs:
+            wanted[kind, name if "." in name else f"public.{name}"] = rights
+    found: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
+    for name, role, verb, columns in it.rows(RIGHTS, *map(list, zip(*wanted, strict=True)), [r.lower() for r in roles]):
+        found[name, role][verb] = columns or True
+    for (kind, name), rights in wanted.items():
+        for role in roles:
+            if name.removeprefix("public.") not in APPS or role in schema.OUR_ROLES:
+                right, actual = rights.get(role, {}), found[name, role.lower()]
+                yield from _differences(OBJECTS.get(kind, "") + name, role, right, actual)
 
 
 def _differences(name: str, role: str, wanted: dict[str, Any], found: dict[str, Any]) -> Iterator[Finding]:
+    short = name.rpartition(".")[2]
     for verb in sorted(wanted.keys() | found.keys()):
         if wanted.get(verb) == found.get(verb):
             continue
         if verb not in found:
             fix = f"Grant it again as the migrations do: GRANT {verb} ... ON {name} TO {role}."
-            yield problem(f"{role} may not {verb} on {_short(name)}", fix)
+            yield problem(f"{role} may not {verb} on {short}", fix)
         elif verb not in wanted:
-            yield problem(f"{role} may {verb} on {_short(name)}", f"REVOKE {verb} ON {name} FROM {role};")
+            yield problem(f"{role} may {verb} on {short}", f"REVOKE {verb} ON {name} FROM {role};")
         else:
-            what = f"{role} may {verb} other columns of {_short(name)} than the matrix allows"
+            what = f"{role} may {verb} other columns of {short} than the matrix allows"
             yield problem(what, "Compare with ops/schema/matrix.toml, and grant or revoke by column.")
-
-
-def _short(name: str) -> str:
-    return name.rpartition(".")[2]
-
-
-def _actual(it: Examination, kind: str, name: str, role: str) -> dict[str, Any]:
-    who = "public" if role == schema.EVERY_ROLE else role
-    if kind == "functions":
-        query = """
-        SELECT bool_or(has_function_privilege(%s, oid, 'EXECUTE')) FROM pg_proc
-        WHERE pronamespace = to_regnamespace(%s) AND proname = %s
-        """
-        return {"EXECUTE": True} if it.rows(query, who, *f"public.{name}".split(".")[-2:])[0][0] else {}
-    full = name if "." in name else f"public.{name}"
-    if kind == "sequences":
-        query = "SELECT v FROM unnest(%s::text[]) AS v WHERE has_sequence_privilege(%s, to_regclass(%s)::oid, v)"
-        return {verb: True for (verb,) in it.rows(query, ["SELECT", "USAGE", "UPDATE"], who, full)}
-    return _on_relation(it, kind, full, who)
-
-
-def _on_relation(it: Examination, kind: str, full: str, who: str) -> dict[str, Any]:
-    columns = [row[0] for row in it.rows(COLUMNS, full)]
-    query = """
-    SELECT v, array_agg(c ORDER BY n) FROM unnest(%s::text[]) AS v, unnest(%s::text[]) WITH ORDINALITY AS u (c, n)
-    WHERE has_column_privilege(%s, to_regclass(%s)::oid, c, v) GROUP BY v
-    """
-    found: dict[str, Any] = {
-        verb: True if allowed == columns else allowed
-        for verb, allowed in it.rows(query, list(BY_COLUMN), columns, who, full)
-    }
-    whole = "SELECT v FROM unnest(%s::text[]) AS v WHERE has_table_privilege(%s, to_regclass(%s)::oid, v)"
-    return found | {verb: True for (verb,) in it.rows(whole, list(WHOLE[kind]), who, full)}

@@ -7,55 +7,33 @@ The functions set their own time-outs, and only within a run. Other settings mus
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from ops.cli.doctor.examination import Examination, Finding, ok, problem
 from ops.schema import OUR_ROLES
 
 SHORTEST_SECONDS = 5.0
 UNITS = {"us": 1e-6, "ms": 1e-3, "": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def _is_on(value: str) -> bool:
-    return value.lower() in {"on", "true", "yes", "1"}
-
-
-def _is_off(value: str) -> bool:
-    return not _is_on(value)
-
-
-def _is_short(value: str) -> bool:
-    """Whether a time-out is shorter than a short statement; 0 means no time-out."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(us|ms|s|min|h|d|)", value)
-    return found is not None and 0 < float(found[1]) * UNITS[found[2]] < SHORTEST_SECONDS
-
-
-def _hides_public(value: str) -> bool:
-    """Our own migrations may set a path that ends with pg_temp: the functions qualify all names."""
-    return "public" not in value and "pg_temp" not in value
-
-
-# By setting: whether a value is harmful, and its effect.
-HARMFUL: dict[str, tuple[Callable[[str], bool], str]] = {
-    "datestyle": (
-        lambda value: not value.upper().startswith("ISO"),
-        "dates have a format that the functions cannot read",
-    ),
-    "intervalstyle": (lambda value: value != "postgres", "intervals have a format that the functions cannot read"),
-    "search_path": (_hides_public, "tables of schema public are not found by name"),
-    "default_transaction_read_only": (_is_on, "nothing can be written"),
-    "default_transaction_isolation": (
-        lambda value: value != "read committed",
-        "runs at the same time fail on each other",
-    ),
-    "default_transaction_deferrable": (_is_on, "transactions wait"),
-    "statement_timeout": (_is_short, "short statements are cancelled"),
-    "lock_timeout": (_is_short, "statements that wait briefly are cancelled"),
-    "transaction_timeout": (lambda value: value != "0", "the lock's transaction ends during a run"),
-    "role": (lambda value: value != "none", "the session is another role than it logs in as"),
-    "session_replication_role": (lambda value: value != "origin", "triggers do not fire"),
-    "row_security": (_is_off, "statements under row level security fail"),
-    "standard_conforming_strings": (_is_off, "a backslash in a string starts an escape"),
+ON, OFF = "on|true|yes|1", "off|false|no|0"
+# By setting: the values that do no harm, and the effect of any other.
+HARMFUL = {
+    "datestyle": ("ISO.*", "dates have a format that the functions cannot read"),
+    "intervalstyle": ("postgres", "intervals have a format that the functions cannot read"),
+    # Our own migrations may set a path that ends with pg_temp: the functions qualify all names.
+    "search_path": (".*(public|pg_temp).*", "tables of schema public are not found by name"),
+    "default_transaction_read_only": (OFF, "nothing can be written"),
+    "default_transaction_isolation": ("read committed", "runs at the same time fail on each other"),
+    "default_transaction_deferrable": (OFF, "transactions wait"),
+    "transaction_timeout": ("0", "the lock's transaction ends during a run"),
+    "role": ("none", "the session is another role than it logs in as"),
+    "session_replication_role": ("origin", "triggers do not fire"),
+    "row_security": (ON, "statements under row level security fail"),
+    "standard_conforming_strings": (ON, "a backslash in a string starts an escape"),
+}
+# Harmful where they are shorter than a short statement; 0 means no time-out.
+TIMEOUTS = {
+    "statement_timeout": "short statements are cancelled",
+    "lock_timeout": "statements that wait briefly are cancelled",
 }
 
 # The most specific one counts (PostgreSQL, "ALTER ROLE"): database alone, then role alone, then role in database.
@@ -79,11 +57,21 @@ def role_settings(it: Examination) -> Iterator[Finding]:
     rows = it.rows(STARTS_WITH, list(OUR_ROLES))
     found: dict[tuple[str, str, str], list[str]] = {}
     for role, name, value, where in rows:
-        if name in HARMFUL and HARMFUL[name][0](value):
+        if _harm(name, value):
             found.setdefault((name, value, where), []).append(role)
     for (name, value, where), roles in found.items():
-        what = f"{', '.join(roles)} start with {name} = {value}: {HARMFUL[name][1]}"
+        what = f"{', '.join(roles)} start with {name} = {value}: {_harm(name, value)}"
         yield problem(what, f"ALTER {where} RESET {name};")
     if not found:
         others = ", ".join(f"{role} {name} = {value}" for role, name, value, _ in rows)
         yield ok(f"no setting is harmful{f' ({others})' if others else ''}")
+
+
+def _harm(name: str, value: str) -> str:
+    """The effect of a harmful value, else an empty text."""
+    if name in TIMEOUTS:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(us|ms|s|min|h|d|)", value)
+        is_short = found and 0 < float(found[1]) * UNITS[found[2]] < SHORTEST_SECONDS
+        return TIMEOUTS[name] if is_short else ""
+    harmless, effect = HARMFUL.get(name, (".*", ""))
+    return "" if re.fullmatch(harmless, value, re.IGNORECASE) else effect

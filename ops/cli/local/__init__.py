@@ -1,9 +1,1 @@
-"""
-What the sub-command `local` alone needs. Only this package may import the local stack (ops.local) and ops.tools.
-
-    up        the stack that `reminders local up` holds open
-    history   the ledger rows of past days
-    sam       `sam local invoke` on the local stack
-    invoke    the sub-command `reminders local invoke`
-    events    the sample events of infra/events, completed
-"""
+"""What `reminders local` alone needs. Only this package may import the local stack (ops.local) and ops.tools."""

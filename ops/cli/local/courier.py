@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 from ops.cli import local_state
@@ -15,8 +14,8 @@ from ops.cli.local_state import LocalState
 from ops.local import messages
 
 
-def send(state: LocalState) -> tuple[dict[str, Any], list[Path]]:
-    """What the courier answered, and the files of the mails that are new. Raise `CliError` when it failed."""
+def send(state: LocalState) -> tuple[dict[str, Any], int]:
+    """What the courier answered, and how many mails are new. Raise `CliError` when it failed."""
     environment = state.environments["courier"]
     with local_state.append_log("courier") as log:
         done = subprocess.run(

@@ -1,5 +1,5 @@
 """
-The sample events of infra/events, completed: PUT-...-HERE stands for a value that only the user knows.
+Completes the sample events of infra/events, where PUT-...-HERE stands for a value that only the user knows.
 
 The rest of each event is as AWS sends it, so that it can be pasted into the Lambda console.
 """
@@ -22,12 +22,12 @@ ADMIN = "7d4a4d2e-aa53-4dc4-8d37-cffa4f7680c9"
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """`text` with each placeholder replaced that `values` has; none of them may need an escape in JSON."""
+    """`text` with the placeholders of `values` replaced. The values must not need an escape in JSON."""
     return PLACEHOLDER.sub(lambda found: values.get(found[0], found[0]), text)
 
 
 def moments(now: datetime) -> dict[str, str]:
-    """A schedule that fires `now` (aware, UTC), and today's date."""
+    """The scheduled time `now` (aware, UTC), and today's date."""
     return {"PUT-THE-SCHEDULED-TIME-HERE": f"{now:%Y-%m-%dT%H:%M:%SZ}", "PUT-TODAYS-DATE-HERE": f"{now:%Y-%m-%d}"}
 
 

@@ -1,4 +1,4 @@
-"""`reminders local invoke`: a built function in AWS' image, with the local stack around it."""
+"""`reminders local invoke`: a built function in AWS' image, which uses the local stack."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 from ops.cli import local_state, output
 from ops.cli.errors import DONE, UNHEALTHY, UNREACHABLE, WRONG_USE, CliError
 from ops.cli.local_state import LocalState
+from ops.cli.targets.base import TargetOptions
 from ops.tools.build.local import FUNCTION_NAMES
 
 
@@ -19,11 +20,11 @@ from ops.tools.build.local import FUNCTION_NAMES
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def command(function: str, event: IO[str], options: tuple[str, ...]) -> int:
     """
-    Invoke a built function by `sam local invoke`, in a container.
+    Invoke a built function in a container, by `sam local invoke`.
 
-    EVENT is a JSON file, or - for standard input; placeholders of the sample events in infra/events (PUT-...-HERE)
-    are filled in for the local stack. OPTIONS are those of `sam local invoke`. The function's answer goes to standard
-    output, and the exit code is 1 when the function failed.
+    EVENT is a JSON file, or - for standard input. The placeholders of the sample events in infra/events (PUT-...-HERE)
+    are replaced by values of the local stack. OPTIONS are those of `sam local invoke`. The function's answer is printed
+    on standard output. The exit code is 1 when the function failed.
     """
     state = _state()
     from ops.cli.local import sam
@@ -44,9 +45,10 @@ def _state() -> LocalState:
 
 def _completed(text: str, state: LocalState) -> str:
     from ops.cli.local import events
-    from ops.cli.targets.local import client
+    from ops.cli.targets.local import Local
 
-    filled = events.fill(text, events.local_values(state.environments, client(state, "secretsmanager")))
+    secrets = Local(state, TargetOptions()).client("secretsmanager")
+    filled = events.fill(text, events.local_values(state.environments, secrets))
     if left := events.PLACEHOLDER.search(filled):
         raise CliError(f"The event still has {left[0]} in it.", "Replace it with the value.", WRONG_USE)
     try:

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import os
 import secrets
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from ops.cli import local_state
-from ops.cli.local import history, sam
+from ops.cli.local import sam
 from ops.cli.local_state import LocalState
 from ops.local import messages
 from ops.local.database import give_logins
-from ops.local.seed import name_people, seed
+from ops.local.seed import add_past_runs, name_people, seed
 from ops.local.stack import LocalStack, scheduler_process
 from ops.local.supabase_auth import PUBLISHABLE_KEY, SupabaseAuth, User
 
@@ -29,9 +28,9 @@ SCHEDULE = "assignment-reminder-cron"
 EXPRESSION = "cron(0 6 * * ? *)"
 ADMIN = "handlers.admin:handler"
 ISSUER = "local"
-# Of the stand-in on loopback, which ends with the stack.
+# Only the stand-in on loopback knows them, and it ends with the stack.
 ADMIN_EMAIL, ADMIN_PASSWORD = "admin@example.org", "reminders"
-AT_ONCE = 3  # lines for what arrives together on one channel
+AT_ONCE = 3  # lines for messages that arrive together on one channel
 
 
 @contextmanager
@@ -45,7 +44,7 @@ def whole_stack(assignments: int, days: int) -> Iterator[tuple[LocalStack, Local
         with stack.connect() as connection:
             seed(connection, assignments=assignments, today=now.date())
             name_people(connection)
-            history.fill(connection, days=days, assignments=assignments, now=now)
+            add_past_runs(connection, days=days, assignments=assignments)
             messages.add_people(connection)
         make_schedule(stack)
         secret = secrets.token_urlsafe(48)
@@ -91,18 +90,14 @@ def make_schedule(stack: LocalStack, group: str = GROUP) -> str:
 
 def admin_environment(stack: LocalStack, secret: str, supabase_url: str) -> dict[str, str]:
     """The admin function's environment, with its secrets put."""
-    prefix = stack.environment["DATABASE_SECRET"].rpartition("/")[0]
-    logins = give_logins(stack.server, stack.database)
-    stack.aws.put_secret(f"{prefix}/admin-database", logins["contact_admin_api"])
-    stack.aws.put_secret(f"{prefix}/jwt", secret)
-    stack.aws.put_secret(f"{prefix}/publishable-key", PUBLISHABLE_KEY)
+    login = give_logins(stack.server, stack.database)["contact_admin_api"]
     return {
         **stack.aws.environment(),
-        "DATABASE_SECRET": f"{prefix}/admin-database",
-        "SUPABASE_JWT_SECRET": f"{prefix}/jwt",
+        "DATABASE_SECRET": stack.put("admin-database", login),
+        "SUPABASE_JWT_SECRET": stack.put("jwt", secret),
         "SUPABASE_JWT_ISSUER": ISSUER,
         "SUPABASE_URL": supabase_url,
-        "SUPABASE_PUBLISHABLE_KEY_SECRET": f"{prefix}/publishable-key",
+        "SUPABASE_PUBLISHABLE_KEY_SECRET": stack.put("publishable-key", PUBLISHABLE_KEY),
         "REMINDER_CRON_EXPRESSION": EXPRESSION,
     }
 
@@ -140,7 +135,7 @@ def _state(stack: LocalStack, others: dict[str, dict[str, str]], urls: tuple[str
 
 
 def watch(stack: LocalStack, show: Callable[[str, str], None], go_on: Callable[[], bool]) -> None:
-    """Show alerts, mails and pushes as they arrive, as long as `go_on` returns True."""
+    """Show alerts, mails and pushes as they arrive, as long as `go_on`, which waits a little, returns True."""
     arrivals: dict[str, Callable[[], list[str]]] = {
         "Slack": lambda: [str(message.get("text", "")) for message in stack.slack.posted],
         "SNS": lambda: [mail.subject or "" for mail in stack.aws.published(stack.topic_arn)],
@@ -156,9 +151,8 @@ def watch(stack: LocalStack, show: Callable[[str, str], None], go_on: Callable[[
                 show(channel, _subject(text) if channel == "mail" else text)
             if len(new) > AT_ONCE:
                 show(channel, f"and {len(new) - AT_ONCE:,} more")
-        time.sleep(0.25)
 
 
 def _subject(raw: str) -> str:
-    mail = messages.Mail("", raw).message
+    mail = messages.parsed(raw)
     return f"to {mail['To']}: {mail['Subject']}"

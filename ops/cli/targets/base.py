@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from ops.cli.errors import WRONG_USE, CliError
 
 if TYPE_CHECKING:
     from reminders.database import Connection
@@ -44,9 +45,9 @@ class Failures:
     last: str = ""
 
 
-class Target(ABC):
+class Target:
     """
-    What a command works on.
+    What a command works on. The methods that need a stack raise an error here; the stacks override them.
 
     `title` names it for people, `chosen_by` the option or variable that chose it; with `requires_confirmation`,
     commands ask before they change something.
@@ -59,39 +60,53 @@ class Target(ABC):
 
     def __init__(self, options: TargetOptions) -> None:
         self.options = options
+        self.clients: dict[tuple[Any, ...], Any] = {}
 
     @property
-    @abstractmethod
     def schedule_name(self) -> str:
         """EventBridge Scheduler's "group/name"."""
+        raise needs_a_stack()
 
-    @abstractmethod
+    def aws(self) -> dict[str, Any]:
+        """boto3's parameters of a client in the target's account and region."""
+        raise needs_a_stack()
+
     def client(self, service: str, **config: Any) -> Any:
-        """A boto3 client of the target's account and region; `config` as for botocore's Config."""
+        """A boto3 client; `config` as for botocore's Config. Kept, because making one takes 0.2 s."""
+        parameters = self.aws()
+        key = (service, *config, *parameters.items())
+        if key not in self.clients:
+            import boto3
+            from botocore.config import Config
 
-    @abstractmethod
+            make: Any = boto3.client  # its types know no service by a name that is not literal
+            limits = {"connect_timeout": 5, "read_timeout": 20, "retries": {"total_max_attempts": 3}}
+            self.clients[key] = make(service, config=Config(**{**limits, **config}), **parameters)
+        return self.clients[key]
+
     def function_name(self, function: str) -> str:
         """The name in Lambda of one of `FUNCTIONS`."""
+        raise needs_a_stack()
 
-    @abstractmethod
     def failures(self, since: datetime) -> Failures:
         """The cron function's invocations since `since` (aware) that ended in an error, with or without a row."""
+        raise needs_a_stack()
 
-    @abstractmethod
     def log_lines(self, function: str, since: datetime) -> list[dict[str, Any]]:
         """The warnings and errors that one of `FUNCTIONS` logged since `since`, oldest first, as Powertools' JSON."""
+        raise needs_a_stack()
 
-    @abstractmethod
     def environment(self, function: str) -> Mapping[str, str]:
         """The environment variables of one of `FUNCTIONS` or `MESSAGE_FUNCTIONS`; empty where it is not there."""
+        raise needs_a_stack()
 
-    @abstractmethod
     def invoke(self, event: Mapping[str, Any], *, wait: bool = True) -> Answer:
         """Call the cron function; without `wait` the answer is empty."""
+        raise needs_a_stack()
 
-    @abstractmethod
     def database_url(self) -> str:
         """The operator's libpq URI; raise `CliError` with a hint how to set it."""
+        return self.options.database or os.environ["DATABASE_URL"]
 
     def secret(self, name: str) -> str:
         """The value of a secret; it must never be shown."""
@@ -109,3 +124,8 @@ class Target(ABC):
         os.environ["PGDATESTYLE"] = "ISO, MDY"
         with closing(database.connect(self.database_url(), name="reminders-cli")) as connection:
             yield connection
+
+
+def needs_a_stack() -> CliError:
+    hint = "Name a deployed one with --stack, or a running `reminders local up` with --local."
+    return CliError("This needs a stack, and only a database is known.", hint, WRONG_USE)

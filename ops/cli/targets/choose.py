@@ -21,48 +21,34 @@ import os
 from ops.cli import local_state
 from ops.cli.errors import UNREACHABLE, WRONG_USE, CliError
 from ops.cli.targets.base import Target, TargetOptions
+from ops.cli.targets.database import BareDatabase, place_of
+from ops.cli.targets.deployed import Deployed
+from ops.cli.targets.local import Local
 
 
 def choose(options: TargetOptions) -> Target:
     """The target that the options, the environment and a running local stack make; or `CliError`."""
     if options.stack and options.local:
         raise CliError("Both --stack and --local are given.", "Name one.", WRONG_USE)
+    target: Target
     if options.local:
-        return _chosen(_local(options), "--local")
-    if options.stack:
-        return _chosen(_deployed(options.stack, options), "--stack")
-    if stack := os.environ.get("REMINDERS_STACK"):
-        return _chosen(_deployed(stack, options), "REMINDERS_STACK")
-    if url := options.database or os.environ.get("DATABASE_URL"):
-        source = "--database" if options.database else "DATABASE_URL"
-        return _chosen(_local(options) if _is_local(url) else _bare_database(options), source)
-    return _chosen(_local(options), "it is running")
-
-
-def _chosen(target: Target, by: str) -> Target:
+        target, by = _local(options), "--local"
+    elif stack := options.stack or os.environ.get("REMINDERS_STACK"):
+        target, by = Deployed(stack, options), "--stack" if options.stack else "REMINDERS_STACK"
+    elif url := options.database or os.environ.get("DATABASE_URL"):
+        target = _local(options) if _is_local(url) else BareDatabase(options)
+        by = "--database" if options.database else "DATABASE_URL"
+    else:
+        target, by = _local(options), "it is running"
     target.chosen_by = by
     return target
 
 
-def _deployed(name: str, options: TargetOptions) -> Target:
-    from ops.cli.targets.deployed import Deployed
-
-    return Deployed(name, options)
-
-
-def _bare_database(options: TargetOptions) -> Target:
-    from ops.cli.targets.database import BareDatabase
-
-    return BareDatabase(options)
-
-
-def _local(options: TargetOptions) -> Target:
+def _local(options: TargetOptions) -> Local:
     state = local_state.read()
     if state is None:
         hint = "Start one with `reminders local up`, or name a deployed one with --stack."
         raise CliError("There is no stack to work on.", hint, UNREACHABLE)
-    from ops.cli.targets.local import Local
-
     return Local(state, options)
 
 
@@ -72,6 +58,4 @@ def _is_local(url: str) -> bool:
         state = local_state.read()
     except CliError:
         return False
-    from ops.cli.targets.database import place_of
-
     return state is not None and place_of(url) == place_of(state.database_url)

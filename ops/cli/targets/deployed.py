@@ -28,7 +28,6 @@ class Deployed(Target):
             f"stack {name}, {os.environ.get('AWS_REGION') or os.environ.get('AWS_DEFAULT_REGION') or 'default region'}"
         )
         self._name = name
-        self._clients: dict[str, Any] = {}
         self._environments: dict[str, dict[str, str]] = {}
 
     @cached_property
@@ -56,18 +55,9 @@ class Deployed(Target):
     def schedule_name(self) -> str:
         return self.output("ScheduleName")
 
-    def client(self, service: str, **config: Any) -> Any:
-        import boto3
-        from botocore.config import Config
-
-        key = f"{service} {sorted(config)}"
-        if key not in self._clients:
-            make: Any = boto3.client  # its types know no service by a name that is not literal
-            limits = {"connect_timeout": 5, "read_timeout": 20, "retries": {"total_max_attempts": 3}}
-            # boto3 reads AWS_DEFAULT_REGION only; AWS' other tools read this name too.
-            region = os.environ.get("AWS_REGION")
-            self._clients[key] = make(service, region_name=region, config=Config(**{**limits, **config}))
-        return self._clients[key]
+    def aws(self) -> dict[str, Any]:
+        # boto3 reads AWS_DEFAULT_REGION only; AWS' other tools read this name too.
+        return {"region_name": os.environ.get("AWS_REGION")}
 
     def function_name(self, function: str) -> str:
         return self.output(f"{function.title()}FunctionName")

@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from ops.cli import function_log, local_state
 from ops.cli.local_state import LocalState
 from ops.cli.targets.base import Answer, Failures, Target, TargetOptions
+
+# Shared by all targets of this process: their key has the stack's address.
+CLIENTS: dict[tuple[Any, ...], Any] = {}
 
 
 class Local(Target):
@@ -26,13 +28,20 @@ class Local(Target):
     def __init__(self, state: LocalState, options: TargetOptions) -> None:
         super().__init__(options)
         self.state = state
+        self.clients = CLIENTS
 
     @property
     def schedule_name(self) -> str:
         return self.state.schedule_name
 
-    def client(self, service: str, **config: Any) -> Any:
-        return client(self.state, service, **config)
+    def aws(self) -> dict[str, Any]:
+        environment = self.state.environments["cron"]
+        return {
+            "endpoint_url": environment["AWS_ENDPOINT_URL"],
+            "region_name": environment["AWS_REGION"],
+            "aws_access_key_id": environment["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": environment["AWS_SECRET_ACCESS_KEY"],
+        }
 
     def environment(self, function: str) -> Mapping[str, str]:
         return self.state.environments.get(function, {})
@@ -73,31 +82,6 @@ class Local(Target):
 
     def database_url(self) -> str:
         return self.options.database or self.state.database_url
-
-
-def client(state: LocalState, service: str, **config: Any) -> Any:
-    """A boto3 client of the stack's AWS."""
-    aws = state.environments["cron"]
-    login = aws["AWS_ACCESS_KEY_ID"], aws["AWS_SECRET_ACCESS_KEY"]
-    return _client(aws["AWS_ENDPOINT_URL"], aws["AWS_REGION"], login, service, tuple(config.items()))
-
-
-@cache
-def _session(region: str, login: tuple[str, str]) -> Any:
-    """Reads botocore's big files once."""
-    import boto3
-
-    return boto3.Session(*login, region_name=region)
-
-
-@cache
-def _client(
-    endpoint: str, region: str, login: tuple[str, str], service: str, config: tuple[tuple[str, Any], ...]
-) -> Any:
-    """Making one takes 0.2 s."""
-    from botocore.config import Config
-
-    return _session(region, login).client(service, endpoint_url=endpoint, config=Config(**dict(config)))
 
 
 def _error_from_log(log: str) -> str:

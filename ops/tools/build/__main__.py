@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
+import re
 import sys
 import time
 import zipfile
@@ -17,51 +17,36 @@ from ops.tools.build.pythons import BuildError, lambda_python
 BUILT = ROOT / ".aws-sam" / "build"
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main() -> None:
     """Exit status 1 and a sentence when something is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m ops.build", description=__doc__)
-    parser.add_argument(
-        "--architecture",
-        choices=PLATFORMS,
-        type=lambda name: this_architecture() if name == "native" else name,
-        default=os.environ.get("ARCHITECTURE") or "arm64",
-        help="Lambda's processor, arm64 by default; native: this machine's, to run the functions here",
-    )
-    options = parser.parse_args(arguments)
+    architecture = os.environ.get("ARCHITECTURE") or "arm64"
+    if architecture == "native":
+        architecture = this_architecture()
+    if architecture not in PLATFORMS:
+        sys.exit(f"ARCHITECTURE must be {' or '.join(PLATFORMS)}, or native for this machine's; got {architecture!r}")
     began = time.monotonic()
     try:
         print(f"Byte code by {lambda_python()}")
         print(sam.call("validate", "--lint"))
-        sam.call(
-            "build", "--parameter-overrides", f"Architecture={options.architecture}", ARCHITECTURE=options.architecture
-        )
+        sam.call("build", "--parameter-overrides", f"Architecture={architecture}", ARCHITECTURE=architecture)
     except BuildError as error:
-        print(error, file=sys.stderr)
-        return 1
-    _fix_architecture(BUILT / "template.yaml", options.architecture)
-    _print_sizes()
-    print(f"Built for {options.architecture} in {time.monotonic() - began:.1f} s; deploy: sam deploy --guided")
-    return 0
+        sys.exit(str(error))
+    _fix_architecture(BUILT / "template.yaml", architecture)
+    for name in ARTIFACTS:
+        print(f"  {name:<18} {zipped_size(BUILT / name) / 1e6:5.1f} MB zipped")
+    print(f"Built for {architecture} in {time.monotonic() - began:.1f} s; deploy: sam deploy --guided")
 
 
 def _fix_architecture(template: Path, architecture: str) -> None:
     """Let the built template take no other architecture: binaries of the wrong one fail only when they are run."""
-    head, mark, tail = template.read_text().partition("\n  Architecture:\n")
-    lines = tail.splitlines(keepends=True)
-    for number, line in enumerate(lines):
-        if line.strip().startswith("Default:"):
-            lines[number] = f"    Default: {architecture}\n"
-        elif line.strip() in {f"- {other}" for other in PLATFORMS if other != architecture}:
-            lines[number] = ""
-        elif line.strip().startswith("Description:"):
-            break
-    template.write_text(head + mark + "".join(lines))
+    others = "|".join(other for other in PLATFORMS if other != architecture)
 
+    def fixed(parameter: re.Match[str]) -> str:
+        return re.sub(
+            rf"^ +- ({others})\n", "", re.sub(r"Default: \w+", f"Default: {architecture}", parameter[0]), flags=re.M
+        )
 
-def _print_sizes() -> None:
-    for name in ARTIFACTS:
-        size = zipped_size(BUILT / name)
-        print(f"  {name:<18} {size / 1e6:5.1f} MB zipped")
+    template.write_text(re.sub(r"^  Architecture:\n(    .*\n)+", fixed, template.read_text(), count=1, flags=re.M))
 
 
 def zipped_size(directory: Path) -> int:
@@ -75,4 +60,4 @@ def zipped_size(directory: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

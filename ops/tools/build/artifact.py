@@ -9,7 +9,6 @@ and does not depend on time stamps or on where it was built.
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import shutil
@@ -30,7 +29,7 @@ UV = str(ROOT / ".venv" / "bin" / "uv")
 PLATFORMS = {"arm64": "aarch64-manylinux_2_34", "x86_64": "x86_64-manylinux_2_34"}
 # Lambda's names of processors, by those of `uname -m`.
 MACHINES = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
-# Installer's notes, what only a type checker or a compiler reads, and the web page of Powertools' Swagger UI.
+# Notes of the installer, files for type checkers and compilers, and the web page of Powertools' Swagger UI.
 NEEDLESS = (
     "*.dist-info/RECORD",
     "*.dist-info/INSTALLER",
@@ -40,7 +39,7 @@ NEEDLESS = (
     "**/*.c",
     "aws_lambda_powertools/event_handler/openapi/swagger_ui/*.min.*",
 )
-# Powertools has a utility for everything, half of its bytes; none of the others is imported by these.
+# Half of Powertools' bytes are utilities. These are used, and they import none of the others.
 UTILITIES = {"data_classes", "jmespath_utils", "parameters", "typing"}
 
 
@@ -62,13 +61,10 @@ class Artifact:
 
 # By logical id in template.yaml.
 ARTIFACTS = {
-    "CronFunction": Artifact("cron"),
-    "SchedulerFunction": Artifact("scheduler"),
-    "WatchdogFunction": Artifact("watchdog"),
-    "AdminFunction": Artifact("admin"),
-    "CourierFunction": Artifact("courier"),
-    "FeedbackFunction": Artifact("feedback"),
-    "UnsubscribeFunction": Artifact("unsubscribe"),
+    **{
+        f"{name.title()}Function": Artifact(name)
+        for name in ("cron", "scheduler", "watchdog", "admin", "courier", "feedback", "unsubscribe")
+    },
     "PostgresLayer": Artifact("postgres-layer", code=False),
     "TokensLayer": Artifact("tokens-layer", code=False),
 }
@@ -79,7 +75,7 @@ def this_architecture() -> str:
     return MACHINES[platform.machine()]
 
 
-# Templates are compiled, so that a cold start parses none.
+# Templates are compiled, so that a cold start does not parse them.
 TEMPLATES = {
     "AdminFunction": (rendering.compile_templates, "console"),
     "CourierFunction": (templates.compile_templates, "messages"),
@@ -156,20 +152,12 @@ def _run(command: list[str], **environment: str) -> None:
         raise BuildError(f"{Path(command[0]).name} {command[1]} {command[2]} failed: {output[-1_000:]}")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m ops.tools.build.artifact", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("name", choices=ARTIFACTS)
-    parser.add_argument("directory", type=Path)
-    parser.add_argument("--architecture", choices=PLATFORMS, default=os.environ.get("ARCHITECTURE", "arm64"))
-    options = parser.parse_args(arguments)
+def main(name: str, directory: str) -> None:
     try:
-        build(options.name, options.directory, options.architecture)
+        build(name, Path(directory), os.environ.get("ARCHITECTURE", "arm64"))
     except BuildError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(*sys.argv[1:])

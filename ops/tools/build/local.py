@@ -1,8 +1,8 @@
 """
 The artifacts for this machine, and how to start a function from them as Lambda does.
 
-They are the same directories as for Lambda, for this machine's architecture, made once for each content: the
-key is a hash of all that goes into them. Where Python 3.13 is missing they are made for the Python at hand.
+They are the same directories as for Lambda, but for this machine's architecture. Their name has a hash of all their
+sources, so that they are built once for each content. Without Python 3.13 they are built for the present Python.
 """
 
 from __future__ import annotations
@@ -21,20 +21,13 @@ from ops.tools.build.artifact import ARTIFACTS, FUNCTIONS, LOCKS, PLATFORMS, ROO
 from ops.tools.build.pythons import LAMBDA_PYTHON, find_python, lambda_python
 
 HOME = ROOT / "build" / "artifacts"
-FUNCTION_NAMES = {
-    "cron": "CronFunction",
-    "scheduler": "SchedulerFunction",
-    "watchdog": "WatchdogFunction",
-    "admin": "AdminFunction",
-    "courier": "CourierFunction",
-    "feedback": "FeedbackFunction",
-    "unsubscribe": "UnsubscribeFunction",
-}
+# {"cron": "CronFunction", ...}
+FUNCTION_NAMES = {artifact.lock: name for name, artifact in ARTIFACTS.items() if artifact.code}
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """`directory` has an artifact in each folder, and `Runtime`: what Lambda's own image brings."""
+    """`directory` has an artifact in each folder, and `Runtime`: the packages of Lambda's own image."""
 
     directory: Path
     python: Path
@@ -68,7 +61,7 @@ class Built:
         )
 
     def path_of(self, function: str) -> list[Path]:
-        """What the function imports from, in Lambda's order: its own, then its layers."""
+        """The folders that the function imports from, in Lambda's order: its own, then its layers."""
         layers = ["PostgresLayer", "TokensLayer"] if function == "admin" else ["PostgresLayer"]
         return [self.directory / FUNCTION_NAMES[function], *(self.directory / layer / "python" for layer in layers)]
 

@@ -2,15 +2,13 @@
 Finding the Python that Lambda runs.
 
 Byte code belongs to one minor version, so an artifact is compiled by the version it will run under. uv finds
-it in PATH and among its own; pyenv's shims stand in PATH but fail, so its versions are looked at as well.
+it in PATH and among its own. pyenv's shims are in PATH but may fail, so pyenv's versions come before them.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -24,7 +22,7 @@ MISSING = (
 
 
 class BuildError(Exception):
-    """What failed, as a sentence."""
+    """The build failed; the message says why."""
 
 
 def lambda_python(version: str = LAMBDA_PYTHON) -> Path:
@@ -37,29 +35,24 @@ def lambda_python(version: str = LAMBDA_PYTHON) -> Path:
 
 @cache
 def find_python(version: str) -> Path | None:
-    """The first interpreter that reports `version` ("3.13"), or None."""
-    return next((path for path in _candidates(version) if _says(path) == version), None)
-
-
-def _candidates(version: str) -> Iterator[Path]:
-    if named := os.environ.get("LAMBDA_PYTHON"):
-        # A name that does not fit is an error, not a reason to take another one.
-        yield Path(named)
-        return
-    if in_path := shutil.which(f"python{version}"):
-        yield Path(in_path)
+    """The interpreter that LAMBDA_PYTHON names, else the first that uv finds; None if it is not `version` ("3.13")."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    yield from sorted(pyenv.glob(f"versions/{version}.*/bin/python"), reverse=True)
-    if uv := shutil.which("uv") or shutil.which("uv", path=".venv/bin"):
-        command = [uv, "python", "find", "--no-python-downloads", "--no-project", version]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            yield Path(done.stdout.strip())
+    folders = sorted(pyenv.glob(f"versions/{version}.*/bin"), reverse=True)
+    path = os.pathsep.join([*map(str, folders), os.environ["PATH"]])
+    find = [".venv/bin/uv", "python", "find", "--no-python-downloads", "--no-project"]
+    found = _printed([*find, os.environ.get("LAMBDA_PYTHON") or version], path)
+    says = "import sys; print('%d.%d' % sys.version_info[:2])"
+    return Path(found) if found and _printed([found, "-I", "-c", says], path) == version else None
 
 
-def _says(python: Path) -> str | None:
-    command = [str(python), "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
+def _printed(command: list[str], path: str) -> str:
+    """What the command prints; empty when it fails."""
+    done = subprocess.run(
+        command,
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() if done.returncode == 0 else ""

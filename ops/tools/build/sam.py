@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import subprocess
 from pathlib import Path
-from typing import Any
 
-from ops.tools.build.artifact import LOCKS, ROOT
+from ops.tools.build.artifact import ROOT
 from ops.tools.build.environments import environment
 from ops.tools.build.pythons import BuildError
 
-# Templates are judged for a region; any will do, and none is talked to.
+# Templates are validated for a region. No region is called, so it can be any.
 REGION = "eu-west-2"
-TRANSFORM = Path(__file__).with_name("transform.py")
 
 
 def sam() -> Path:
@@ -38,32 +34,3 @@ def call(*arguments: str, **environment: str) -> str:
     if done.returncode:
         raise BuildError(f"sam {arguments[0]} failed:\n{output}")
     return output
-
-
-def transformed(template: str) -> dict[str, Any]:
-    """
-    What CloudFormation gets for `template`, a path in the project.
-
-    SAM takes seconds for it, so the result is kept in build/transformed, under the hash of all that it depends on.
-    """
-    sources = (ROOT / template, TRANSFORM, LOCKS / "sam.lock")
-    content = hashlib.sha256(b"\0".join(file.read_bytes() for file in sources)).hexdigest()
-    kept = ROOT / "build" / "transformed" / f"{content}.json"
-    if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        # Renamed when it is complete: tests run in several processes.
-        unfinished = kept.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(freshly_transformed(template), encoding="utf-8")
-        unfinished.rename(kept)
-    result: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-    return result
-
-
-def freshly_transformed(template: str) -> str:
-    """The same as JSON, by SAM itself."""
-    command = [str(sam().parent / "python"), str(TRANSFORM), str(ROOT / template)]
-    environment = {**os.environ, "AWS_DEFAULT_REGION": REGION}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BuildError(f"{template} cannot be transformed: {done.stderr.strip()[-2_000:]}")
-    return done.stdout

@@ -9,8 +9,6 @@ import time
 
 from rich.console import Console
 
-from ops.tools.demo.stage import Stage
-
 
 def main() -> int:
     """Play the demo; return its exit status."""
@@ -18,13 +16,14 @@ def main() -> int:
     parser.add_argument("--assignments", type=int, default=10_000, metavar="N")
     options = parser.parse_args()
     started = time.monotonic()
-    stage = Stage(Console(width=None if sys.stdout.isatty() else 100))
     # Before the first import of the functions: their logger reads its level then, and their log is not for the demo.
     os.environ.update({"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"})
     from ops.tools.demo import story
+    from ops.tools.demo.play import Play
 
-    story.play_all(stage, options.assignments)
-    return stage.conclude(time.monotonic() - started)
+    play = Play(Console(width=None if sys.stdout.isatty() else 100))
+    story.play_all(play, options.assignments)
+    return play.conclude(time.monotonic() - started)
 
 
 if __name__ == "__main__":

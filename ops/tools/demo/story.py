@@ -7,18 +7,17 @@ The days lie in the past, because only a dry run evaluates a future day: the fir
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, date, datetime, timedelta
 from time import monotonic, sleep
 from typing import Any
 
 import psycopg
 
-from ops.local.messages import as_function
 from ops.local.seed import seed
 from ops.local.stack import LocalStack
 from ops.tools.demo import alerts, messages
 from ops.tools.demo.play import Play
-from ops.tools.demo.stage import Stage
 from reminders.runs.lock import LOCK_KEY
 
 LEDGER = """
@@ -45,65 +44,56 @@ GROUP BY o.org_id, o.reminder, o.escalation ORDER BY 1
 """
 
 
-def play_all(stage: Stage, assignments: int) -> None:
+def play_all(play: Play, assignments: int) -> None:
     """Play all acts, on a stack that is started for them."""
-    first_day = datetime.now(UTC).date() - timedelta(6)
-    stage.act("Setting", "PostgreSQL set up as on Supabase, AWS by moto, the scheduler behind an HTTP endpoint")
-    with LocalStack.start() as stack, stack.connect() as database, as_function(stack.environment):
-        seed(database, assignments=assignments, today=first_day)
-        stage.say(f"PostgreSQL {stack.server.version}, {assignments:,} assignments in 6 organisations")
-        play = Play(stage, stack, database, first_day)
-        first_run(play)
-        same_tick_again(play)
-        messages.e_mails(play)
-        overlap_and_next_day(play)
-        look_ahead(play)
-        alerts.failing_days(play)
-        alerts.recovery(play)
-        alerts.missed_tick(play)
-        ledger(play)
-    where_next(stage)
+    play.act("Setting", "PostgreSQL set up as on Supabase, AWS by moto, the scheduler behind an HTTP endpoint")
+    with LocalStack.start() as play.stack, play.stack.connect() as play.database:
+        os.environ.update(play.stack.environment)
+        seed(play.database, assignments=assignments, today=play.first_day)
+        play.say(f"PostgreSQL {play.stack.server.version}, {assignments:,} assignments in 6 organisations")
+        for act in (
+            *(first_run, same_tick_again, messages.e_mails, overlap_and_next_day, look_ahead),
+            *(alerts.failing_days, alerts.recovery, alerts.missed_tick, ledger),
+        ):
+            act(play)
+    where_next(play)
 
 
 def first_run(play: Play) -> None:
     """The first day: everything that is overdue."""
-    play.stage.act("Day 1, 06:00 UTC", json.dumps(play.tick(0)))
+    play.act("Day 1, 06:00 UTC", json.dumps(play.tick(0)))
     began = monotonic()
     summary = play.stack.invoke(play.tick(0))
     took = (monotonic() - began) * 1000
     due = play.database.execute(DUE_BY_ORGANISATION, {"day": play.first_day}).fetchall()
     columns = ["", "reminder after", "escalation after", "open", "reminders", "escalations"]
-    play.stage.table(columns, due)
-    play.stage.say(f"{summary['assignments_evaluated']:,} assignments, time inside the function: {took:,.0f} ms")
+    play.table(columns, due)
+    play.say(f"{summary['assignments_evaluated']:,} assignments, time inside the function: {took:,.0f} ms")
     reminders, escalations = (sum(row[column] for row in due) for column in (4, 5))
-    play.stage.check("the run succeeded", "success", summary["status"])
-    play.stage.check(
-        f"{reminders:,} mentors have a reminder", reminders, play.count("notifications", "kind = 'reminder'")
-    )
-    play.stage.check(
+    play.check("the run succeeded", "success", summary["status"])
+    play.check(f"{reminders:,} mentors have a reminder", reminders, play.count("notifications", "kind = 'reminder'"))
+    play.check(
         f"{escalations:,} escalations went to coordinators",
         escalations,
         play.count("notifications", "kind = 'escalation'"),
     )
-    play.stage.check("the ledger has the same count", reminders + escalations, summary["reminders_dispatched"])
+    play.check("the ledger has the same count", reminders + escalations, summary["reminders_dispatched"])
     missing = summary.get("assignments_without_recipient", 0)
-    play.stage.say(
-        f"  {missing} assignments have no coordinator to escalate to; each run counts them until they have one"
-    )
+    play.say(f"  {missing} assignments have no coordinator to escalate to; each run counts them until they have one")
 
 
 def same_tick_again(play: Play) -> None:
     """EventBridge delivers at least once."""
-    play.stage.act("The same event once more", "EventBridge and Lambda deliver at least once")
+    play.act("The same event once more", "EventBridge and Lambda deliver at least once")
     before = play.count("notifications")
     summary = play.stack.invoke(play.tick(0))
-    play.stage.check("skipped as duplicate_tick", ("skipped", "duplicate_tick"), (summary["status"], summary["note"]))
-    play.stage.check("no notification was created twice", before, play.count("notifications"))
+    play.check("skipped as duplicate_tick", ("skipped", "duplicate_tick"), (summary["status"], summary["note"]))
+    play.check("no notification was created twice", before, play.count("notifications"))
 
 
 def overlap_and_next_day(play: Play) -> None:
     """Two processes at once, on the second day."""
-    play.stage.act("Day 2, and meanwhile a run by Test in the AWS console", "two processes at the same time")
+    play.act("Day 2, and meanwhile a run by Test in the AWS console", "two processes at the same time")
     before = play.count("notifications")
     with play.stack.connect() as slow, slow.transaction():
         # The database is busy for a moment, so that the first run is still going when the second comes.
@@ -113,49 +103,47 @@ def overlap_and_next_day(play: Play) -> None:
         second = play.stack.invoke({})
     out, err = process.communicate(timeout=30)
     first = json.loads(out) if process.returncode == 0 else {"status": err[-300:]}
-    play.stage.check(
-        "the second found the lock held", ("skipped", "advisory_lock_held"), (second["status"], second["note"])
-    )
-    play.stage.check("the first succeeded", "success", first["status"])
+    play.check("the second found the lock held", ("skipped", "advisory_lock_held"), (second["status"], second["note"]))
+    play.check("the first succeeded", "success", first["status"])
     newly = _newly_due(play, play.first_day + timedelta(1))
-    play.stage.check(f"only what became due overnight was sent: {newly:,}", newly, play.count("notifications") - before)
+    play.check(f"only what became due overnight was sent: {newly:,}", newly, play.count("notifications") - before)
 
 
 def look_ahead(play: Play) -> None:
     """A dry run of tomorrow."""
     tomorrow = datetime.now(UTC).date() + timedelta(1)
     event = {"action": "run", "dry_run": True, "as_of": tomorrow.isoformat()}
-    play.stage.act("A dry run of tomorrow", json.dumps(event))
+    play.act("A dry run of tomorrow", json.dumps(event))
     before = (play.count("notifications"), play.count("cron_execution_logs"))
     summary = play.stack.invoke(event)
     named = summary["would_notify"][:3]
-    play.stage.table(
+    play.table(
         ["would notify", "of assignment", "kind", "gap in days"],
         [(p["recipient_id"][:8] + "…", p["assignment_id"][:8] + "…", p["kind"], p["gap_days"]) for p in named],
     )
-    play.stage.say(f"… {summary['reminders_dispatched']:,} in all")
-    play.stage.check("it lists the notifications", True, len(named) > 0)
-    play.stage.check("it wrote nothing", before, (play.count("notifications"), play.count("cron_execution_logs")))
+    play.say(f"… {summary['reminders_dispatched']:,} in all")
+    play.check("it lists the notifications", True, len(named) > 0)
+    play.check("it wrote nothing", before, (play.count("notifications"), play.count("cron_execution_logs")))
 
 
 def ledger(play: Play) -> None:
     """One row per invocation."""
-    play.stage.act("The ledger", "cron_execution_logs: one row per invocation, whatever its outcome")
+    play.act("The ledger", "cron_execution_logs: one row per invocation, whatever its outcome")
     rows = play.database.execute(LEDGER).fetchall()
     columns = ["started", "tick", "by", "status", "note or error", "seen", "sent", "failed", "ms"]
-    play.stage.table(columns, rows)
-    play.stage.check("one row for each invocation", 8, len(rows))
-    play.stage.check("nothing is left running", 0, play.count("cron_execution_logs", "status = 'running'"))
-    play.stage.check("the lock is free", 0, play.count("pg_locks", "locktype = 'advisory'"))
+    play.table(columns, rows)
+    play.check("one row for each invocation", 8, len(rows))
+    play.check("nothing is left running", 0, play.count("cron_execution_logs", "status = 'running'"))
+    play.check("the lock is free", 0, play.count("pg_locks", "locktype = 'advisory'"))
 
 
-def where_next(stage: Stage) -> None:
-    """Where a reader goes from here."""
-    stage.act("Where to look next")
-    stage.say("  the story in code       functions/reminders/runs/lifecycle.py")
-    stage.say("  the one statement       functions/reminders/scheduling/scheduling.sql")
-    stage.say("  what is where           docs/architecture.md")
-    stage.say("  the tests               make test")
+def where_next(play: Play) -> None:
+    """What to read next."""
+    play.act("Where to look next")
+    play.say("  the story in code       functions/reminders/runs/lifecycle.py")
+    play.say("  the one statement       functions/reminders/scheduling/scheduling.sql")
+    play.say("  what is where           docs/architecture.md")
+    play.say("  the tests               make test")
 
 
 def _newly_due(play: Play, day: date) -> int:

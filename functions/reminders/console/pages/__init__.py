@@ -1,7 +1,7 @@
 """
-View models: what each page shows, as text that is ready. Templates loop and choose, and nothing else.
+View models: the content of each page, as text that is ready to be shown. Templates only have loops and conditions.
 
-Text that others wrote (names, reasons, error messages) goes through `shown`; the templates escape it for HTML.
+Text of users and other systems (names, reasons, error messages) passes `shown`; the templates escape it for HTML.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from reminders.text import printable
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """`current`: it leads to what is shown already."""
+    """`current`: it is the link to the present page."""
 
     text: str
     href: str
@@ -32,14 +32,14 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What was typed, and what is wrong with it by field."""
+    """The values that were typed, and the errors, by field."""
 
     values: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
 
 
 def shown(text: str | None) -> str:
-    """Text of others on one line, without characters that act on a screen."""
+    """Text of others on one line, without control characters."""
     return printable(text or "").strip()
 
 

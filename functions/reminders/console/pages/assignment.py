@@ -1,4 +1,4 @@
-"""One assignment: where it stands, the form for its date, its timeline."""
+"""One assignment: its state, the form for its contact date, its timeline."""
 
 from __future__ import annotations
 
@@ -148,14 +148,14 @@ def _other(detail: dict[str, Any], who: str, formats: Formats) -> _Words:
 
 
 def _day(text: str, formats: Formats) -> str:
-    """Of a date in JSON; PostgreSQL's 'infinity' as it is."""
+    """A date of JSON as text; PostgreSQL's 'infinity' is not changed."""
     try:
         return formats.day(date.fromisoformat(text))
     except ValueError:
         return shown(text)
 
 
-# Whom an event is about; of the others it is who did it.
+# In these events the person is who it is about, in all others who did it.
 _ROLES = {"assigned": "Mentor", "reminder": "Mentor", "escalation": "Coordinator"}
 _WORDS: dict[str, Callable[[dict[str, Any], str, Formats], _Words]] = {
     "assigned": _assigned,

@@ -1,4 +1,4 @@
-"""Messages in words, and the people whom none has reached."""
+"""Messages in words, and the people who were not reached by any."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STATES = {
     "expired": "could not be sent in time",
     "failed": "could not be delivered",
 }
-# What a provider reported later (reminders.messages.feedback).
+# Reported by a provider later (reminders.messages.feedback).
 _FAILED = {"bounce": "came back: the address does not take mail"}
 _REASONS = {
     "failed": "The last message could not be delivered, or not in time. There may be a mistake in the address.",
@@ -36,7 +36,7 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class MessageLine:
-    """What became of one message; `at` is when it was sent, or is to be sent."""
+    """The result of one message; `at` is when it was or will be sent."""
 
     text: str
     at: Moment
@@ -57,7 +57,7 @@ def _line(message: Mapping[str, Any], formats: Formats) -> MessageLine:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A person. `why` says what is in the way, `href` leads to the assignment that waits longest."""
+    """A person who was not reached, and `why`; `href` leads to the assignment that waits longest."""
 
     who: Person
     role: str

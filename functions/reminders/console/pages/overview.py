@@ -1,4 +1,4 @@
-"""The overview: is it well, who needs contact, the last 30 days."""
+"""The overview: whether the job works, who needs contact, the last 30 days."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reminders.console.strip import Strip, strip
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A number that leads to its list."""
+    """A number, with a link to its list."""
 
     number: str
     text: str
@@ -34,7 +34,7 @@ class OverviewPage:
 def overview(
     seen: Overview, days: list[RunDay], last_due: datetime | None, next_due: datetime | None, formats: Formats
 ) -> OverviewPage:
-    """`last_due` and `next_due`: the scheduled times around now, None where they are not known."""
+    """`last_due` and `next_due`: the scheduled times before and after now; None if they are not known."""
     return OverviewPage(
         verdict(seen, last_due, formats),
         formats.moment_if(next_due),

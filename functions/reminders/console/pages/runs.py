@@ -160,7 +160,7 @@ def _facts(found: Run, formats: Formats) -> list[tuple[str, str]]:
 
 
 def _advice(found: Run) -> str:
-    """For the person who is asked about it; the section is the runbook's."""
+    """What an admin can say to an engineer: the section of the runbook."""
     if found.status == "failed":
         return (
             "For the engineer on call: docs/operations/cron-reminder-runbook.md, section Troubleshooting, has this "

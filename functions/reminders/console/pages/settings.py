@@ -20,7 +20,7 @@ PATH = "/console/settings"
 PAGE_ROWS = 50
 LONGEST = 3_650
 LONGEST_NAME = 80
-# What a message can be written in (reminders.messages.templates; a test compares them).
+# The languages of messages (reminders.messages.templates; a test compares them).
 LANGUAGES = {"en": "English", "nb": "Norwegian (bokmål)"}
 FIELDS = {
     "reminder_days": "Remind the mentor after",
@@ -45,7 +45,7 @@ class OrganisationForm:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An organisation of several."""
+    """One organisation of a list to choose from."""
 
     name: str
     summary: str
@@ -78,7 +78,7 @@ class SettingsPage:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """A form that was sent and not accepted. `seen` is what it was made from; `is_conflict`: it is other by now."""
+    """A form that was not accepted. `seen`: what the admin saw; `is_conflict`: another admin has changed it."""
 
     values: Mapping[str, str]
     seen: Mapping[str, str]
@@ -157,17 +157,18 @@ def _form(found: Organisation, posted: Posted | None) -> OrganisationForm:
     now = present(found)
     values = {key: shown(value) for key, value in now.items()}
     if posted:
-        # What the admin has not touched shows what it is now, so that saving once more undoes nothing of another one's.
+        # A field that the admin did not change shows the present value, so that saving again does not undo a change of
+        # another admin.
         values |= {key: posted.values[key] for key in FIELDS if posted.values[key] != posted.seen[key]}
     languages = LANGUAGES if found.locale in LANGUAGES else {values["locale"]: shown(found.locale), **LANGUAGES}
     errors = posted.errors if posted else {}
-    # Printable ASCII, so that no character of a name acts on a page; read back as it is in the database.
+    # As printable ASCII, so that a name has no control characters in the page; `read_seen` decodes it.
     seen = json.dumps(now).replace("\x7f", "\\u007f")
     return OrganisationForm(f"{PATH}/{found.org_id}", Form(values, errors), seen, languages)
 
 
 def read_seen(text: str) -> dict[str, str]:
-    """The values that a form was made from; empty where they cannot be read, so that they are not what is there."""
+    """The values that the admin saw; empty if they cannot be read, so that each value counts as changed."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -177,7 +178,7 @@ def read_seen(text: str) -> dict[str, str]:
 
 
 def _conflict(found: Organisation, posted: Posted) -> list[str]:
-    """What is other than the admin saw it."""
+    """The values that differ from what the admin saw."""
     return _differences(posted.seen, present(found))
 
 
@@ -192,7 +193,7 @@ def _change(change: Change, names: Mapping[UUID, str], formats: Formats) -> Chan
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """One line for each field that is other: from what, to what."""
+    """One line for each field that differs: the old and the new value."""
     return [
         f"{label}: {_in_words(name, old.get(name))} → {_in_words(name, new.get(name))}"
         for name, label in FIELDS.items()
@@ -210,7 +211,7 @@ def _in_words(name: str, value: object) -> str:
 
 
 def read(values: Mapping[str, str]) -> Settings | dict[str, str]:
-    """The settings that a form says, or what is wrong with it, by field."""
+    """The settings in a form, or its errors by field."""
     errors: dict[str, str] = {}
     reminder, escalation = _whole(values["reminder_days"]), _whole(values["escalation_days"])
     number = f"Enter a whole number of days from 1 to {LONGEST:,}."
@@ -238,7 +239,7 @@ def read(values: Mapping[str, str]) -> Settings | dict[str, str]:
 
 
 def unknown_zone(text: str, suggestions: Sequence[str]) -> str:
-    """What stands beside the field."""
+    """The error beside the field."""
     if suggestions:
         return f"There is no time zone “{shown(text)}”. Did you mean {' or '.join(suggestions)}?"
     return f"There is no time zone “{shown(text)}”. Enter a continent and a city, such as Europe/Oslo."

@@ -15,7 +15,7 @@ from reminders.console.reading import Organisation, Position, Waiting, WaitingCo
 
 PATH = "/console/needs-contact"
 BAR = 120
-# More organisations are chosen on a page of their own.
+# If there are more organisations, they are listed on a page of their own.
 MOST_LINKS = 12
 
 
@@ -87,7 +87,7 @@ def waiting(
 
 
 def organisation_names(organisations: Sequence[Organisation]) -> dict[UUID, str]:
-    """What each is called: its name, or the first digits of its id."""
+    """The name of each organisation, or the first digits of its id."""
     return {each.org_id: shown(each.name) or f"Organisation {short(each.org_id)}" for each in organisations}
 
 
@@ -134,7 +134,7 @@ def _thresholds(counts: WaitingCounts, which: WaitingFilter, formats: Formats) -
 def _organisations(
     organisations: Sequence[Organisation], names: Mapping[UUID, str], which: WaitingFilter
 ) -> list[Link]:
-    """None where there is nothing to choose, and a page to choose from where there are too many."""
+    """Empty if there is one organisation; if there are many, a link to the page that lists them."""
     if len(organisations) < 2:
         return []
     every = Link("All organisations", _href(WaitingFilter(None, which.threshold)), which.org_id is None)
@@ -148,7 +148,7 @@ def _organisations(
 
 
 def _row(row: Waiting, names: Mapping[UUID, str], formats: Formats) -> Row:
-    # The bar ends at twice the second threshold; longer gaps fill it.
+    # The bar's length is twice the second threshold; a longer gap fills the bar.
     full = row.escalation_days * 2
     bar = min(row.gap_days * BAR // full, BAR)
     since = "none since it began on" if row.last_contact_date is None else "the last one was on"
@@ -174,7 +174,7 @@ def _row(row: Waiting, names: Mapping[UUID, str], formats: Formats) -> Row:
 
 
 def _csv(which: WaitingFilter, ends: Sequence[Position], total: int) -> list[Link]:
-    """One link a part: each from the end of the part before it, up to its own."""
+    """One link for each part, from the end of the part before to its own end."""
     path = f"{PATH}.csv"
     starts: list[Position | None] = [None, *ends]
     links: list[Link] = []

@@ -2,7 +2,7 @@
 What CloudFormation will be given: SAM's own translator over a template, as JSON on standard output.
 
 Runs in SAM CLI's environment, where the translator is, and therefore imports nothing of this project:
-`build/sam/bin/python ops/tools/build/transform.py template.yaml`. A template without Transform is only read.
+`build/sam/bin/python tests/helpers/transform.py template.yaml`. A template without Transform is only read.
 """
 
 from __future__ import annotations
