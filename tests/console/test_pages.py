@@ -101,6 +101,13 @@ def test_row_says_who_waits_how_long_and_who_was_notified(console: Console, fill
         assert part in page
 
 
+def test_long_name_shows_that_it_was_cut(console: Console, filled: Connection) -> None:
+    """The view cuts names at 60 characters; the page must not show half a name or address as if it were whole."""
+    filled.execute("UPDATE auth.users SET raw_user_meta_data = '{}', email = repeat('a', 70) || '@example.org'")
+    page = text_of(console.admin(ORG).get(f"/console/assignments/{ASSIGNMENT}"))
+    assert f"{'a' * 60}…" in page
+
+
 @pytest.mark.parametrize("count", first(2, [50, 1, 49, 51, 120]))
 def test_pages_by_keyset_show_each_row_once(console: Console, filled: Connection, count: int) -> None:
     """Longest first, 50 a page; rows that wait equally long are parted by their ids."""

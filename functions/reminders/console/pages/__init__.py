@@ -12,6 +12,8 @@ from uuid import UUID
 
 from reminders.text import printable
 
+LONGEST_PERSON = 60  #: characters, at which the view reminder_admin.people cuts a name
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -53,8 +55,13 @@ def named(name_or_id: str | None, role: str = "person") -> str:
     try:
         return f"{role} {short(UUID(name_or_id or ''))}"
     except ValueError:
-        return shown(name_or_id)
+        return _name(name_or_id)
 
 
 def person(role: str, id_: UUID, name: str | None) -> Person:
-    return Person(shown(name) or f"{role} {short(id_)}", str(id_))
+    return Person(_name(name) or f"{role} {short(id_)}", str(id_))
+
+
+def _name(text: str | None) -> str:
+    """As it can be shown. One that has the length at which `reminder_admin.people` cuts names shows that it was cut."""
+    return f"{shown(text)}…" if len(text or "") == LONGEST_PERSON else shown(text)
