@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,8 @@ from pathlib import Path
 from handlers.wiring.alerts import unrecorded_failures
 from ops.local.server import Server, any_server
 from tests.faults.processes import Processes
-from tests.simulation.simulation import Simulation, Totals, Violation
+from tests.simulation.simulation import Progress, Simulation
+from tests.simulation.situation import Violation
 from tests.simulation.story import Event
 from tests.simulation.world import make_world, simulated_database
 
@@ -40,9 +41,7 @@ class Runner:
         processes = stack.enter_context(Processes())
         return cls(server, stack.enter_context(simulated_database(server, migrations)), processes)
 
-    def run(
-        self, story: Sequence[Event], days: int, progress: Callable[[int, Totals], None] | None = None
-    ) -> Failure | None:
+    def run(self, story: Sequence[Event], days: int, progress: Progress | None = None) -> Failure | None:
         """The first promise that the story breaks within `days` days."""
         unrecorded_failures.cache_clear()  # a new process has reported nothing
         with make_world(self.server, self.template, self.processes) as world:
