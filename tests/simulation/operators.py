@@ -34,6 +34,10 @@ class Operators:
     def on_unlock(self) -> None:
         self._world.unlock()
 
+    def on_restart_database(self, orderly: bool) -> None:
+        self._world.restart_database(orderly=orderly)
+        self._situation.counted["restarts"] += 1
+
     def on_outage(self, what: str, minutes: int) -> None:
         now = self._situation.now
         until = now + minutes * MINUTE

@@ -20,7 +20,7 @@ from tests.simulation.world import LONGEST_LEASE, PAIRS, number_of
 
 # No time is left after what a run reserves, so it fails at once.
 TOO_SHORT = 8.05
-FAULTS = ("killed", "scheduler killed", "paused", "cut", "answer lost")
+FAULTS = ("killed", "scheduler killed", "paused", "cut", "restarted", "answer lost")
 SENDING = since("outbox: BEGIN")
 
 
@@ -143,12 +143,12 @@ class Runs:
         self._compare()
         return False
 
-    def _run_with_fault(self, tick: datetime, name: str, how: str, step: str, target: str = "") -> bool:
+    def _run_with_fault(self, tick: datetime, name: str, how: str, step: str, **details: Any) -> bool:
         """A run that is killed, paused or cut off at `step`; whether it failed."""
         self._situation.counted["invocations"] += 1
         cron, reached = self._world.hold(_event(tick, name), step, short=how == "paused")
         if reached:
-            self._cause_fault(cron, how, target)
+            self._cause_fault(cron, how, **details)
             self._situation.counted[f"runs {how}"] += 1
         if self._paused is None:
             cron.ended.result(PATIENCE)
@@ -160,11 +160,13 @@ class Runs:
         self._record_outcome(tick, name, raised=raised, ended=not reached or how not in ("killed", "paused"))
         return raised or (reached and how in ("killed", "paused"))
 
-    def _cause_fault(self, cron: Process, how: str, target: str) -> None:
+    def _cause_fault(self, cron: Process, how: str, *, target: str = "", orderly: bool = False) -> None:
         if how == "killed":
             cron.kill()
         elif how == "cut":
             self._world.end_backends(target)
+        elif how == "restarted":
+            self._world.restart_database(orderly=orderly)
         elif how == "scheduler killed":
             self._world.replace_scheduler()
         elif how == "paused":
