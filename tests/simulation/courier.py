@@ -13,13 +13,20 @@ from uuid import UUID
 from reminders.messages.message import AccountError
 from tests.faults.processes import PATIENCE
 from tests.simulation.alerts import Alerts
-from tests.simulation.model import HOUR, Alert
-from tests.simulation.outside import Mail
+from tests.simulation.model import HOUR, Alert, Key, Note
+from tests.simulation.outside import Mail, words_of
 from tests.simulation.situation import Situation, check, check_equal, shortened
-from tests.simulation.world import PAIRS, number_of
+from tests.simulation.world import key_of, number_of
 
 DUE = """
     SELECT count(*) FROM messages WHERE status = 'pending' AND next_attempt_at <= now() OR lease_until < now()
+"""
+ITEMS = """
+    SELECT m.provider_message_id AS id, m.local_date, n.assignment_id, n.kind, n.contact_anchor
+    FROM messages AS m
+    JOIN message_items AS i ON i.message_id = m.id
+    JOIN notifications AS n ON n.id = i.notification_id
+    WHERE m.provider_message_id = ANY(%s)
 """
 
 
@@ -100,24 +107,26 @@ class Courier:
         return mails
 
     def _check_mails(self, mails: list[Mail], *, killed: bool = False) -> None:
-        if not mails:
-            return
-        rows = self._world.all(
-            "SELECT provider_message_id, local_date FROM messages WHERE provider_message_id = ANY(%s)",
-            [mail.id for mail in mails],
-        )
-        days = {row["provider_message_id"]: row["local_date"] for row in rows}
-        current = Counter((note.recipient, org) for _, org, note in self._model.current_notes())
+        """A mail that the provider took from a courier that was killed may belong to no message, and comes again."""
+        rows = self._world.all(ITEMS, [mail.id for mail in mails]) if mails else []
+        current = {key: (org, note) for key, org, note in self._model.current_notes()}
         for mail in mails:
-            person, org = int(re.findall(r"\d+", mail.to)[0]), number_of(UUID(mail.org))
-            in_hours = self._model.may_send(org, person, self._situation.now)
-            check(in_hours, "a mail outside of the hours", mail.to, self._situation.now)
-            check(current[person, org], "a mail about nothing that is open", mail.to, self._situation.now)
-            check(killed or mail.id in days, "a mail that no message knows", mail.to)
-            if mail.id in days:
-                key = (mail.to, mail.org, days[mail.id])
-                self._mails[key] += 1
-                check(self._mails[key] == 1, "two mails on one day", *key)
+            person, org, now = int(re.findall(r"\d+", mail.to)[0]), number_of(UUID(mail.org)), self._situation.now
+            items = [row for row in rows if row["id"] == mail.id]
+            check(self._model.may_send(org, person, now), "a mail outside of the hours", mail.to, now)
+            check(killed or items, "a mail that no message knows", mail.to)
+            if items:
+                keys = [key_of(row) for row in items]
+                notes = {key: current[key][1] for key in keys if key in current and current[key][0] == org}
+                theirs = {key: note for key, note in notes.items() if note.recipient == person}
+                check(theirs.keys() == set(keys), "a mail about what is not open, or not theirs", mail.to, keys)
+                check_equal("numbers in a mail", _numbers(theirs), _numbers_of(mail))
+                received = (mail.to, mail.org, items[0]["local_date"])
+                self._mails[received] += 1
+                check(self._mails[received] == 1, "two mails on one day", *received)
+            else:
+                about = [note for to, note in current.values() if to == org and note.recipient == person]
+                check(about, "a mail about nothing that is open", mail.to, now)
 
     def _check_nothing_is_left(self) -> None:
         """After a round: each notification has its message, and none that is due is left."""
@@ -127,7 +136,7 @@ class Courier:
             JOIN notifications AS n ON n.id = i.notification_id WHERE n.created_at > now() - interval '3 days'
             """
         )
-        with_message = {(PAIRS[row["assignment_id"]], row["kind"], row["contact_anchor"]) for row in rows}
+        with_message = {key_of(row) for row in rows}
         young = self._situation.now - 47 * HOUR
         lost = [
             key
@@ -136,3 +145,16 @@ class Courier:
         ]
         check(not lost, "notifications without a message", shortened(lost))
         check_equal("messages that were left", 0, self._situation.count(DUE))
+
+
+def _numbers(notes: dict[Key, Note]) -> list[int]:
+    """As a mail has them, the reminders first: the days of one, or how many and the most days."""
+    found: list[int] = []
+    for wanted in ("reminder", "escalation"):
+        gaps = [note.gap for (_, kind, _), note in notes.items() if kind == wanted]
+        found += gaps if len(gaps) < 2 else [len(gaps), max(gaps)]
+    return found
+
+
+def _numbers_of(mail: Mail) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", words_of(mail).partition("The app shows")[0])]

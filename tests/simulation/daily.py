@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.simulation.model import DAY, HOUR
 from tests.simulation.situation import Situation, check, check_equal, shortened
-from tests.simulation.world import DOMAIN, NAME, PAIRS, number_of
+from tests.simulation.world import DOMAIN, NAME, PAIRS, key_of, number_of
 
 
 class Daily:
@@ -43,7 +43,7 @@ class Daily:
         rows = self._world.all(
             "SELECT assignment_id, kind, contact_anchor FROM notifications WHERE resolved_at IS NULL"
         )
-        found = {(PAIRS[row["assignment_id"]], row["kind"], row["contact_anchor"]) for row in rows}
+        found = {key_of(row) for row in rows}
         notes = {(n, *key): note for n, pair in self._model.pairs.items() for key, note in pair.notes.items()}
         expected = {key for key, note in notes.items() if note.is_open}
         check(found == expected, "open notifications differ", shortened(sorted(found ^ expected)))

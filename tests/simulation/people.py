@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import time
 
 from tests.simulation.model import CONTACT, DAY, Pair
 from tests.simulation.situation import Situation, check_equal
-from tests.simulation.world import address, person_id
+from tests.simulation.world import address, key_of, person_id
+
+WAITING = """
+    SELECT n.assignment_id, n.kind, n.contact_anchor FROM messages AS m
+    JOIN message_items AS i ON i.message_id = m.id
+    JOIN notifications AS n ON n.id = i.notification_id
+    WHERE m.status = 'pending'
+"""
 
 
 class People:
@@ -87,13 +94,9 @@ class People:
                 note.is_read = note.is_read or note.recipient == found.mentor
 
     def on_react(self, nth: int, how: str, to: int) -> None:
-        """A person acts on one of today's notifications, perhaps before its message is sent."""
-        today = datetime.combine(self._situation.today, time(), UTC)
-        keys = sorted(
-            key
-            for key, _, note in self._model.current_notes()
-            if note.created >= today and self._situation.is_reachable(note.recipient)
-        )
+        """A person acts on a notification whose message is not sent yet."""
+        current = {key for key, _, _ in self._model.current_notes()}
+        keys = sorted(current & {key_of(row) for row in self._world.all(WAITING)})
         if not keys:
             return
         pair, kind, _ = keys[nth % len(keys)]

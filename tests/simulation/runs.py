@@ -16,7 +16,7 @@ from tests.simulation.alerts import Alerts
 from tests.simulation.ledger import compare_ledger
 from tests.simulation.model import HOUR, MINUTE, Key, Note, Run
 from tests.simulation.situation import START, Situation, check, check_equal, shortened
-from tests.simulation.world import LONGEST_LEASE, PAIRS, number_of
+from tests.simulation.world import LONGEST_LEASE, key_of, number_of
 
 # No time is left after what a run reserves, so it fails at once.
 TOO_SHORT = 8.05
@@ -216,7 +216,7 @@ class Runs:
         """The new notifications must be among those that are due; the model has them from now on."""
         found: dict[Key, Note] = {}
         for row in self._world.new_notifications():
-            key = (PAIRS[row["assignment_id"]], row["kind"], row["contact_anchor"])
+            key = key_of(row)
             check(key not in found, "a notification twice", key)
             found[key] = Note(number_of(row["recipient_id"]), row["gap_days"], self._situation.now)
         extra = {key: note for key, note in found.items() if due.get(key) != note}

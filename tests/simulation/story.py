@@ -97,10 +97,10 @@ class _Author:
         for what, chance in chances.items():
             if self._chance.random() < chance:
                 yield self._event(day, what, **self._details(what))
-        if self._chance.random() < 0.7:
+        if self._chance.random() < 0.9:
             how = self._chance.choice(("contact", "hand_over", "close", "read"))
             args = {"nth": self._chance.randrange(100), "how": how, "to": self._person()}
-            yield Event(day, self._chance.randint(TICK + 5, TICK + 420), "react", args)
+            yield Event(day, self._chance.randint(TICK + 11, TICK + 440), "react", args)
         if self._chance.random() < chances["close"]:
             yield self._open(day, began=self._chance.choice((0, 0, 0, 3, 30)))
         if self._chance.random() < 0.04:

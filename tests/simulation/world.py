@@ -47,6 +47,7 @@ from tests.helpers.locks import HELD
 from tests.helpers.waiting import eventually
 from tests.proxy import Wire
 from tests.simulation.clock import Clock, replace_clock
+from tests.simulation.model import Key
 from tests.simulation.outside import Outside
 from tests.tokens import ADMIN, ISSUER, SECRET, claims, signed
 
@@ -88,6 +89,11 @@ PAIRS = {pair_id(number): number for number in range(1, 20_000)}
 
 def number_of(person: UUID) -> int:
     return person.int & 0xFFFFFFFF
+
+
+def key_of(row: Mapping[str, Any]) -> Key:
+    """The model's key of a notification."""
+    return PAIRS[row["assignment_id"]], row["kind"], row["contact_anchor"]
 
 
 class World:
