@@ -54,7 +54,6 @@ class Courier:
         self._situation.counted["invocations"] += 1
         if self._kill is not None and not self._world.is_down("database"):
             self._killed_round(self._kill)
-            self._kill = None
             return
         answer = self._world.courier()
         if self._world.is_down("database"):
@@ -81,7 +80,7 @@ class Courier:
             self._model.alerts.append(Alert("message_failure", key, self._situation.now))
 
     def _killed_round(self, is_taken: bool) -> None:
-        """SIGKILL when the first mail arrives at the provider, which takes it or not."""
+        """SIGKILL when the first mail arrives at the provider, which takes it or not. Without a mail, the next round's."""
         courier = self._world.courier_process()
 
         def kill() -> bool:
@@ -93,12 +92,13 @@ class Courier:
         code = courier.ended.result(PATIENCE)
         self._world.wait_until_quiet("reminders-courier")
         self._world.outside.on_mail = None
-        self._situation.counted["couriers killed"] += code != 0
+        if code != 0:
+            self._kill, self._after_kill = None, True
+            self._situation.counted["couriers killed"] += 1
+            self._situation.troubles.add(self._situation.now, self._situation.now + 2 * HOUR)
         if {"raised": "AccountError"} in courier.reports:
             self._expect_message_failure()
-        self._after_kill = True
-        self._situation.troubles.add(self._situation.now, self._situation.now + 2 * HOUR)
-        self._check_mails(self._new_mails(), killed=True)
+        self._check_mails(self._new_mails(), killed=code != 0)
 
     def _new_mails(self) -> list[Mail]:
         mails = self._world.outside.mails[self._seen :]
