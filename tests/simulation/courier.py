@@ -80,7 +80,7 @@ class Courier:
             self._model.alerts.append(Alert("message_failure", key, self._situation.now))
 
     def _killed_round(self, is_taken: bool) -> None:
-        """SIGKILL when the first mail arrives at the provider, which takes it or not. Without a mail, the next round's."""
+        """SIGKILL when the first mail arrives at the provider, which takes it or not. Without a mail: next time."""
         courier = self._world.courier_process()
 
         def kill() -> bool:

@@ -44,10 +44,12 @@ class Watchdog:
     def _expect_backlog(self, waiting: int) -> None:
         """One alert while messages are late, and one when none is any more."""
         now = self._situation.now
-        about = [alert.kind for alert in self._model.alerts if alert.kind in ("message_backlog", "message_recovery")]
-        is_reported = about[-1:] == ["message_backlog"]
+        kinds = [alert.kind for alert in self._model.alerts if alert.kind in ("message_backlog", "message_recovery")]
+        is_reported = kinds[-1:] == ["message_backlog"]
         if waiting and not is_reported:
-            may_wait = self._situation.troubles.overlap(now - 2 * DAY, now)
+            # A message whose person has moved waits for other hours, and counts as late.
+            about = (now - 2 * DAY, now)
+            may_wait = self._situation.troubles.overlap(*about) or self._situation.moves.overlap(*about)
             check(may_wait, "messages wait, and nothing is down", waiting)
             self._model.alerts.append(Alert("message_backlog", None, now))
         elif is_reported and not waiting:
