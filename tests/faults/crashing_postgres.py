@@ -1,5 +1,5 @@
 """
-A PostgreSQL that crashes and comes back: immediate shutdown, then a start that recovers from its log.
+A PostgreSQL that stops and comes back: immediate shutdown, then a start that recovers from its log; or an orderly one.
 
 The one that comes back has the port and the files of the first, and a keeper of its own.
 """
@@ -25,12 +25,12 @@ class CrashingPostgres(Postgres):
 
     _again: subprocess.Popen[bytes] | None = None
 
-    def restart(self) -> None:
-        """All its connections break; when this returns it is up again."""
+    def restart(self, *, orderly: bool = False) -> None:
+        """All its connections break; when this returns it is up again. `orderly`: a fast shutdown, without recovery."""
         with psycopg.connect(self.dsn(self.superuser)) as connection:
             data = Path(connection.execute("SHOW data_directory").fetchall()[0][0])
         command = shlex.split((data / "postmaster.opts").read_text())
-        _crash(data / "postmaster.pid")
+        _stop(data / "postmaster.pid", signal.SIGINT if orderly else signal.SIGQUIT)
         self._release()
         self._again = start_supervised(command)
         assert eventually(lambda: cluster.ready(data.parent) > 0)
@@ -45,7 +45,7 @@ class CrashingPostgres(Postgres):
             self._again = None
 
 
-def _crash(pid_file: Path) -> None:
-    """SIGQUIT is the immediate shutdown; the pid file goes last."""
-    os.kill(int(pid_file.read_text().split()[0]), signal.SIGQUIT)
+def _stop(pid_file: Path, number: signal.Signals) -> None:
+    """SIGQUIT is the immediate shutdown, SIGINT the fast one; the pid file goes last."""
+    os.kill(int(pid_file.read_text().split()[0]), number)
     assert eventually(lambda: not pid_file.exists())

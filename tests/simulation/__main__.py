@@ -13,13 +13,13 @@ import argparse
 import random
 import sys
 import time
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
 from ops.migrations import MIGRATIONS
 from tests.simulation.runner import Runner
 from tests.simulation.shrink import shortest
-from tests.simulation.simulation import Totals
 from tests.simulation.story import make_story
 
 LONGEST = 50  # events that are printed
@@ -34,7 +34,7 @@ def main() -> int:
     with ExitStack() as stack:
         runner = Runner.start(stack, options.migrations)
         began = time.monotonic()
-        failure = runner.run(story, options.days, lambda day, totals: _show(day, totals, began))
+        failure = runner.run(story, options.days, lambda day, counted: _show(day, counted, began))
         if failure is None:
             print(f"Every promise was kept. {time.monotonic() - began:.1f} s.")
             return 0
@@ -48,10 +48,10 @@ def main() -> int:
         return 1
 
 
-def _show(day: int, totals: Totals, began: float) -> None:
+def _show(day: int, counted: Counter[str], began: float) -> None:
     if (day + 1) % 30 == 0:
-        counted = ", ".join(f"{number:,} {what}" for what, number in sorted(totals.counted.items()))
-        print(f"{time.monotonic() - began:6.1f} s  day {day + 1:3}: {counted}", flush=True)
+        totals = ", ".join(f"{number:,} {what}" for what, number in sorted(counted.items()))
+        print(f"{time.monotonic() - began:6.1f} s  day {day + 1:3}: {totals}", flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -45,11 +45,12 @@ class Broken:
 
     @property
     def seed(self) -> int:
-        """The first story in which such a day comes early."""
+        """The first story in which such a day comes early, before the schedule is paused."""
         return next(seed for seed in count(1) if self._comes_early(make_story(seed, DAYS, PAIRS, TROUBLE)))
 
     def _comes_early(self, story: Sequence[Event]) -> bool:
-        days = [" | ".join(str(event) for event in story if event.day == day) for day in range(1, 4)]
+        paused = min((event.day for event in story if event.what == "pause"), default=DAYS)
+        days = [" | ".join(str(event) for event in story if event.day == day) for day in range(min(4, paused))]
         return any(all(re.search(need, text) for need in self.needs) for text in days)
 
 
@@ -146,7 +147,6 @@ BROKEN = [
         needs=(
             "05:59  outage what=(slack|sns) minutes=(180|600|1500)",
             "tick how=never",
-            "^(?!.*pause)",
         ),
     ),
     broken(
@@ -191,6 +191,12 @@ BROKEN = [
         needs=("tick how=never",),
     ),
     broken(
+        "nobody settles the row of a killed run",
+        ("functions/reminders/runs/lifecycle.py", "ledger.rescue_abandoned()", "pass"),
+        ("functions/reminders/runs/watchdog.py", "return deps.ledger.rescue([", "return len(["),
+        needs=("tick how=killed retries=0 step=scheduler", "^(?!.*(lock_is_held|05:59))"),
+    ),
+    broken(
         "messages are sent at any hour",
         (
             MIGRATIONS,
@@ -210,6 +216,15 @@ BROKEN = [
             "LEFT JOIN reminder_private.open_notifications AS o ON o.id = i.notification_id",
             "LEFT JOIN public.notifications AS o ON o.id = i.notification_id",
         ),
+    ),
+    broken(
+        "after a handover the former mentor gets the message",
+        (
+            MIGRATIONS,
+            "AND n.recipient_id = CASE n.kind::text WHEN 'reminder' THEN a.peer_mentor_id ELSE a.coordinator_id END",
+            "",
+        ),
+        needs=(r"day   0 \d\d:\d\d  react nth=\d+ how=hand_over",),
     ),
     broken(
         "a message expires after an hour",

@@ -11,7 +11,7 @@ the simulation lies in the future, where the one place that uses it only looks f
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -19,6 +19,7 @@ from psycopg import sql
 
 from ops.local.server import Server, admin
 
+SECOND = timedelta(seconds=1)
 REPLACE = """
 DO $$
 DECLARE
@@ -48,21 +49,25 @@ def replace_clock(server: Server, database: str) -> None:
 
 
 class Clock:
-    """Sets the time of `database`; it goes on from there by itself. `sessions` are those that are open already."""
+    """Sets the time of `database`; it goes on by itself. `sessions` are open already, the superuser's first."""
 
-    def __init__(self, server: Server, database: str, *sessions: psycopg.Connection[Any]) -> None:
-        self._admin = psycopg.connect(server.dsn(server.superuser, database), autocommit=True)
+    def __init__(self, database: str) -> None:
         self._set = sql.SQL("ALTER DATABASE {} SET simulation.ahead = ").format(sql.Identifier(database))
-        self._sessions = sessions
+        self._ahead = timedelta(0)
+        self.sessions: list[psycopg.Connection[Any]] = []
         self.moment = datetime.now(UTC)
 
     def set(self, moment: datetime) -> None:
-        """From now on it is `moment` (aware), for these sessions and for all that connect from now on."""
-        self.moment = moment
-        ahead = f"{(moment - datetime.now(UTC)).total_seconds():.6f} seconds"
-        self._admin.execute(self._set + sql.Literal(ahead))
-        for session in self._sessions:
-            session.execute("SELECT set_config('simulation.ahead', %s, false)", [ahead])
+        """
+        From now on it is `moment` (aware), for these sessions and for all that connect from now on.
 
-    def close(self) -> None:
-        self._admin.close()
+        Time never goes back: if it is `moment` already, it becomes a second later than it is. So what happens later has
+        a later time in every row.
+        """
+        now = datetime.now(UTC)
+        self.moment = max(moment, now + self._ahead + SECOND)
+        self._ahead = self.moment - now
+        ahead = f"{self._ahead.total_seconds():.6f} seconds"
+        self.sessions[0].execute(self._set + sql.Literal(ahead))
+        for session in self.sessions:
+            session.execute("SELECT set_config('simulation.ahead', %s, false)", [ahead])

@@ -87,9 +87,8 @@ class Run:
     abandoned: bool = False
     id: UUID | None = None  #: the database's, as soon as it is known
 
-    @property
-    def trigger(self) -> str:
-        return "manual" if self.event is None else "schedule"
+    def skip(self, reason: str) -> None:
+        self.status, self.note, self.dispatched = "skipped", reason, 0
 
 
 @dataclass(slots=True)
@@ -232,7 +231,7 @@ class Charity:
             return found.begin <= clock < found.end
         return clock >= found.begin or clock < found.end
 
-    def to_tell(self) -> Iterator[tuple[Key, int, Note]]:
+    def current_notes(self) -> Iterator[tuple[Key, int, Note]]:
         """Notifications that their recipient should still hear of, and the organisation: open, unread, still theirs."""
         for number, pair in self.pairs.items():
             for (kind, anchor), note in pair.notes.items():

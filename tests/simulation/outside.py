@@ -15,7 +15,7 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
@@ -49,7 +49,7 @@ class Outside:
         self.mails: list[Mail] = []
         self.published: list[dict[str, Any]] = []
         self.texts: list[str] = []
-        self.schedule: tuple[bool, datetime] | None = None
+        self.schedule = (True, datetime.now(UTC))  # enabled, and since when
         # Called when a mail arrives, before it is answered; whether the mail is taken.
         self.on_mail: Callable[[], bool] | None = None
         self._count = 0
@@ -75,7 +75,6 @@ class Outside:
         if path.startswith("/broken"):
             return 500, "", '{"type": "about:blank", "title": "Internal Server Error", "status": 500}'
         if path.startswith("/schedules/"):
-            assert self.schedule is not None
             enabled, since = self.schedule
             state = "ENABLED" if enabled else "DISABLED"
             return 200, "", json.dumps({"State": state, "LastModificationDate": since.timestamp()})

@@ -33,6 +33,7 @@ TICKS = {
     "scheduler killed": 2,
     "paused": 0.7,
     "cut": 3,
+    "restarted": 1,
     "answer lost": 2,
     "out of time": 3,
 }
@@ -96,10 +97,10 @@ class _Author:
         for what, chance in chances.items():
             if self._chance.random() < chance:
                 yield self._event(day, what, **self._details(what))
-        if self._chance.random() < 0.7:
+        if self._chance.random() < 0.9:
             how = self._chance.choice(("contact", "hand_over", "close", "read"))
             args = {"nth": self._chance.randrange(100), "how": how, "to": self._person()}
-            yield Event(day, self._chance.randint(TICK + 5, TICK + 420), "react", args)
+            yield Event(day, self._chance.randint(TICK + 11, TICK + 440), "react", args)
         if self._chance.random() < chances["close"]:
             yield self._open(day, began=self._chance.choice((0, 0, 0, 3, 30)))
         if self._chance.random() < 0.04:
@@ -138,6 +139,8 @@ class _Author:
             minute = chance.choice((TICK - 1, chance.randint(0, EVENING)))
             minutes = chance.choice((2, 45, 180, 600, 1500))
             yield Event(day, minute, "outage", {"what": chance.choice(OUTAGES), "minutes": minutes})
+        if chance.random() < 0.01 * self._trouble:
+            yield self._event(day, "restart_database", orderly=chance.random() < 0.5)
         if chance.random() < 0.03 * self._trouble:
             yield Event(day, MORNING, "kill_courier", {"is_taken": chance.random() < 0.5})
 
@@ -147,12 +150,14 @@ class _Author:
         tick: dict[str, Any] = {"how": how, "retries": chance.choice((0, 2, 2))}
         if how in ("late", "twice"):
             tick["minutes"] = chance.choice((1, 20, 60, 500))
-        if how in ("killed", "cut", "answer lost"):
+        if how in ("killed", "cut", "restarted", "answer lost"):
             tick["step"] = chance.choice(STEPS)
         if how in ("paused", "scheduler killed"):
             tick["step"] = chance.choice(PAUSED_AT)
         if how == "cut":
             tick["target"] = chance.choice(CUT)
+        if how == "restarted":
+            tick["orderly"] = chance.random() < 0.5
         return tick
 
     def _open(self, day: int, began: int) -> Event:

@@ -14,8 +14,7 @@ from tests.helpers.cases import first
 from tests.simulation.broken import BROKEN, DAYS, PAIRS, TROUBLE, Broken, break_copy
 from tests.simulation.story import make_story
 
-# Without 3: it starts two runs in the same instant, and the model does not know which of them is first.
-SEEDS = [seed for seed in range(1, 22) if seed != 3]
+SEEDS = range(1, 21)
 # Killed and paused processes are real, so where they are hit depends on how busy the machine is.
 PLAYS = 3
 
@@ -55,16 +54,16 @@ def test_broken_product(case: Broken, tmp_path: Path) -> None:
 
 
 def test_story_is_made_short(tmp_path: Path) -> None:
-    """Of hundreds of events, a few are left that break the same promise, and the seed is printed."""
-    case = next(case for case in BROKEN if case.name == "a contact in the future counts")
+    """Of dozens of events, one is left that breaks the same promise, and the seed is printed."""
+    case = next(case for case in BROKEN if case.name == "the escalation goes to the mentor")
     break_copy(case, tmp_path)
     where = ("--migrations", str(tmp_path / "migrations"))
-    story = ("--seed", str(case.seed), "--days", "10", "--assignments", str(PAIRS), "--trouble", str(TROUBLE))
+    story = ("--seed", "2", "--days", "1", "--assignments", "30")
     done = simulate(*story, *where, "--shrink", "20", functions=tmp_path / "functions")
     assert 1 == done.returncode, done.stdout + done.stderr
-    assert f"make simulate SEED={case.seed}" in done.stdout
+    assert "make simulate SEED=2 " in done.stdout
     events = re.findall(r"^  day .*", done.stdout, re.MULTILINE)
-    assert 1 <= len(events) <= 4, done.stdout
+    assert 1 == len(events), done.stdout
 
 
 def test_story_depends_on_the_seed_alone() -> None:

@@ -39,6 +39,7 @@ from reminders.runs.lock import LOCK_KEY
 from reminders.secrets import Secrets
 from reminders.telemetry import logger
 from tests.contacts import as_user
+from tests.faults.crashing_postgres import CrashingPostgres
 from tests.faults.process_server import PlainSecrets, redefine
 from tests.faults.processes import PATIENCE, Deployment, Process, Processes
 from tests.faults.statement_barrier import StatementBarrier
@@ -46,6 +47,7 @@ from tests.helpers.locks import HELD
 from tests.helpers.waiting import eventually
 from tests.proxy import Wire
 from tests.simulation.clock import Clock, replace_clock
+from tests.simulation.model import Key
 from tests.simulation.outside import Outside
 from tests.tokens import ADMIN, ISSUER, SECRET, claims, signed
 
@@ -89,6 +91,11 @@ def number_of(person: UUID) -> int:
     return person.int & 0xFFFFFFFF
 
 
+def key_of(row: Mapping[str, Any]) -> Key:
+    """The model's key of a notification."""
+    return PAIRS[row["assignment_id"]], row["kind"], row["contact_anchor"]
+
+
 class World:
     """Made by `make_world`."""
 
@@ -96,12 +103,9 @@ class World:
         self.slack, self.outside = stack.enter_context(Slack()), stack.enter_context(Outside())
         redefine(vars(self.slack)["_server"], handle_error=lambda *_: None)  # a client that is killed breaks its pipe
         self.server, self._processes, self._database = server, processes, database
-        self.owner = stack.enter_context(psycopg.connect(server.dsn(MIGRATOR, database), autocommit=True))
-        self.rows = stack.enter_context(
-            psycopg.connect(server.dsn(server.superuser, database), autocommit=True, row_factory=dict_row)
-        )
-        self.clock = Clock(server, database, self.owner, self.rows)
-        stack.callback(self.clock.close)
+        self.clock = Clock(database)
+        self._sessions = stack.enter_context(ExitStack())
+        self._connect()
         self.barrier = StatementBarrier()
         self.log = io.StringIO()
         dsns = {secret: server.dsn(role, database) for secret, role in ROLES.items()}
@@ -137,6 +141,17 @@ class World:
         self._observed_scheduler = self._start_scheduler(self._observed)
         self._stray: Connection | None = None
         self.seen_notifications = 0
+
+    def _connect(self) -> None:
+        """The sessions of the app and of the comparisons; again after a restart."""
+        self._sessions.close()
+        dsn, superuser = (
+            self.server.dsn(MIGRATOR, self._database),
+            self.server.dsn(self.server.superuser, self._database),
+        )
+        self.owner = self._sessions.enter_context(psycopg.connect(dsn, autocommit=True))
+        self.rows = self._sessions.enter_context(psycopg.connect(superuser, autocommit=True, row_factory=dict_row))
+        self.clock.sessions = [self.rows, self.owner]
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
@@ -253,6 +268,9 @@ class World:
         """What `reminders unlock` does."""
         self.rows.execute("SELECT pg_terminate_backend(pid) FROM public.run_lock_holder()")
         assert self.lock_is_free(5)
+        self._close_stray()
+
+    def _close_stray(self) -> None:
         if self._stray is not None:
             self._stray.close()
             self._stray = None
@@ -262,6 +280,15 @@ class World:
         return self._stray is not None
 
     # Outages
+
+    def restart_database(self, *, orderly: bool) -> None:
+        """Every connection breaks. A server that is not ours only ends the connections."""
+        self._close_stray()
+        if isinstance(self.server, CrashingPostgres):
+            self.server.restart(orderly=orderly)
+        else:
+            self.end_backends("%")
+        self._connect()
 
     def is_down(self, what: str) -> bool:
         return what in self.outside.down
