@@ -26,8 +26,11 @@ SHIM = Path(__file__).with_name("supabase.sql")
 def create_database(server: Server, name: str, template: str | None = None) -> str:
     """Create a database, empty or as a copy; return its name (unique on an existing server)."""
     actual = server.database_name(name)
-    make = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-        sql.Identifier(actual), sql.Identifier(template or "template1")
+    # Half the work of PostgreSQL's default, which writes each page to its log. An existing server syncs to a disk,
+    # where the two checkpoints of a file copy can take longer.
+    strategy = "WAL_LOG" if isinstance(server, ExistingServer) else "FILE_COPY"
+    make = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY {}").format(
+        sql.Identifier(actual), sql.Identifier(template or "template1"), sql.Identifier(strategy.lower())
     )
     with admin(server) as connection:
         connection.execute(make)
@@ -55,9 +58,11 @@ def apply_shim(server: Server, database: str) -> None:
 
 def give_logins(server: Server, database: str) -> dict[str, str]:
     """Let our roles log in, as an operator does. Returns each role's DSN for this database."""
-    with one_at_a_time(server), admin(server, database) as connection:
-        for role in OUR_ROLES:
-            connection.execute(_login(server, role))
+    # A server of ours gives the same passwords each time, and PostgreSQL hashes for 5 ms a password.
+    if isinstance(server, ExistingServer) or not _can_log_in(server):
+        with one_at_a_time(server), admin(server, database) as connection:
+            for role in OUR_ROLES:
+                connection.execute(_login(server, role))
     return {role: server.dsn(role, database) for role in OUR_ROLES}
 
 
@@ -84,6 +89,12 @@ def prepared(server: Server, migrations: Path = MIGRATIONS) -> str:
         finally:
             drop_database(server, making)
     return name
+
+
+def _can_log_in(server: Server) -> bool:
+    with admin(server) as connection:
+        query = "SELECT FROM pg_roles WHERE rolcanlogin AND rolname = ANY (%s)"
+        return len(OUR_ROLES) == len(connection.execute(query, [list(OUR_ROLES)]).fetchall())
 
 
 def _login(server: Server, role: str) -> sql.Composed:
