@@ -4,8 +4,8 @@ One story, day by day: each event happens in the world and in the model, and the
     06:00 the schedule fires · 06:10 and, when a message is due by then, 13:30, 20:10 and 01:10 the courier
     06:40 and, when something is wrong, 14:10 the watchdog
 
-There are fewer rounds than in production, and hours for messages are at least eight: a day must not take longer than a
-sixth of a second. After a round of the courier, the watchdog's never comes more than an hour later, so nothing is late.
+There are fewer rounds than in production, because a year has enough of them; hours for messages are at least eight, so
+each has a round. The watchdog's round comes within an hour after the courier's, so nothing is late by then.
 """
 
 from __future__ import annotations

@@ -54,11 +54,11 @@ def test_broken_product(case: Broken, tmp_path: Path) -> None:
 
 
 def test_story_is_made_short(tmp_path: Path) -> None:
-    """Of dozens of events, one is left that breaks the same promise, and the seed is printed."""
+    """Of two dozen events, one is left that breaks the same promise, and the seed is printed."""
     case = next(case for case in BROKEN if case.name == "the escalation goes to the mentor")
     break_copy(case, tmp_path)
     where = ("--migrations", str(tmp_path / "migrations"))
-    story = ("--seed", "2", "--days", "1", "--assignments", "30")
+    story = ("--seed", "2", "--days", "1", "--assignments", "12")
     done = simulate(*story, *where, "--shrink", "20", functions=tmp_path / "functions")
     assert 1 == done.returncode, done.stdout + done.stderr
     assert "make simulate SEED=2 " in done.stdout
