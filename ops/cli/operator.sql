@@ -99,7 +99,9 @@ SELECT
     (SELECT count(*) FROM public.messages WHERE status IN ('pending', 'sending')) AS unsent,
     (
         SELECT count(*) FROM public.messages
-        WHERE status IN ('pending', 'sending') AND send_after < now() - interval '1 hour'
+        WHERE
+            status IN ('pending', 'sending') AND send_after < now() - interval '1 hour'
+            AND (attempts > 0 OR next_attempt_at <= now())
     ) AS late,
     (
         SELECT count(DISTINCT u.recipient_id) FROM reminder_private.unreached_notifications(NULL) AS u

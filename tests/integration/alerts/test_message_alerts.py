@@ -50,11 +50,22 @@ def test_messages_that_wait_for_an_hour(make_watchdog: MakeWatchdog, owner: Conn
 
 
 def test_messages_that_are_not_late(make_watchdog: MakeWatchdog, owner: Connection) -> None:
-    """59 minutes are no backlog, nor is what was sent, cancelled, or has failed."""
+    """59 minutes are no backlog, nor is what was cancelled, nor what waits for hours that have changed."""
+    add_message(owner, "3 hours")
+    owner.execute("UPDATE messages SET next_attempt_at = now() + interval '9 hours'")
     add_message(owner, "59 minutes")
     add_message(owner, "5 hours")
-    owner.execute("UPDATE messages SET status = 'cancelled' WHERE send_after < now() - interval '2 hours'")
+    owner.execute("UPDATE messages SET status = 'cancelled' WHERE send_after < now() - interval '4 hours'")
     assert (0, []) == (watch(make_watchdog()).messages_waiting, kinds(owner))
+
+
+def test_message_that_was_refused_and_waits_for_the_next_attempt(
+    make_watchdog: MakeWatchdog, owner: Connection
+) -> None:
+    """It was tried, so its pause until the next attempt is no reason to be late."""
+    add_message(owner, "3 hours")
+    owner.execute("UPDATE messages SET attempts = 1, next_attempt_at = now() + interval '40 minutes'")
+    assert 1 == watch(make_watchdog()).messages_waiting
 
 
 def test_no_recovery_while_nothing_is_sent(make_watchdog: MakeWatchdog, owner: Connection) -> None:
