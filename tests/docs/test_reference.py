@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-READ = re.compile(r'(?:_\w+|get)\((?:env, )?"([A-Z][A-Z0-9_]+)"')
+READ = re.compile(r'\w+\((?:env, )?"([A-Z][A-Z0-9_]+)"')
 
 
 def test_settings_are_those_that_the_code_reads() -> None:
