@@ -59,7 +59,7 @@ def test_story_is_made_short(tmp_path: Path) -> None:
     case = next(case for case in BROKEN if case.name == "a contact in the future counts")
     break_copy(case, tmp_path)
     where = ("--migrations", str(tmp_path / "migrations"))
-    story = ("--seed", str(case.seed), "--days", "10", "--assignments", str(PAIRS), "--trouble", str(TROUBLE))
+    story = ("--seed", str(case.seed), "--days", "6", "--assignments", str(PAIRS), "--trouble", str(TROUBLE))
     done = simulate(*story, *where, "--shrink", "20", functions=tmp_path / "functions")
     assert 1 == done.returncode, done.stdout + done.stderr
     assert f"make simulate SEED={case.seed}" in done.stdout
