@@ -27,8 +27,8 @@ LOGIN_ROLES = ("cron_runner", "reminder_scheduler", "contact_admin_api", "remind
 def create_database(server: Server, name: str, template: str | None = None) -> str:
     """Make a database, empty or as a copy; returns its name (unique on an existing server)."""
     actual = server.database_name(name)
-    # Half the work of PostgreSQL's default, which writes each page to its log. An existing server syncs to a disk, where
-    # the two checkpoints of a file copy can take longer.
+    # Half the work of PostgreSQL's default, which writes each page to its log. An existing server syncs to a disk,
+    # where the two checkpoints of a file copy can take longer.
     strategy = "WAL_LOG" if isinstance(server, ExistingServer) else "FILE_COPY"
     make = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY {}").format(
         sql.Identifier(actual), sql.Identifier(template or "template1"), sql.Identifier(strategy.lower())
