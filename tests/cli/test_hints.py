@@ -97,7 +97,7 @@ def printed(where: str, capsys: pytest.CaptureFixture[str]) -> str:
     return said.err
 
 
-@pytest.mark.parametrize("case", URIS)
+@pytest.mark.parametrize("case", first(6, URIS))
 def test_an_error_has_a_hint(case: str, server: Server, template: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What is wrong in words, and what to do about it."""
     make, what, hint = URIS[case]
