@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from ops.schema import MATRIX
 from reminders.database import Connection
 from tests.client.calls import ALL, ANOTHER, CALLS, REASON, call, changes, refusal
-from tests.client.people import ADMIN_APP, ASSIGNMENT, COORDINATOR, MENTOR, ORG, UNCOORDINATED
+from tests.client.people import ADMIN_APP, ASSIGNMENT, COORDINATOR, MENTOR, ORG, OTHER_ORG, UNCOORDINATED
 from tests.contacts import as_user, one, run
 from tests.helpers.cases import table
 from tests.helpers.connections import AsRole
@@ -92,6 +92,15 @@ def test_call_that_is_repeated(filled: Connection, function: str) -> None:
     assert first["id"]
     assert first == call(filled, function, ADMIN, ALL, **CALLS[function])
     assert 1 == changes(filled)
+
+
+def test_same_change_in_two_organisations(filled: Connection) -> None:
+    """A call that is repeated gets the answer of its own organisation."""
+    days = {"reminder_days": 7, "escalation_days": 14}
+    first, other, again = (
+        call(filled, "admin_set_thresholds", ADMIN, ALL, org_id=org, **days) for org in (ORG, OTHER_ORG, ORG)
+    )
+    assert first == again != other
 
 
 @table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,9 +14,11 @@ from psycopg.types.json import Jsonb
 from reminders.database import Connection
 from reminders.runs.lock import LOCK_KEY
 from tests.alerting import FAILURE, alerts
+from tests.contacts import one
 from tests.factories import add_run, runs
 from tests.helpers.cases import one_of_each, table
 from tests.helpers.connections import AsRole
+from tests.helpers.waiting import eventually
 
 ROW = {"job_name": "assignment-reminder-cron", "trigger_source": "schedule", "status": "running"}
 
@@ -136,7 +139,29 @@ def test_holder_of_the_run_lock(runner: Connection, as_role: AsRole) -> None:
     """The function tells of this lock alone, whatever kind of lock it is, and who holds it."""
     holder = as_role("contact_admin_api")
     holder.execute("SELECT pg_advisory_lock(4711)")
+    # Two integers of the same bits are the key of another lock.
+    holder.execute("SELECT pg_advisory_lock((%(key)s >> 32)::int, (%(key)s << 32 >> 32)::int)", {"key": LOCK_KEY})
     assert [] == runner.execute("SELECT * FROM run_lock_holder()").fetchall()
     holder.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
     (found,) = runner.execute("SELECT pid, role, since IS NOT NULL FROM run_lock_holder()").fetchall()
     assert (holder.info.backend_pid, "contact_admin_api") == found[:2]
+
+
+WAITS = """
+SELECT count(*) FROM pg_locks
+WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+def test_session_that_waits_for_the_run_lock(runner: Connection, owner: Connection, as_role: AsRole) -> None:
+    """It is not the holder, in whichever order PostgreSQL lists the two."""
+    sessions = [as_role("contact_admin_api") for _ in range(2)]
+    with ThreadPoolExecutor(1) as pool:
+        for holder, waiter in (sessions, sessions[::-1]):
+            holder.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
+            waiting = pool.submit(waiter.execute, "SELECT pg_advisory_lock(%s)", [LOCK_KEY])
+            assert eventually(lambda: one(owner, WAITS) == 1)
+            found = one(runner, "SELECT pid FROM run_lock_holder()")
+            holder.execute("SELECT pg_advisory_unlock_all()")
+            waiting.result(30).connection.execute("SELECT pg_advisory_unlock_all()")
+            assert holder.info.backend_pid == found

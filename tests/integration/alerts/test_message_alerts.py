@@ -92,6 +92,13 @@ def test_alert_that_is_not_true(outbox: Outbox, as_role: AsRole, owner: Connecti
     assert 0 == count(owner, "cron_alerts")
 
 
+def test_backlog_that_is_reported(outbox: Outbox, as_role: AsRole, owner: Connection) -> None:
+    """cron_runner cannot write a second alert about it."""
+    add_message(owner, "2 hours")
+    written = [outbox.write(as_role("cron_runner"), Alert("message_backlog", JOB_NAME)) for _ in range(2)]
+    assert ([True, False], ["message_backlog"]) == (written, kinds(owner))
+
+
 def test_messages_past_their_retention(make_watchdog: MakeWatchdog, owner: Connection) -> None:
     """Older than 90 days goes, whatever became of it; the function keeps 7 days whatever is asked."""
     add_message(owner, "91 days", "2020-01-01")
@@ -122,7 +129,10 @@ def test_channel_that_refuses_everything(
 
 
 def test_courier_cannot_write_what_it_likes(as_role: AsRole, owner: Connection) -> None:
-    """A leaked password of reminder_courier writes one alert a day, without a word of its own."""
-    assert report(as_role("reminder_courier"), "Please log in at https://evil.example")
+    """A leaked password of reminder_courier writes one alert a day and channel, without a word of its own."""
+    courier = as_role("reminder_courier")
+    assert report(courier, "Please log in at https://evil.example")
+    with pytest.raises(psycopg.errors.InvalidParameterValue):
+        report(courier, "ses: SendingPausedException", "https://evil.example")
     written = owner.execute("SELECT payload ->> 'error_message' FROM cron_alerts").fetchall()
     assert [("email, the log of the courier says why",)] == written

@@ -101,6 +101,23 @@ def test_old_contact_waits_for_no_lock(owner: Connection, another: Another) -> N
         owner.execute("SELECT FROM assignments WHERE id = %s FOR NO KEY UPDATE NOWAIT", [pair])
 
 
+IMPORT = "INSERT INTO activities (assignment_id, activity_type, recorded_date) SELECT unnest(%s::uuid[]), 'meeting', %s"
+
+
+def test_pairs_of_one_statement_are_locked_by_id(owner: Connection, another: Another, pool: ThreadPoolExecutor) -> None:
+    """Wherever they stand in the table and in the statement: two imports in different orders do not deadlock."""
+    low, high = sorted(add_pair(owner, last=15) for _ in range(2))
+    owner.execute("UPDATE assignments SET coordinator_id = NULL WHERE id = %s", [low])  # moves it to the end
+    importer, other = another(), another()
+    importer.execute("SET enable_nestloop = off; SET enable_mergejoin = off")
+    with other.transaction():
+        other.execute("SELECT FROM assignments WHERE id = %s FOR NO KEY UPDATE", [low])
+        imported = pool.submit(importer.execute, IMPORT, [[high, low], today(owner)])
+        wait_until_blocked(owner, importer)
+        other.execute("SELECT FROM assignments WHERE id = %s FOR NO KEY UPDATE NOWAIT", [high])
+    imported.result(timeout=30)
+
+
 def test_bulk_inserts_and_batches_at_once(
     owner: Connection, another: Another, as_role: AsRole, pool: ThreadPoolExecutor
 ) -> None:
@@ -112,13 +129,7 @@ def test_bulk_inserts_and_batches_at_once(
     def import_all(session: Connection, seed: int) -> None:
         for days in range(12, 0, -1):
             shuffled = random.Random(seed * days).sample(pairs, len(pairs))
-            session.execute(
-                """
-                INSERT INTO activities (assignment_id, activity_type, recorded_date)
-                SELECT unnest(%s::uuid[]), 'meeting', %s
-                """,
-                [shuffled, now - timedelta(days=days)],
-            )
+            session.execute(IMPORT, [shuffled, now - timedelta(days=days)])
 
     def run_on_and_on(session: Connection, watcher: Connection) -> None:
         while not done.is_set():

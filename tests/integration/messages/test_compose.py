@@ -22,6 +22,7 @@ from tests.messages import (
     claim,
     compose,
     lease,
+    load,
     messages,
     settle,
 )
@@ -59,7 +60,7 @@ def test_one_message_for_each_organisation_person_and_channel(owner: Connection,
     add_notification(owner)
     add_notification(owner, org_id=OTHER_ORG)
     add_notification(owner, kind="escalation")
-    assert 5 == compose(courier, "email", "push")
+    assert [3, 2] == [compose(courier, "email"), compose(courier, "email", "push")]
     found = {(m["org_id"], m["recipient_id"], m["channel"]) for m in messages(owner)}
     expected = {(org, MENTOR, channel) for org in (ORG, OTHER_ORG) for channel in ("email", "push")}
     assert expected | {(ORG, COORDINATOR, "email")} == found
@@ -113,6 +114,36 @@ def test_nothing_is_composed(owner: Connection, courier: Connection, change: str
     assert [] == messages(owner)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE devices SET disabled_at = now()",
+        "INSERT INTO recipient_settings (person_id, push_enabled) SELECT id, false FROM auth.users",
+    ],
+)
+def test_no_push_is_composed(owner: Connection, courier: Connection, change: str) -> None:
+    """The only device is gone, or the person switched push off."""
+    add_person(owner)
+    add_device(owner)
+    add_notification(owner)
+    owner.execute(change.encode())
+    assert 0 == compose(courier, "push")
+
+
+def test_day_of_a_cancelled_message(owner: Connection, courier: Connection) -> None:
+    """What becomes due after a message was cancelled goes out on the same day, by a new first attempt."""
+    always_open(owner)
+    add_person(owner)
+    add_notification(owner)
+    compose(courier)
+    (claimed,) = claim(courier)
+    owner.execute("UPDATE notifications SET read_at = now()")
+    assert [] == load(courier, [claimed], lease(owner, claimed))
+    add_notification(owner)
+    assert 1 == compose(courier)
+    assert [(claimed, "pending", 0, 1)] == [(m["id"], m["status"], m["attempts"], m["items"]) for m in messages(owner)]
+
+
 def test_switched_on_after_a_year(owner: Connection, courier: Connection) -> None:
     """A courier that is switched on later sends only what is younger than 48 hours."""
     add_person(owner)
@@ -122,11 +153,13 @@ def test_switched_on_after_a_year(owner: Connection, courier: Connection) -> Non
 
 
 def test_limit_leaves_the_rest_for_the_next_statement(owner: Connection, courier: Connection) -> None:
-    """A million notifications are composed in several statements."""
+    """A million notifications are composed in several statements, the oldest ones first."""
     add_person(owner)
-    for _ in range(5):
-        add_notification(owner)
-    assert [2, 2, 1, 0] == [compose(courier, at_most=2) for _ in range(4)]
+    by_age = {hours: add_notification(owner, age=f"{hours} hours") for hours in (1, 5, 3, 4, 2)}
+    assert 2 == compose(courier, at_most=2)
+    composed = owner.execute("SELECT notification_id FROM message_items ORDER BY notification_id").fetchall()
+    assert [(by_age[5],), (by_age[4],)] == composed
+    assert [2, 1, 0] == [compose(courier, at_most=2) for _ in range(3)]
 
 
 def next_time(owner: Connection, zone: str, hours: tuple[str, str], moment: str) -> str:

@@ -167,6 +167,18 @@ def test_killed_courier_s_message_is_sent_again_when_its_lease_ends(
     assert [(2, "sent")] == [(m["attempts"], m["status"]) for m in messages(owner)]
 
 
+def test_claim_does_not_wait(owner: Connection, run: Run, as_role: AsRole) -> None:
+    """A message that another session has locked is passed over."""
+    people(owner, 2)
+    connection = as_role("reminder_courier")
+    compose(connection)
+    connection.execute("SET lock_timeout = '1s'")
+    held, free = [message["id"] for message in messages(owner)]
+    with owner.transaction():
+        owner.execute("SELECT FROM messages WHERE id = %s FOR UPDATE", [held])
+        assert [free] == claim(connection)
+
+
 def test_lease_that_has_ended_sends_nothing(owner: Connection, run: Run, as_role: AsRole) -> None:
     """A paused courier that is resumed after its lease finds nothing to load."""
     people(owner, 1)
@@ -191,6 +203,18 @@ def test_lease_of_another_courier(owner: Connection, run: Run, as_role: AsRole, 
     assert 0 == settle(connection, claimed, ended, status)
     assert ["sending"] == statuses(owner)
     assert 1 == settle(connection, claimed, lease(owner, claimed))
+
+
+def test_lease_of_a_message_that_was_given_back(owner: Connection, run: Run, as_role: AsRole) -> None:
+    """It ends with the release: a thread of that courier cannot load what another one has claimed since."""
+    people(owner, 1)
+    connection = as_role("reminder_courier")
+    compose(connection)
+    (claimed,) = claim(connection)
+    released = lease(owner, claimed)
+    settle(connection, claimed, released, "release")
+    assert [claimed] == claim(connection)
+    assert [] == load(connection, [claimed], released)
 
 
 def test_lease_that_is_too_short_to_send(owner: Connection, run: Run, as_role: AsRole) -> None:
@@ -264,6 +288,16 @@ def test_expired(owner: Connection, run: Run) -> None:
     assert [("expired", "ses: TooManyRequestsException")] == [(m["status"], m["last_error"]) for m in messages(owner)]
 
 
+def test_message_that_was_read_before_it_expired(owner: Connection, run: Run, as_role: AsRole) -> None:
+    """It is cancelled, and does not count as one that came too late."""
+    people(owner, 1)
+    compose(as_role("reminder_courier"))
+    owner.execute("UPDATE notifications SET read_at = now()")
+    owner.execute("UPDATE messages SET expires_at = now(), send_after = now() - interval '1 day'")
+    run(RecordingChannel())
+    assert ["cancelled"] == statuses(owner)
+
+
 def test_retry_that_would_come_too_late_expires(owner: Connection, run: Run) -> None:
     """A pause that passes the end is the end."""
     people(owner, 1)
@@ -335,16 +369,18 @@ def test_dead_device_is_disabled_and_a_registered_one_remembered(owner: Connecti
 
 
 def test_outside_the_hours_it_waits(owner: Connection, run: Run, as_role: AsRole) -> None:
-    """A message that was late, because a courier or a provider was away, is not sent at night."""
-    people(owner, 1)
+    """A message that was late, because a courier or a provider was away, is not sent at night; a pause stays."""
+    people(owner, 2)
     compose(as_role("reminder_courier"))
+    _, paused = messages(owner)
+    owner.execute("UPDATE messages SET next_attempt_at = now() + interval '5 hours' WHERE id = %s", [paused["id"]])
     owner.execute("UPDATE org_settings SET send_from = (now() + interval '2 hours')::time")
     owner.execute("UPDATE org_settings SET send_until = (now() + interval '3 hours')::time")
     provider = RecordingChannel()
     run(provider)
     assert [] == provider.taken
-    row = owner.execute("SELECT status, next_attempt_at - now() > interval '1 hour' FROM messages").fetchone()
-    assert ("pending", True) == row
+    hours = "SELECT status, round(extract(EPOCH FROM next_attempt_at - now()) / 3600)::int FROM messages ORDER BY id"
+    assert [("pending", 2), ("pending", 5)] == owner.execute(hours).fetchall()
 
 
 def test_rate_is_kept_by_one(owner: Connection, run: Run) -> None:
