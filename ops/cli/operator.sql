@@ -97,12 +97,7 @@ SELECT to_regprocedure('reminder_private.unreached_notifications(uuid [])') IS N
 SELECT
     (SELECT EXISTS (SELECT FROM public.messages)) AS in_use,
     (SELECT count(*) FROM public.messages WHERE status IN ('pending', 'sending')) AS unsent,
-    (
-        SELECT count(*) FROM public.messages
-        WHERE
-            status IN ('pending', 'sending') AND send_after < now() - interval '1 hour'
-            AND (attempts > 0 OR next_attempt_at <= now())
-    ) AS late,
+    (SELECT waiting FROM reminder_private.message_backlog()) AS late,
     (
         SELECT count(DISTINCT u.recipient_id) FROM reminder_private.unreached_notifications(NULL) AS u
         WHERE EXISTS (SELECT FROM public.messages)

@@ -58,7 +58,7 @@ class PgBouncer:
         program = installed()
         assert program
         files = {"pgbouncer.ini": self._settings(), "users": self._users()}
-        self._keeper = start_supervised([program, "{room}/pgbouncer.ini"], files)
+        self._keeper = start_supervised([program, "{folder}/pgbouncer.ini"], files)
         assert eventually(self._listens, 10.0)
 
     def _listens(self) -> bool:
@@ -76,7 +76,7 @@ class PgBouncer:
             listen_port = {self._port}
             unix_socket_dir =
             auth_type = trust
-            auth_file = {{room}}/users
+            auth_file = {{folder}}/users
             pool_mode = transaction
             default_pool_size = 20
             max_client_conn = 200

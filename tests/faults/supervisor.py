@@ -12,11 +12,11 @@ def start_supervised(command: list[str], files: Mapping[str, str] | None = None)
     """
     Run `command` in a new private directory with these files; return its keeper.
 
-    {room} in the command and in the files stands for the directory.
+    {folder} in the command and in the files stands for the directory.
     """
     user = binaries.unprivileged_user()
-    room = binaries.private_directory(user)
+    folder = binaries.private_directory(user)
     for name, text in (files or {}).items():
-        cluster.write_private(room / name, text.replace("{room}", str(room)), user)
-    server = [part.replace("{room}", str(room)) for part in command]
-    return keeper.start(cluster.order(room, user, ["true"], server))
+        cluster.write_private(folder / name, text.replace("{folder}", str(folder)), user)
+    server = [part.replace("{folder}", str(folder)) for part in command]
+    return keeper.start(cluster.order(folder, user, ["true"], server))

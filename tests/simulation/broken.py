@@ -191,7 +191,7 @@ BROKEN = [
         needs=("tick how=never",),
     ),
     broken(
-        "nobody settles the row of a killed run",
+        "the row of a killed run is not settled",
         ("functions/reminders/runs/lifecycle.py", "ledger.rescue_abandoned()", "pass"),
         ("functions/reminders/runs/watchdog.py", "return deps.ledger.rescue([", "return len(["),
         needs=("tick how=killed retries=0 step=scheduler", "^(?!.*(lock_is_held|05:59))"),

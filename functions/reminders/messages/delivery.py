@@ -261,7 +261,7 @@ class Delivery:
         except queue.Empty:
             return
         if len(done) < self._in_flight and timeout != 0:
-            # One pause for all that comes meanwhile: to wake up for each result takes longer than to send it.
+            # One pause for all that comes meanwhile: waking up for each would take processor time from the workers.
             self._deps.sleep(min(self._limits.settle_seconds, timeout or self._limits.settle_seconds))
         with suppress(queue.Empty):
             while True:
