@@ -82,7 +82,12 @@ def terminate(env: FaultEnvironment, case: Case) -> Outcome:
 
 
 def end_backends(env: FaultEnvironment, target: str) -> None:
-    """Terminate them and wait until they are gone. Behind a pooler a backend has the name of its last client."""
+    """
+    Terminate them and wait until they are gone. Behind a pooler a backend has the name of its last client.
+
+    The lock and the ledger connect at once: while one is held, the other may still be on its way.
+    """
+    assert eventually(lambda: f"{target}: connect" in env.barrier.steps)
     ours = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s"
     name = [f"reminders-{target}"]
     env.superuser.execute(f"SELECT pg_terminate_backend(pid) {ours}".encode(), name)
