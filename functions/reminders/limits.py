@@ -40,6 +40,9 @@ class Limits:
     call_budget: float = 60.0
     answer_margin: float = 3.0  #: the service ends its last statement at most this long after its budget, and responds
     shortest_budget: float = 0.1  #: with less, no call is made
+    #: Before a failed call is repeated: doubling each time, and by chance up to a jitter more.
+    retry_pause: float = 0.2
+    retry_jitter: float = 1.0
     join_grace: float = 0.25  #: shards are awaited slightly longer than their calls, so that a call's error is reported
 
     #: `statement` is more than any batch needs. Half a batch gets half of it, so that one call finds a row that hangs.

@@ -5,8 +5,8 @@ The functions as processes that can be killed, paused and resumed: a server that
     stdout   {"id": 7, "pid": 4711}, then what that process reports, at last {"id": 7, "code": -9}
 
 Importing a function again takes longer than a whole run. What differs from production is changed in the fork only:
-secrets come with the order, and the limits of a run that will be paused are short. No fork outlives this process,
-and this process does not outlive its starter.
+secrets come with the order, pauses between retries are short, and so are the limits of a run that will be paused. No
+fork outlives this process, and this process does not outlive its starter.
 """
 
 from __future__ import annotations
@@ -34,13 +34,18 @@ import handlers.watchdog
 from ops.local.function_url import FunctionUrl
 from ops.local.invoke import LocalContext
 from ops.local.keeper import PR_SET_PDEATHSIG
+from reminders import database
 from reminders.limits import LIMITS, Limits
 from reminders.messages.delivery import CourierLimits
 from reminders.secrets import Secrets
+from tests.helpers.pooler import Pooler
 
 LOOK_EVERY = 0.02  # seconds
+# Retries come soon.
+USUAL = replace(LIMITS, retry_jitter=0.1)
 # A lease that ends soon after the invocation's time, and transactions that end soon when they are idle.
 SHORT = Limits(
+    retry_jitter=0.1,
     lease_grace=0.3,
     reserve=0.2,
     answer_margin=0.2,
@@ -69,8 +74,10 @@ def invocations(report: Report, limits: Limits, events: list[object]) -> None:
             cron(report, limits, event, 60)
 
 
-def scheduler(report: Report, limits: Limits, port: int) -> NoReturn:
-    """The scheduler behind its URL, until it is killed."""
+def scheduler(report: Report, limits: Limits, port: int, *, pooled: bool = False) -> NoReturn:
+    """The scheduler behind its URL, until it is killed; `pooled`: its sessions of PostgreSQL stay."""
+    if pooled:
+        redefine(database, connect=Pooler().connect)
     with FunctionUrl(functools.partial(handlers.scheduler.handler, limits=limits), port=port) as endpoint:
         report(url=endpoint.url)
         while True:
@@ -165,7 +172,7 @@ def _run_order(
         os.environ.clear()
         os.environ.update(environment)
         redefine(Secrets, _source=lambda _: PlainSecrets(secrets))
-        WHAT[what](lambda **words: _report(id=id, **words), SHORT if short else LIMITS, **arguments)
+        WHAT[what](lambda **words: _report(id=id, **words), SHORT if short else USUAL, **arguments)
         os._exit(0)
     except BaseException:
         sys.excepthook(*sys.exc_info())

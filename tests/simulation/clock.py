@@ -52,7 +52,7 @@ class Clock:
     """Sets the time of `database`; it goes on by itself. `sessions` are open already, the superuser's first."""
 
     def __init__(self, database: str) -> None:
-        self._set = sql.SQL("ALTER DATABASE {} SET simulation.ahead = ").format(sql.Identifier(database))
+        self._for_new_sessions = sql.SQL("ALTER DATABASE {} SET simulation.ahead = ").format(sql.Identifier(database))
         self._ahead = timedelta(0)
         self.sessions: list[psycopg.Connection[Any]] = []
         self.moment = datetime.now(UTC)
@@ -67,7 +67,9 @@ class Clock:
         now = datetime.now(UTC)
         self.moment = max(moment, now + self._ahead + SECOND)
         self._ahead = self.moment - now
-        ahead = f"{self._ahead.total_seconds():.6f} seconds"
-        self.sessions[0].execute(self._set + sql.Literal(ahead))
-        for session in self.sessions:
-            session.execute("SELECT set_config('simulation.ahead', %s, false)", [ahead])
+        ahead = sql.Literal(f"{self._ahead.total_seconds():.6f} seconds")
+        here = sql.SQL("SET simulation.ahead = ") + ahead
+        first, *others = self.sessions
+        first.execute(self._for_new_sessions + ahead + sql.SQL("; ") + here)
+        for session in others:
+            session.execute(here)

@@ -15,8 +15,9 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import ExitStack, closing, contextmanager, redirect_stdout
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -34,7 +35,9 @@ from ops.local.server import MIGRATOR, Server, admin
 from ops.local.slack import Answer, Slack
 from ops.local.url_payload import Request, event_from
 from ops.migrations import migrate
+from reminders import database
 from reminders.database import Connection
+from reminders.messages.delivery import CourierLimits
 from reminders.runs.lock import LOCK_KEY
 from reminders.secrets import Secrets
 from reminders.telemetry import logger
@@ -44,6 +47,7 @@ from tests.faults.process_server import PlainSecrets, redefine
 from tests.faults.processes import PATIENCE, Deployment, Process, Processes
 from tests.faults.statement_barrier import StatementBarrier
 from tests.helpers.locks import HELD
+from tests.helpers.pooler import Pooler
 from tests.helpers.waiting import eventually
 from tests.proxy import Wire
 from tests.simulation.clock import Clock, replace_clock
@@ -64,6 +68,7 @@ ROLES = {
 }
 QUIET = "SELECT FROM pg_stat_activity WHERE application_name LIKE %s AND datname = current_database()"
 PAUSED_SECONDS, LEASE_GRACE = 1.5, 0.3
+AT_ONCE = CourierLimits(settle_seconds=0)  # no waiting for further results
 
 
 def pair_id(number: int) -> UUID:
@@ -104,6 +109,7 @@ class World:
         redefine(vars(self.slack)["_server"], handle_error=lambda *_: None)  # a client that is killed breaks its pipe
         self.server, self._processes, self._database = server, processes, database
         self.clock = Clock(database)
+        self._pooler = stack.enter_context(closing(Pooler()))
         self._sessions = stack.enter_context(ExitStack())
         self._connect()
         self.barrier = StatementBarrier()
@@ -137,7 +143,7 @@ class World:
             "POWERTOOLS_LOG_LEVEL": "INFO",
         }
         self.passwords = [server.password(role) for role in ROLES.values()]
-        self._scheduler = self._start_scheduler(self._secrets).url.result(PATIENCE)
+        self._scheduler = self._start_scheduler(self._secrets, pooled=True).url.result(PATIENCE)
         self._observed_scheduler = self._start_scheduler(self._observed)
         self._stray: Connection | None = None
         self.seen_notifications = 0
@@ -157,15 +163,17 @@ class World:
     def in_place(self) -> Iterator[None]:
         """This process' environment, secrets and log are the functions'."""
         handler, kept = logger.registered_handler, dict(os.environ)
-        real_source = Secrets._source
+        real_source, real_connect = Secrets._source, database.connect
         before = handler.setStream(self.log)  # type: ignore[attr-defined]  # it is a StreamHandler
         redefine(Secrets, _source=lambda _: PlainSecrets(self._secrets_of_now()))
+        redefine(database, connect=self._pooler.connect)
         os.environ.update(self._environment)
         os.environ["REMINDER_FUNCTION_URL"] = self._scheduler
         try:
             yield
         finally:
             redefine(Secrets, _source=real_source)
+            redefine(database, connect=real_connect)
             handler.setStream(before)  # type: ignore[attr-defined]
             os.environ.clear()
             os.environ.update(kept)
@@ -186,7 +194,8 @@ class World:
         return self._invoke("cron-database", handlers.watchdog.handler, {}, LocalContext("watchdog", 60))
 
     def courier(self) -> dict[str, Any] | BaseException:
-        return self._invoke("courier-database", handlers.courier.handler, {}, LocalContext("courier", 60))
+        courier = partial(handlers.courier.handler, limits=AT_ONCE)
+        return self._invoke("courier-database", courier, {}, LocalContext("courier", 60))
 
     def correct(self, pair: int, day: date, version: str) -> int:
         """The status that the admin's request is answered with."""
@@ -404,9 +413,9 @@ class World:
         self.log.truncate()
         return text
 
-    def _start_scheduler(self, secrets: Mapping[str, str], port: int = 0) -> Process:
+    def _start_scheduler(self, secrets: Mapping[str, str], port: int = 0, *, pooled: bool = False) -> Process:
         deployment = Deployment(self._function("scheduler-database", ""), dict(secrets))
-        return self._processes.start("scheduler", deployment, port=port)
+        return self._processes.start("scheduler", deployment, port=port, pooled=pooled)
 
     def _function(self, secret: str, scheduler: str) -> dict[str, str]:
         url = {"REMINDER_FUNCTION_URL": scheduler} if scheduler else {}

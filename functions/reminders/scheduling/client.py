@@ -111,9 +111,9 @@ class HttpScheduler:
             on=partial(self._retry, deadline),
             attempts=ATTEMPTS,
             timeout=_budget(deadline - self._clock(), self._limits),
-            wait_initial=0.2,
+            wait_initial=self._limits.retry_pause,
             wait_max=3.0,
-            wait_jitter=1.0,
+            wait_jitter=self._limits.retry_jitter,
         )
         for attempt in retries:
             with attempt:
