@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.simulation.model import DAY, HOUR
 from tests.simulation.situation import Situation, check, check_equal, shortened
-from tests.simulation.world import DOMAIN, NAME, PAIRS, key_of, number_of
+from tests.simulation.world import DOMAIN, NAME, PAIRS, TOKEN, key_of, number_of
 
 
 class Daily:
@@ -60,7 +60,7 @@ class Daily:
             person = number_of(row["recipient_id"])
             is_refused = person in self._situation.refused
             if row["status"] == "failed":
-                check(is_refused, "a message failed, and no provider refuses this address", person)
+                check(is_refused, "a message failed, and no provider refuses this person", person)
             else:
                 about = (row["send_after"] - HOUR, row["expires_at"])
                 may_be_late = self._situation.troubles.overlap(*about) or self._situation.moves.overlap(*about)
@@ -81,7 +81,7 @@ class Daily:
             """
         )
         texts += [row["text"] or "" for row in rows]
-        for secret in (DOMAIN, NAME, *self._world.passwords):
+        for secret in (DOMAIN, NAME, TOKEN, *self._world.passwords):
             found = next((text for text in texts if secret in text), None)
             check(found is None, "personal data, or a password, in ledger, alerts or log", shortened(found))
 

@@ -6,7 +6,7 @@ from datetime import time
 
 from tests.simulation.model import CONTACT, DAY, Pair
 from tests.simulation.situation import Situation, check_equal
-from tests.simulation.world import address, key_of, person_id
+from tests.simulation.world import address, key_of, person_id, phone
 
 WAITING = """
     SELECT n.assignment_id, n.kind, n.contact_anchor FROM messages AS m
@@ -129,6 +129,6 @@ class People:
         self._situation.moves.add(self._situation.now - DAY, self._situation.now + 2 * DAY)
 
     def on_refuse(self, person: int) -> None:
-        if found := address(person):
-            self._world.outside.refused.add(found)
-            self._situation.refused.add(person)
+        """The provider takes neither this person's mail nor what goes to their phone any more."""
+        self._world.outside.refused |= {to for to in (address(person), phone(person)) if to}
+        self._situation.refused.add(person)

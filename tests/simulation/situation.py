@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.simulation.agenda import Agenda
 from tests.simulation.model import Charity
-from tests.simulation.world import World, address
+from tests.simulation.world import World, address, phone
 
 # Far enough ahead that the machine's own clock is behind it (see clock.py), and a leap year.
 START = datetime(2040, 1, 1, tzinfo=UTC)
@@ -58,7 +58,7 @@ class Situation:
     model: Charity
     agenda: Agenda = field(default_factory=Agenda)
     counted: Counter[str] = field(default_factory=Counter)  #: what happened, for the totals
-    refused: set[int] = field(default_factory=set)  #: persons whose address the provider refuses
+    refused: set[int] = field(default_factory=set)  #: persons whose address and phone the providers refuse
     troubles: Periods = field(default_factory=Periods)  #: in which a message may be late
     moves: Periods = field(default_factory=Periods)  #: in which a person's hours change
     up_since: dict[str, datetime] = field(default_factory=dict)  #: when an outage ended
@@ -76,9 +76,10 @@ class Situation:
         """Whether one of these is down."""
         return any(self.world.is_down(name) for name in what)
 
-    def is_reachable(self, person: int) -> bool:
-        """Whether this person can get mail."""
-        return person not in self.refused and address(person) is not None
+    def channels_to(self, person: int) -> set[str]:
+        """By which this person can get messages."""
+        found = {"email": address(person), "push": phone(person)}
+        return set() if person in self.refused else {channel for channel, to in found.items() if to}
 
     def count(self, statement: str, *values: object) -> int:
         """The number that a query answers."""

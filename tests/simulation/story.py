@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.faults.steps import STEPS, between
+from tests.simulation.outside import EMAIL_ERRORS, PUSH_ERRORS
 
 ORGS, ZONES = 4, ("UTC", "Europe/Oslo", "America/New_York", "Asia/Kolkata", "Pacific/Auckland", "America/St_Johns")
 HOURS = (("08:00", "20:00"), ("09:00", "17:00"), ("22:00", "06:00"), ("12:00", "20:30"))
 PATHS = ("direct", "bulk", "proxy", "coordinator_proxy")
 # The last does not count as contact.
 KINDS = ("meeting", "phone_call", "message", "note")
-OUTAGES = ("slack", "sns", "mail is down", "mail is throttled", "mail is paused", "database", "scheduler", "courier")
+OUTAGES = (*EMAIL_ERRORS, *PUSH_ERRORS, "slack", "sns", "database", "scheduler", "courier")
 # A paused process is resumed hours later; before it has its row, it would start a new run then.
 PAUSED_AT = between("ledger: open_run", "ledger: settle_run")
 CUT = ("lock", "ledger", "scheduler", "outbox", "%")
@@ -92,7 +93,7 @@ class _Author:
             "read": 1.0,
             "thresholds": 0.05,
             "move": 0.1,
-            "refuse": 0.02,
+            "refuse": 0.03,
         }
         for what, chance in chances.items():
             if self._chance.random() < chance:

@@ -58,8 +58,8 @@ from tests.tokens import ADMIN, ISSUER, SECRET, claims, signed
 # Several batches even for a small charity.
 BATCH_SIZE = 50
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
-# No name and no address may be in ledger, outbox, alerts or logs.
-DOMAIN, NAME = "people.example", "Mira Quill"
+# No name, no address and no device may be in ledger, outbox, alerts or logs.
+DOMAIN, NAME, TOKEN = "people.example", "Mira Quill", "token-of-phone-"
 ROLES = {
     "cron-database": "cron_runner",
     "scheduler-database": "reminder_scheduler",
@@ -87,6 +87,11 @@ def org_id(number: int) -> UUID:
 def address(person: int) -> str | None:
     """Every third person has one: mails take most of the time, and some people have none."""
     return None if person % 3 else f"mira.quill.{person}@{DOMAIN}"
+
+
+def phone(person: int) -> str | None:
+    """The token of the device that every fourth person has; some of them have an address as well."""
+    return None if person % 4 != 1 else f"{TOKEN}{person}"
 
 
 PAIRS = {pair_id(number): number for number in range(1, 20_000)}
@@ -134,6 +139,7 @@ class World:
             "MESSAGE_RETENTION_DAYS": "30",
             "REMINDER_SCHEDULE_NAME": "reminders/daily",
             "EMAIL_FROM": "Reminders <reminders@charity.example>",
+            "PUSH_APPLICATION_ARNS": "arn:aws:sns:eu-west-2:123456789012:app/GCM/reminders",
             "APP_URL": "https://app.charity.example",
             "UNSUBSCRIBE_URL": "https://links.charity.example",
             "UNSUBSCRIBE_KEY_SECRET": "key",
@@ -333,6 +339,11 @@ class World:
                 "INSERT INTO auth.users (id, email) VALUES (%s, %s) ON CONFLICT DO NOTHING",
                 [person_id(person), address(person)],
             )
+            if token := phone(person):
+                self.owner.execute(
+                    "INSERT INTO devices (person_id, platform, token) VALUES (%s, 'fcm', %s) ON CONFLICT DO NOTHING",
+                    [person_id(person), token],
+                )
 
     def log_contact(self, pair: int, day: date, kind: str, path: str, by: int) -> None:
         """As the mentor or the coordinator themselves, through row level security."""
