@@ -21,10 +21,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from ops.local.aws import Aws
 from ops.local.database import create_database, drop_database, give_logins, prepared
-from ops.local.server import MIGRATOR, Server, any_server
+from ops.local.server import MIGRATOR, ExistingServer, Server, admin, any_server
 from reminders.database import Connection
 from tests.cli.operated import ASSIGNMENTS, Operated, local_up
 from tests.helpers.connections import AsRole, connect_as
@@ -50,7 +51,20 @@ ssl.create_default_context = functools.cache(ssl.create_default_context)  # type
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     with _temp_directory_in_memory(), any_server() as running:
+        if not isinstance(running, ExistingServer):
+            _hash_passwords_once(running)
         yield running
+
+
+def _hash_passwords_once(server: Server) -> None:
+    """At each connection a password is hashed 4,096 times, which takes 2 ms, and the tests connect very often."""
+    if int(server.version.split(".")[0]) >= 16:
+        with admin(server) as connection:
+            connection.execute("ALTER SYSTEM SET scram_iterations = 1")
+            connection.execute("SELECT pg_reload_conf()")
+            connection.execute("SET scram_iterations = 1")
+            password = sql.Literal(server.password(server.superuser))
+            connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(server.superuser), password))
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def started(shards: str, say: Callable[[str], None]) -> Iterator[Bench]:
     """Everything started, warm, and ended. `shards` is SCHEDULER_SHARDS."""
     environments = int(shards) if shards.isdigit() else 4
     with (
-        LocalStack.start(watch.COUNT_STATEMENTS, SCHEDULER_SHARDS=str(environments)) as stack,
+        LocalStack.start(watch.SERVER, SCHEDULER_SHARDS=str(environments)) as stack,
         stack.connect() as database,
         psycopg.connect(stack.server.dsn(stack.server.superuser, stack.database), autocommit=True) as superuser,
     ):
