@@ -38,11 +38,11 @@ demo: setup ## See six days of the service, start to end, on this machine
 	@$(RUN) -m ops.tools.demo
 
 test: setup ## Run the tests, one case for each outcome
-	@$(RUN) -m pytest -n logical --dist loadfile -m "not matrix and not containers"
+	@$(RUN) -m pytest -n auto --dist loadfile -m "not matrix and not containers"
 
-# The faults mostly wait for leases and retries, so there are more workers than cores.
+# The faults mostly wait for leases and retries, so there are many more workers than cores.
 test-all: test ## Run the tests, then every further case, and every fault at every step (CI runs this)
-	@$(RUN) -m pytest -n logical --dist loadfile -m matrix --ignore tests/faults
+	@$(RUN) -m pytest -n auto --dist loadfile -m matrix --ignore tests/faults
 	@$(RUN) -m pytest -n 8 -m matrix tests/faults
 
 test-sam: setup ## Build for this machine and test `sam local invoke` (needs Docker, or podman and root)

@@ -49,6 +49,11 @@ _forget_the_shells_settings()
 ssl.create_default_context = functools.cache(ssl.create_default_context)  # type: ignore[assignment]
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are cores, because many tests wait for other processes."""
+    return (os.cpu_count() or 1) * 3 // 2
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     with _temp_directory_in_memory(), any_server() as running:

@@ -122,6 +122,7 @@ def million(owner: Connection) -> None:
 
 
 @pytest.mark.matrix
+@pytest.mark.matrix
 @pytest.mark.usefixtures("million")
 def test_million_assignments(server: Server, database: str, owner: Connection, large_batches: LocalStack) -> None:
     """Several processes work side by side, every assignment is evaluated once, and every due one is reminded once."""
@@ -177,6 +178,7 @@ def slow_down(owner: Connection) -> None:
     )
 
 
+@pytest.mark.matrix
 def test_run_longer_than_one_invocation(stack: LocalStack, owner: Connection) -> None:
     """It stops in time and fails; each retry of the tick goes on with what was left, and it counts as one failure."""
     stack.invoke({"action": "run", "dry_run": True})  # the first call of each scheduler is slow

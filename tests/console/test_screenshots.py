@@ -52,6 +52,7 @@ def shot(page: Any, name: str) -> bytes:
     return picture
 
 
+@pytest.mark.matrix
 def test_pictures_of_the_readme(site: Console) -> None:
     """Both pages can be shown, on a desk in the light and a phone in the dark; both pictures are there, and small."""
     with chromium() as browser:

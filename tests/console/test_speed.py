@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+import pytest
+
 from reminders.database import Connection
 from tests.console.visitors import COORDINATOR, MENTOR, ORG, Console, many, rows
 
@@ -72,6 +74,7 @@ ANALYZE;
 """
 
 
+@pytest.mark.matrix
 def test_ten_thousand_waiting_assignments_open_quickly(console: Console, filled: Connection) -> None:
     """Below 300 ms, with counts, names, notifications, and what became of the messages to ten thousand people."""
     many(filled, 10_000)
@@ -83,6 +86,7 @@ def test_ten_thousand_waiting_assignments_open_quickly(console: Console, filled:
     assert {} == {path: seconds for path, seconds in took.items() if seconds > 0.3}
 
 
+@pytest.mark.matrix
 def test_a_hundred_thousand_rows_as_csv(console: Console, filled: Connection) -> None:
     """In 26 parts, each below what Lambda can answer with, even if every name and message were as long as it can be."""
     many(filled, 100_000)

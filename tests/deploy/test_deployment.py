@@ -105,6 +105,7 @@ def test_a_sample_event_runs_as_it_is(name: str, deployed: Deployed, sample: Sam
     assert SAMPLES[name] == answer.get("status", answer.get("statusCode"))
 
 
+@pytest.mark.matrix
 def test_the_endpoints_samples_work_with_a_token(deployed: Deployed, sample: Sample) -> None:
     """With the shared token and with an admin's in the place of the placeholder."""
     made = outcomes(deployed, sample)
@@ -124,6 +125,7 @@ def test_an_alert_names_the_stack_and_links_to_the_runbook(deployed: Deployed, s
     assert f"<{RUNBOOK_URL}|Runbook>" in post
 
 
+@pytest.mark.matrix
 def test_alarms_watch_what_is_emitted(deployed: Deployed, sample: Sample) -> None:
     """Namespace, name and dimensions of each alarm on a metric of ours are those that a function printed."""
     emitted = {
@@ -166,6 +168,7 @@ def test_alarms_tell_the_topic(deployed: Deployed) -> None:
     assert ["operators@example.org"] == [subscription["Endpoint"] for subscription in found]
 
 
+@pytest.mark.matrix
 def test_each_role_allows_what_its_function_calls_and_nothing_more(deployed: Deployed, sample: Sample) -> None:
     """Every call that the functions made is allowed on its very resource; no action is left that none of them needs."""
     missing, unused = [], []
@@ -182,6 +185,7 @@ def test_each_role_allows_what_its_function_calls_and_nothing_more(deployed: Dep
     assert ([], []) == (missing, unused)
 
 
+@pytest.mark.matrix
 def test_each_role_reads_every_secret_it_may_read(deployed: Deployed, sample: Sample) -> None:
     """A secret that a role may read and its function never reads would be one too many."""
     for function, ran in outcomes(deployed, sample).items():

@@ -40,6 +40,7 @@ def test_every_block_says_how_it_is_tested() -> None:
     assert [] == [str(block) for block in BLOCKS if not MARKERS.fullmatch(block.marker or "")]
 
 
+@pytest.mark.matrix
 def test_the_blocks_deploy_and_tear_down(person: Deployer) -> None:
     """In the page's order; after each that changes something, it is so."""
     seen = []

@@ -21,6 +21,7 @@ from tests.factories import TICK
 from tests.helpers.connections import connect_as
 from tests.integration.query_values import VALUES
 
+pytestmark = pytest.mark.matrix
 ROWS = 1_000_000
 INDEXES = (
     "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'cron_execution_logs' AND indexname NOT LIKE '%_pkey'"

@@ -18,6 +18,7 @@ from reminders.database import Connection
 from tests.helpers.cases import first
 from tests.migrations.personas import claims
 
+pytestmark = pytest.mark.matrix
 ASSIGNMENTS = 100_000
 PERSON = "(SELECT {column} FROM assignments WHERE {column} IS NOT NULL LIMIT 1)"
 

@@ -18,6 +18,8 @@ from ops.migrations import MIGRATIONS, migrate
 from tests.existing import Project, project_on
 from tests.migrations.catalog import snapshot
 
+pytestmark = pytest.mark.matrix
+
 
 def push(cli: str, project: Project, folder: Path, app: str = "") -> subprocess.CompletedProcess[str]:
     migrations = shutil.copytree(MIGRATIONS, folder / "supabase" / "migrations")

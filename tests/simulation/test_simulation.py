@@ -53,6 +53,7 @@ def test_broken_product(case: Broken, tmp_path: Path) -> None:
     print(f"{case}: day {found[1]}, {found[2]}")  # `pytest -rP` shows it
 
 
+@pytest.mark.matrix
 def test_story_is_made_short(tmp_path: Path) -> None:
     """Of two dozen events, one is left that breaks the same promise, and the seed is printed."""
     case = next(case for case in BROKEN if case.name == "the escalation goes to the mentor")

@@ -84,6 +84,7 @@ def test_failing_run_with_a_dead_webhook(stack: LocalStack, owner: Connection, b
     assert ([FAILURE], 1) == ([m["text"] for m in stack.slack.posted], len(stack.aws.published(stack.topic_arn)))
 
 
+@pytest.mark.matrix
 def test_successful_run_with_a_dead_webhook(stack: LocalStack, owner: Connection) -> None:
     """A success stays one: neither its answer nor its row shows anything of Slack's trouble."""
     add_run(owner, "failed", consecutive_failure_count=2)

@@ -63,6 +63,7 @@ def test_throttled_throughout(days: Days, vault: FaultyService, monkeypatch: pyt
     days.end_well()
 
 
+@pytest.mark.matrix
 def test_throttled_for_the_database_alone(days: Days, vault: FaultyService) -> None:
     """Slack gets an alert at once."""
     vault.from_now_on(throttled_for(days.stack.environment["DATABASE_SECRET"]))
