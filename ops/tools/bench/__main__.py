@@ -41,7 +41,7 @@ def main() -> int:
     console.print(f"[bold]Assignment Reminders[/], {machine}")
     tables: dict[str, list[dict[str, object]]] = {}
     if not options.only_messages:
-        with run.started(options.shards, console.print) as bench:
+        with run.started(options.shards, max(options.sizes), console.print) as bench:
             tables |= run.measure(bench, options.sizes)
             if not options.only_job:
                 tables |= run.compare(bench, options.sizes, peers=not options.no_peers)

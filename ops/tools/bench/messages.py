@@ -199,7 +199,7 @@ def started(say: Callable[[str], None]) -> Iterator[MessageBench]:
     """A stack, and a provider beside it; both end with the block."""
     provider = [sys.executable, "-m", "ops.tools.bench.provider", str(LATENCY_MS)]
     with (
-        LocalStack.start(watch.SERVER) as stack,
+        LocalStack.start(watch.COUNT_STATEMENTS) as stack,
         stack.connect() as database,
         psycopg.connect(stack.server.dsn(stack.server.superuser, stack.database), autocommit=True) as superuser,
         subprocess.Popen(provider, stdout=subprocess.PIPE, text=True) as process,

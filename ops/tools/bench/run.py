@@ -60,11 +60,12 @@ class Bench:
 
 
 @contextmanager
-def started(shards: str, say: Callable[[str], None]) -> Iterator[Bench]:
-    """Everything started, warm, and ended. `shards` is SCHEDULER_SHARDS."""
+def started(shards: str, largest: int, say: Callable[[str], None]) -> Iterator[Bench]:
+    """Everything started, warm, and ended. `shards` is SCHEDULER_SHARDS; `largest`: assignments at most."""
+    settings = watch.COUNT_STATEMENTS | (watch.FOR_LARGE_TABLES if largest > 1_000_000 else {})
     environments = int(shards) if shards.isdigit() else 4
     with (
-        LocalStack.start(watch.SERVER, SCHEDULER_SHARDS=str(environments)) as stack,
+        LocalStack.start(settings, SCHEDULER_SHARDS=str(environments)) as stack,
         stack.connect() as database,
         psycopg.connect(stack.server.dsn(stack.server.superuser, stack.database), autocommit=True) as superuser,
     ):

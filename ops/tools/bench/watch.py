@@ -15,12 +15,10 @@ import psycopg
 from ops.local.stack import SCHEDULER
 
 # For a server of our own. Nested statements are not counted: a foreign key's look-ups are the same for everyone.
-# A quarter of the memory, as PostgreSQL's documentation advises ("Resource Consumption", shared_buffers).
-SERVER = {
-    "shared_preload_libraries": "pg_stat_statements",
-    "pg_stat_statements.track": "top",
-    "shared_buffers": f"{psutil.virtual_memory().total // 4 // 2**20}MB",
-}
+COUNT_STATEMENTS = {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.track": "top"}
+# A quarter of the memory, as PostgreSQL's documentation advises ("Resource Consumption", shared_buffers): for tables that
+# do not fit into what the local server has.
+FOR_LARGE_TABLES = {"shared_buffers": f"{psutil.virtual_memory().total // 4 // 2**20}MB"}
 STATEMENTS = """
 SELECT coalesce(sum(calls), 0) FROM pg_stat_statements
 WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND query NOT LIKE '%pg\\_stat%'
