@@ -49,6 +49,7 @@ _forget_the_shells_settings()
 ssl.create_default_context = functools.cache(ssl.create_default_context)  # type: ignore[assignment]
 
 
+@pytest.hookimpl(optionalhook=True)  # unknown without pytest-xdist
 def pytest_xdist_auto_num_workers() -> int:
     """Half as many again as there are cores, because many tests wait for other processes."""
     return (os.cpu_count() or 1) * 3 // 2

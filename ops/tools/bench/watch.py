@@ -16,8 +16,8 @@ from ops.local.stack import SCHEDULER
 
 # For a server of our own. Nested statements are not counted: a foreign key's look-ups are the same for everyone.
 COUNT_STATEMENTS = {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.track": "top"}
-# A quarter of the memory, as PostgreSQL's documentation advises ("Resource Consumption", shared_buffers): for tables that
-# do not fit into what the local server has.
+# A quarter of the memory, as PostgreSQL's documentation advises ("Resource Consumption", shared_buffers). For tables
+# that do not fit into what the local server has.
 FOR_LARGE_TABLES = {"shared_buffers": f"{psutil.virtual_memory().total // 4 // 2**20}MB"}
 STATEMENTS = """
 SELECT coalesce(sum(calls), 0) FROM pg_stat_statements
