@@ -21,11 +21,13 @@ from cosmic_ray.mutating import mutate_code
 
 NEAREST = ("GtE_Gt", "Gt_GtE", "LtE_Lt", "Lt_LtE", "Eq_NotEq", "NotEq_Eq", "Is_IsNot", "IsNot_Is", "Add_Sub", "Sub_Add")
 # `int | None` in an annotation is not run, and a one-off number would be killed by any test of the constant's value.
+# What `frozen` and `slots` refuse, our code does not do, and mypy would say so.
+DATACLASS = re.compile(r"\s*@dataclass\(")
 LEFT_OUT = re.compile(r"core/(NumberReplacer|ReplaceBinaryOperator_BitOr_\w+|NoOp|Variable\w+)$")
 
 
 def mutants(code: str) -> list[dict[str, Any]]:
-    tree, found, taken = get_ast(code), [], set()
+    tree, lines, found, taken = get_ast(code), code.splitlines(), [], set()
     names = sorted(plugins.operator_names(), key=lambda name: (not name.endswith(NEAREST), name))
     for name in names:
         kind = plugins.get_operator(name)
@@ -33,6 +35,8 @@ def mutants(code: str) -> list[dict[str, Any]]:
             continue
         places = [place for node in ast_nodes(tree) for place in kind().mutation_positions(node)]
         for occurrence, place in enumerate(places):
+            if DATACLASS.match(lines[place[0][0] - 1]):
+                continue
             try:
                 mutated = mutate_code(code, kind(), occurrence)
             except AttributeError:  # cosmic-ray cannot replace `module.Error` in `except module.Error`
