@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from reminders.errors import DeadlineExceeded, ReminderError, RunSettledElsewher
 from reminders.limits import LIMITS, Limits
 from reminders.scheduling.client import ATTEMPTS, PROBLEM, HttpScheduler, InProcessScheduler
 from reminders.scheduling.ids import previous_id
+from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Planned
 from tests.helpers.cases import first, table
 from tests.unit.scheduling.fake_service import CURSOR, DONE, RUN, WORK, Answer, Exchange, FakeService, raw, result
@@ -328,3 +330,14 @@ def test_in_process_without_time() -> None:
     """In process the same rule holds: no call without time, and no connection opened for it."""
     with pytest.raises(DeadlineExceeded, match="no time was left"):
         InProcessScheduler(lambda: pytest.fail("a service was made"), lambda: 0.0)(WORK, 3.0)
+
+
+def test_just_enough_time_in_this_process() -> None:
+    """The shortest budget is enough for a call."""
+    limits = replace(LIMITS, shortest_budget=0.5, answer_margin=1.0)
+    with pytest.raises(LookupError, match="a service was made"):
+        InProcessScheduler(no_service, lambda: 0.0, limits)(WORK, 1.5)
+
+
+def no_service() -> AbstractContextManager[ReminderSchedulerService]:
+    raise LookupError("a service was made")
