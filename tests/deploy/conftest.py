@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +120,18 @@ def deployed(server: Server, module_database: str, aws: Aws) -> Iterator[Deploye
 Sample = Callable[[str], Any]
 
 
+_minutes = count(1)
+
+
 @pytest.fixture
 def sample() -> Sample:
-    """A sample event of infra/events as a person pastes it: with the moment of now, its token still a placeholder."""
+    """
+    A sample event of infra/events as a person pastes it: its token still a placeholder.
+
+    Each test has a scheduled time of its own: a second run of one would be skipped.
+    """
     now = datetime.now(UTC).replace(microsecond=0)
-    tick = (now - timedelta(minutes=1)).isoformat().replace("+00:00", "Z")
+    tick = (now - timedelta(minutes=next(_minutes))).isoformat().replace("+00:00", "Z")
     fill = {
         "PUT-THE-SCHEDULED-TIME-HERE": tick,
         "2025-11-21T06:00:00Z": tick,

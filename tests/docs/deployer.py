@@ -71,17 +71,18 @@ class Deployer:
 
 
 @contextmanager
-def deployer(aws: Aws, supabase: str, folder: Path) -> Iterator[Deployer]:
+def deployer(supabase: str, folder: Path) -> Iterator[Deployer]:
     with ExitStack() as stack:
         # Its own: the blocks change the passwords of roles, which belong to the whole server.
         server = stack.enter_context(Postgres.start())
         apply_shim(server, DATABASE)
         pooler = stack.enter_context(Pooler(server.port, REFERENCE, folder))
         slack = stack.enter_context(Slack())
+        # Its own, because the page's secrets have names that other tests use too.
+        aws = stack.enter_context(Aws.start())
         functions = _functions(aws)
         url = stack.enter_context(scheduler_process(functions["SchedulerFunction"]))
         _stack_outputs(aws, url)
-        stack.callback(_remove, aws, functions["CronFunction"]["ALERT_TOPIC_ARN"])
         cron = {**functions["CronFunction"], "REMINDER_FUNCTION_URL": url}
         project = _project(folder)
         terminal = stack.enter_context(Terminal(project, {**_environment(folder, supabase), **cron}))
@@ -107,16 +108,6 @@ def _stack_outputs(aws: Aws, url: str) -> None:
     resources = {"Queue": {"Type": "AWS::SQS::Queue"}}
     template = {"Resources": resources, "Outputs": {"SchedulerUrl": {"Value": url}}}
     aws.client("cloudformation").create_stack(StackName=STACK, TemplateBody=json.dumps(template))
-
-
-def _remove(aws: Aws, topic: str) -> None:
-    """What the session's other tests would find."""
-    secrets = aws.client("secretsmanager")
-    for secret in secrets.list_secrets(IncludePlannedDeletion=True)["SecretList"]:
-        if secret["Name"] in {f"reminders/{name}" for name in (*SECRETS, *MESSAGE_SECRETS)}:
-            secrets.delete_secret(SecretId=secret["Name"], ForceDeleteWithoutRecovery=True)
-    aws.client("cloudformation").delete_stack(StackName=STACK)
-    aws.client("sns").delete_topic(TopicArn=topic)
 
 
 def _environment(folder: Path, supabase: str) -> dict[str, str]:

@@ -10,7 +10,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from ops.local.aws import Aws
 from ops.migrations import MIGRATIONS
 from tests.docs.blocks import ROOT, Block, blocks_of
 from tests.docs.deployer import MESSAGE_SECRETS, SECRETS, Deployer, deployer
@@ -30,8 +29,8 @@ MARKERS = re.compile(
 
 
 @pytest.fixture
-def person(aws: Aws, supabase: str, tmp_path: Path) -> Iterator[Deployer]:
-    with deployer(aws, supabase, tmp_path) as made:
+def person(supabase: str, tmp_path: Path) -> Iterator[Deployer]:
+    with deployer(supabase, tmp_path) as made:
         yield made
 
 
