@@ -2,7 +2,7 @@
 
 RUN := .venv/bin/python
 export LAMBDA_PYTHON ARCHITECTURE
-# Some images set it. Then each process would compile everything again: tests take twice as long, the demo too.
+# Some images set it. Then each process would compile everything again.
 export PYTHONDONTWRITEBYTECODE :=
 # A name in PATH may be a shim that fails, or too old: each is asked. PYTHON=... overrules the search.
 FIND_PYTHON = for python in $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3) ""; do \

@@ -21,15 +21,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from ops.local.aws import Aws
 from ops.local.database import create_database, drop_database, give_logins, prepared
-from ops.local.server import MIGRATOR, ExistingServer, Server, admin, any_server
-from ops.schema import OUR_ROLES
+from ops.local.server import MIGRATOR, Server, any_server
 from reminders.database import Connection
 from tests.cli.operated import ASSIGNMENTS, Operated, local_up
 from tests.helpers.connections import AsRole, connect_as
+from tests.helpers.passwords import hash_passwords_once
 
 SETTINGS = Path(__file__).resolve().parent.parent / "functions" / "reminders" / "settings.py"
 
@@ -81,23 +80,8 @@ def template(server: Server) -> str:
     """A migrated database to copy, on a server where our roles can log in."""
     name = prepared(server)
     give_logins(server, name)
-    if not isinstance(server, ExistingServer):
-        _hash_passwords_once(server)
+    hash_passwords_once(server)
     return name
-
-
-def _hash_passwords_once(server: Server) -> None:
-    """
-    At each connection a password is hashed 4,096 times, which takes 2 ms, and the tests connect very often.
-
-    That of `postgres` stays as it is, because dbmate refuses fewer.
-    """
-    if int(server.version.split(".")[0]) >= 16:
-        with admin(server) as connection:
-            connection.execute("SET scram_iterations = 1")
-            for role in (server.superuser, *OUR_ROLES):
-                password = sql.Literal(server.password(role))
-                connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), password))
 
 
 @contextmanager

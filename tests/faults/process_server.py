@@ -44,8 +44,8 @@ LOOK_EVERY = 0.02  # seconds
 # Retries come soon.
 USUAL = replace(LIMITS, retry_jitter=0.1)
 # A lease that ends soon after the invocation's time, and transactions that end soon when they are idle.
-SHORT = Limits(
-    retry_jitter=0.1,
+SHORT = replace(
+    USUAL,
     lease_grace=0.3,
     reserve=0.2,
     answer_margin=0.2,

@@ -31,7 +31,7 @@ import handlers.cron
 import handlers.watchdog
 from ops.local.database import apply_shim, create_database, drop_database, give_logins
 from ops.local.invoke import LocalContext
-from ops.local.server import MIGRATOR, Server, admin
+from ops.local.server import MIGRATOR, Server
 from ops.local.slack import Answer, Slack
 from ops.local.url_payload import Request, event_from
 from ops.migrations import migrate
@@ -47,6 +47,7 @@ from tests.faults.process_server import PlainSecrets, redefine
 from tests.faults.processes import PATIENCE, Deployment, Process, Processes
 from tests.faults.statement_barrier import StatementBarrier
 from tests.helpers.locks import HELD
+from tests.helpers.passwords import hash_passwords_once
 from tests.helpers.pooler import Pooler
 from tests.helpers.waiting import eventually
 from tests.proxy import Wire
@@ -452,10 +453,8 @@ def simulated_database(server: Server, migrations: Path) -> Iterator[str]:
         replace_clock(server, name)
         apply_shim(server, name)
         migrate(server.dsn(MIGRATOR, name), migrations)
-        with admin(server) as connection:
-            # A password is hashed 4,096 times at each connection; here that would be half of the year.
-            if int(server.version.split(".")[0]) >= 16:
-                connection.execute(f"ALTER DATABASE {name} SET scram_iterations = 1".encode())
+        give_logins(server, name)
+        hash_passwords_once(server)
         yield name
     finally:
         drop_database(server, name)
@@ -467,10 +466,6 @@ def make_world(server: Server, template: str, processes: Processes) -> Iterator[
     with ExitStack() as stack:
         name = create_database(server, f"simulation_{time.monotonic_ns()}", template)
         stack.callback(drop_database, server, name)
-        with admin(server) as connection:
-            if int(server.version.split(".")[0]) >= 16:
-                connection.execute(f"ALTER DATABASE {name} SET scram_iterations = 1".encode())
-        give_logins(server, name)
         world = World(server, name, processes, stack)
         with world.in_place():
             yield world
