@@ -22,13 +22,15 @@ import sys
 import tempfile
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any
+
+from coverage import CoverageData
 
 from ops.tools.build.artifact import ROOT
 from ops.tools.build.environments import environment
@@ -47,6 +49,7 @@ class Mutant:
     file: str
     code: str
     tests: tuple[str, ...]
+    line: int = 0  #: where the mistake is, if it is Python
 
 
 def main() -> int:
@@ -108,7 +111,7 @@ def _of_module(module: str, tests: tuple[str, ...]) -> Iterator[Mutant]:
     for it in json.loads(found):
         name = f"{module} | {it['operator']} | {lines[it['place'][0] - 1].strip()}"
         names[name] += 1
-        yield Mutant(f"{name} #{names[name]}" if names[name] > 1 else name, module, it["code"], tests)
+        yield Mutant(f"{name} #{names[name]}" if names[name] > 1 else name, module, it["code"], tests, it["place"][0])
 
 
 def _read(file: Path) -> Any:
@@ -116,41 +119,64 @@ def _read(file: Path) -> Any:
 
 
 def outcomes(chosen: Sequence[Mutant], workers: int) -> Iterator[tuple[Mutant, bool]]:
-    """Each mutant, and whether a test noticed it. Mutants whose tests fail anyway are left out, and named."""
-    with _copies(workers) as idle, ThreadPoolExecutor(workers) as pool:
+    """
+    Each mutant, and whether a test noticed it. Mutants whose tests fail anyway are left out, and named.
 
-        def notices(mutant: Mutant) -> bool:
-            worker = idle.get()
-            try:
-                return _ask(worker, mutant) == "killed"
-            finally:
-                idle.put(worker)
+    Each group of tests first runs without a mistake, and coverage.py records which test runs which line. For a mutant,
+    the tests that run its line come first. All the others follow, because a process that a test starts is not recorded.
+    """
+    with tempfile.TemporaryDirectory(prefix="reminders-mutants-") as name, ThreadPoolExecutor(workers) as pool:
+        folder = Path(name)
+        with _copies(folder, workers) as idle:
 
-        rights = {mutant.tests: _without_mistake(mutant) for mutant in chosen}
-        failing = {tests for tests, fails in zip(rights, pool.map(notices, rights.values()), strict=True) if fails}
-        for tests in failing:
-            print(f"LEFT OUT, because these tests fail without a mutant: {' '.join(tests)}", file=sys.stderr)
-        usable = [mutant for mutant in chosen if mutant.tests not in failing]
-        yield from zip(usable, pool.map(notices, usable), strict=True)
+            def fails(mutant: Mutant, **more: object) -> bool:
+                worker = idle.get()
+                try:
+                    return _ask(worker, mutant, more) == "killed"
+                finally:
+                    idle.put(worker)
+
+            groups = {mutant.tests: _without_mistake(mutant) for mutant in chosen}
+            recorded = {tests: folder / f"coverage-{number}" for number, tests in enumerate(groups)}
+            first_run = pool.map(lambda it: fails(it, coverage=str(recorded[it.tests])), groups.values())
+            failing = {tests for tests, failed in zip(groups, first_run, strict=True) if failed}
+            for tests in failing:
+                print(f"LEFT OUT, because these tests fail without a mutant: {' '.join(tests)}", file=sys.stderr)
+            usable = [mutant for mutant in chosen if mutant.tests not in failing]
+            noticed = pool.map(lambda it: fails(it, first=_tests_of_its_line(it, recorded[it.tests])), usable)
+            yield from zip(usable, noticed, strict=True)
 
 
 def _without_mistake(mutant: Mutant) -> Mutant:
     return Mutant("", mutant.file, (ROOT / mutant.file).read_text(encoding="utf-8"), mutant.tests)
 
 
+def _tests_of_its_line(mutant: Mutant, recorded: Path) -> list[str]:
+    """The tests that have run the mutant's line, the quick ones first. If none has: those of the nearest line."""
+    data = CoverageData(str(recorded))
+    data.read()
+    copies = [file for file in data.measured_files() if file.endswith(mutant.file)]
+    by_line = data.contexts_by_lineno(copies[0]) if copies else {}
+    run = {line: {name.rpartition("|")[0] for name in names} - {""} for line, names in by_line.items()}
+    lines = [line for line, tests in run.items() if tests]
+    if not lines:
+        return []
+    nearest = min(lines, key=lambda line: (line > mutant.line, abs(line - mutant.line)))
+    return sorted(run[nearest], key=lambda test: [not test.startswith(group) for group in mutant.tests])
+
+
 @contextmanager
-def _copies(number: int) -> Iterator[queue.Queue[Popen[str]]]:
+def _copies(folder: Path, number: int) -> Iterator[queue.Queue[Popen[str]]]:
     """Workers, each in a copy of the project."""
     idle: queue.Queue[Popen[str]] = queue.Queue()
-    with tempfile.TemporaryDirectory(prefix="reminders-mutants-") as folder:
-        workers = [_worker(Path(folder) / str(index)) for index in range(number)]
-        try:
-            for worker in workers:
-                idle.put(worker)
-            yield idle
-        finally:
-            for worker in workers:
-                worker.communicate()
+    workers = [_worker(folder / str(index)) for index in range(number)]
+    try:
+        for worker in workers:
+            idle.put(worker)
+        yield idle
+    finally:
+        for worker in workers:
+            worker.communicate()
 
 
 def _worker(copy: Path) -> Popen[str]:
@@ -161,9 +187,9 @@ def _worker(copy: Path) -> Popen[str]:
     return Popen(command, cwd=copy, env=environment, stdin=PIPE, stdout=PIPE, text=True)
 
 
-def _ask(worker: Popen[str], mutant: Mutant) -> str:
+def _ask(worker: Popen[str], mutant: Mutant, more: Mapping[str, object]) -> str:
     assert worker.stdin and worker.stdout
-    order = {"file": mutant.file, "code": mutant.code, "tests": mutant.tests, "seconds": SECONDS}
+    order = {"file": mutant.file, "code": mutant.code, "tests": mutant.tests, "seconds": SECONDS, **more}
     print(json.dumps(order), file=worker.stdin, flush=True)
     answer = worker.stdout.readline().strip()
     if not answer:

@@ -3,6 +3,7 @@ Runs tests against mutants, in a copy of the project: one order a line on standa
 
     {"file": ..., "code": the mutated text, "tests": [...], "seconds": 600}   ─▶   "killed" | "survived"
 
+An order may name tests to run `first`, or a file for the `coverage` of the tests, line by line.
 A child is forked for each mutant. Python, the libraries, PostgreSQL and a migrated template are there already, which
 saves 3 s of each. The modules of functions/ are not: each child imports them anew.
 """
@@ -34,6 +35,8 @@ from ops.local.server import Server
 
 OPTIONS = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", os.environ.get("MUTATION_MARK", "not matrix")]
 
+RECORDED = ["--cov=functions", "--cov-context=test", "--cov-report="]
+
 
 def outcome(order: Mapping[str, Any], shared: Server) -> str:
     """Of the tests on the mutant. What takes too long is a kill, too: an endless loop."""
@@ -49,7 +52,7 @@ def outcome(order: Mapping[str, Any], shared: Server) -> str:
 def _passes(order: Mapping[str, Any], shared: Server) -> bool:
     child = os.fork()
     if child == 0:
-        _run_tests(order["tests"], shared)
+        _run_tests(order, shared)
     deadline = time.monotonic() + float(order["seconds"])
     status = None
     while status is None and time.monotonic() < deadline:
@@ -63,7 +66,7 @@ def _passes(order: Mapping[str, Any], shared: Server) -> bool:
     return status == 0
 
 
-def _run_tests(tests: list[str], shared: Server) -> None:
+def _run_tests(order: Mapping[str, Any], shared: Server) -> None:
     os.setsid()
     quiet = os.open(os.environ.get("MUTATION_LOG", os.devnull), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
@@ -77,7 +80,12 @@ def _run_tests(tests: list[str], shared: Server) -> None:
     server.any_server = any_server  # tests/conftest.py imports it from there
     code = 3
     try:
-        code = int(pytest.main([*OPTIONS, *tests]))
+        if "coverage" in order:
+            os.environ["COVERAGE_FILE"] = order["coverage"]
+            code = int(pytest.main([*OPTIONS, *RECORDED, *order["tests"]]))
+        else:
+            first = order.get("first") and int(pytest.main([*OPTIONS, *order["first"]]))
+            code = first or int(pytest.main([*OPTIONS, *order["tests"]]))
     finally:
         os._exit(code)
 
