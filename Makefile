@@ -91,7 +91,7 @@ lock: setup ## Renew the lock files from pyproject.toml
 	echo uv | $(LOCK) - -o requirements-setup.lock
 	for artifact in $(ARTIFACTS); do $(LOCK) --constraint requirements.lock --group $$artifact \
 		-o ops/tools/build/locks/$$artifact.lock || exit; done
-	for tool in runtime sam audit picture mutation; do $(LOCK) --group $$tool -o ops/tools/build/locks/$$tool.lock || exit; done
+	for tool in runtime sam audit mutation; do $(LOCK) --group $$tool -o ops/tools/build/locks/$$tool.lock || exit; done
 
 clean: ## Remove .venv, builds and caches
 	rm -rf .venv build dist .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage

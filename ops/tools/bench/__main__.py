@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from rich.table import Table
 
 RESULTS = Path("build/bench.json")
 MARKDOWN = RESULTS.with_suffix(".md")
-PICTURE = Path("docs/performance.svg")
 SIZES = [1_000, 10_000, 100_000, 1_000_000]
 
 
@@ -31,7 +29,6 @@ def main() -> int:
     parser.add_argument("--no-messages", action="store_true", help="leave out the messages")
     parser.add_argument("--only-messages", action="store_true", help="leave out everything else")
     parser.add_argument("--only-job", action="store_true", help="leave out whatever is not the main job")
-    parser.add_argument("--picture", action="store_true", help=f"also draw {PICTURE} of it, by matplotlib")
     options = parser.parse_args()
     os.environ.update({"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"})
     from ops.tools.bench import contact_hook, ledger, messages, run
@@ -59,16 +56,7 @@ def main() -> int:
     _write_markdown(tables)
     RESULTS.write_text(json.dumps({"machine": machine, **tables}, indent=2) + "\n")
     console.print(f"written to {RESULTS} and {MARKDOWN}")
-    if options.picture:
-        _draw()
     return 0
-
-
-def _draw() -> None:
-    from ops.tools.build.environments import environment
-
-    python = environment("picture") / "bin" / "python"
-    subprocess.run([str(python), str(Path(__file__).with_name("picture.py")), str(RESULTS), str(PICTURE)], check=True)
 
 
 def _write_markdown(tables: dict[str, list[dict[str, object]]]) -> None:
