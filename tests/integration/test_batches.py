@@ -71,6 +71,23 @@ def test_budget_ends_between_batches(owner: Connection, make_service: MakeServic
     assert UUID(int=ids[3].int + 1) == progress.next_cursor
 
 
+def test_statement_ends_soon_after_the_budget(owner: Connection, make_service: MakeService, run_id: UUID) -> None:
+    """PostgreSQL cancels it, so that the service can still answer: at the end of the budget and a grace of 2 s."""
+    add_assignment(owner)
+    owner.execute("CREATE TABLE public.seen (statement_timeout text)")
+    owner.execute("GRANT INSERT ON public.seen TO reminder_scheduler")
+    owner.execute(
+        """
+        CREATE FUNCTION public.look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO public.seen VALUES (current_setting('statement_timeout')); RETURN NULL;
+        END $$;
+        CREATE TRIGGER look AFTER INSERT ON notifications EXECUTE FUNCTION public.look()
+        """
+    )
+    make_service(10, lambda: 100.0).work(DispatchRequest(run_id, TODAY, ALL), budget=7)
+    assert [("9s",)] == owner.execute("SELECT * FROM public.seen").fetchall()
+
+
 def test_call_repeated_with_the_same_run(owner: Connection, make_service: MakeService, run_id: UUID) -> None:
     """The answer of a call was lost: the second one dispatches nothing and counts the same."""
     add_assignments(owner, 5, gap=25)
