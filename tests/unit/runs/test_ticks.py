@@ -258,6 +258,20 @@ def test_form_that_cannot_be_evaluated(expression: str) -> None:
 
 
 @table(
+    ("expression", "reason"),
+    [
+        ("cron(61 6 * * ? *)", "Invalid minute value '61'."),
+        ("cron(0 6 LW * ? *)", "a field has a form that is not supported"),
+    ],
+)
+def test_reason_of_a_refusal(expression: str, reason: str) -> None:
+    """The library's own sentence, where it has one; never the text of a programming error."""
+    with pytest.raises(SettingsError) as refusal:
+        parse_schedule(expression)
+    assert str(refusal.value).endswith(f"cannot be evaluated: {reason}")
+
+
+@table(
     ("expression", "after", "expected"),
     [
         ("rate(1 hour)", timedelta(minutes=59), None),
