@@ -36,7 +36,7 @@ def desk(operated: Operated, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     cron = state.environments["cron"]
     environment = {
         **operated.environment,
-        **{name: value for name, value in cron.items() if name.startswith(("AWS_", "SLACK_"))},
+        **{name: value for name, value in cron.items() if name.startswith("AWS_")},
         **{name: cron[name] for name in ("DATABASE_SECRET", "SCHEDULER_TOKEN_SECRET", "REMINDER_FUNCTION_URL")},
         "ALERT_TOPIC_ARN": cron["ALERT_TOPIC_ARN"],
         "REMINDERS_STACK": GROUP,
@@ -53,7 +53,7 @@ def program(file: Path, script: str) -> None:
 
 
 def deploy(target: Local) -> None:
-    """The stack with the outputs that the blocks ask for, and the log group."""
+    """The stack with the outputs that the blocks ask for, the log group, and Slack's secret by its documented name."""
     template = {
         "Resources": {"DeadLetters": {"Type": "AWS::SQS::Queue"}},
         "Outputs": {
@@ -62,6 +62,7 @@ def deploy(target: Local) -> None:
         },
     }
     target.client("cloudformation").create_stack(StackName=GROUP, TemplateBody=json.dumps(template))
+    target.client("secretsmanager").create_secret(Name="reminders/slack-webhook", SecretString="old")
     target.client("logs").create_log_group(logGroupName=f"/aws/lambda/{GROUP}-scheduler")
 
 
