@@ -205,7 +205,12 @@ def _ends_in(caller: Caller) -> float:
 
 
 def _check_access(request: Request, route: Route | None) -> None:
-    """Raise `NotAllowed` for a user who is not an admin. The second factor is required before any page is shown."""
+    """
+    Check what a signed-in person may see. Public pages and those before the second factor are not checked.
+
+    Raise `NotAllowed` for a user who is not an admin, or who needs a second factor and has none; `_FactorNeeded` if its
+    code was not entered; `NotSignedIn` if the session has ended.
+    """
     if request.caller is None or (route and route.before_factor):
         return
     if not request.caller.is_admin:
@@ -292,7 +297,7 @@ def _words(error: Exception) -> tuple[HTTPStatus, str, str, Link | None]:
     if isinstance(error, SignInRefused):
         return HTTPStatus.TOO_MANY_REQUESTS, "Not now", str(error), None
     if isinstance(error, AuthUnavailable | IdentityUnavailable):
-        text = "The sign-in service does not answer. Try again in a few minutes. Reminders are sent all the same."
+        text = "The sign-in service does not answer. Try again in a few minutes. Reminders are still sent."
         return HTTPStatus.SERVICE_UNAVAILABLE, "Signing in does not work right now", text, None
     if isinstance(error, DatabaseUnavailable | SecretError):
         text = (

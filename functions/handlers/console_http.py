@@ -39,7 +39,7 @@ HEADERS = {
 
 
 class BadForm(ReminderError):
-    """The body is not a form of ours."""
+    """The body or the query string cannot be read as fields of a form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Problem:
 
 
 def read(event: Mapping[str, Any], request_id: str, admin: AdminSettings, settings: ConsoleSettings) -> Request:
-    """The request in a Function URL's event; raise `BadForm` when its body is no form."""
+    """The request in a Function URL's event; raise `BadForm` if it has no readable form."""
     headers = {str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()}
     cookies = (each.partition("=") for each in event.get("cookies") or [])
     method = str(event["requestContext"]["http"]["method"])

@@ -132,7 +132,7 @@ def _assignment(
 
 
 def correct(request: Request, assignment_id: str) -> Answer:
-    """Correct the date. The same form sent twice is one correction. If another admin was faster, the page asks."""
+    """Correct the date. The same form sent twice is one correction; after another admin's change, 409."""
     id_, values = (
         read_assignment_id(assignment_id),
         {name: request.form.get(name, "").strip() for name in ("date", "reason")},

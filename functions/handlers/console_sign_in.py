@@ -16,7 +16,7 @@ from reminders.telemetry import logger
 SIGN_IN = "/console/sign-in"
 FACTOR = "/console/sign-in/second-factor"
 LONGEST_EMAIL = 254
-# bcrypt, with which Supabase stores passwords, reads 72 bytes.
+# Supabase stores passwords with bcrypt, which reads 72 bytes: a longer one would add nothing.
 LONGEST_PASSWORD = 200
 
 
@@ -127,7 +127,7 @@ def _code_page(request: Request, email: str, error: str = "") -> CodePage:
     return CodePage(
         form=Form({"email": email[:LONGEST_EMAIL]}, {"code": error} if error else {}),
         next=safe_next(request.form.get("next", "")),
-        title="Look into your e-mail",
+        title="Check your e-mail",
         text="If there is an account with this address, a code is on its way to it. It arrives within some minutes.",
         label="Code from the e-mail",
         action=f"{SIGN_IN}/code",

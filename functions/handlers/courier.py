@@ -33,7 +33,8 @@ def handler(event: dict[str, Any], context: LambdaContext, limits: CourierLimits
     """
     Send what is due. The result has `composed` and what each channel did.
 
-    Raise the error that ended the work, after it was reported to the operators.
+    Raise the error that ended the work, after it was reported to the operators. `EventError` and the errors of a test
+    message are only raised: the caller reads them.
     """
     deps = courier_deps(context, limits)
     person = _test_recipient(event)

@@ -41,7 +41,7 @@ def handler(event: dict[str, Any], context: LambdaContext, limits: Limits = LIMI
 
 
 def _run(request: RunRequest, context: LambdaContext, limits: Limits) -> dict[str, Any]:
-    """Do one run. A failure that is not in the ledger is reported directly. The caller of a dry run reads its error."""
+    """Do one run. A failure that is not in the ledger is reported directly. The caller of a dry run gets its error."""
     dedupe_key, ledger = f"run {request.scheduled_for or 'by hand'}", None
     try:
         with run_deps(context, limits) as deps:

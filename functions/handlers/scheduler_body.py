@@ -24,9 +24,9 @@ OptionalId = Annotated[AssignmentId | None, PlainValidator(_id)]
 
 class ShardBody(BaseModel):
     """
-    Part `index` (from 0) of `of`: the ids from `first` to `last`; null: the lowest, the highest.
+    Shard `index` (from 0) of `of` shards: the ids from `first` (null: the lowest) to `last` (null: the highest).
 
-    Without both ends it is an equal part of all possible ids.
+    If both are null, it is an equal part of all possible ids.
     """
 
     model_config = _STRICT
@@ -37,9 +37,9 @@ class ShardBody(BaseModel):
     last: OptionalId = None
 
     @model_validator(mode="after")
-    def _index_is_inside(self) -> Self:
+    def _check_index(self) -> Self:
         if self.index >= self.of:
-            raise ValueError("index must be below of")
+            raise ValueError("index must be less than of")
         return self
 
 
@@ -56,7 +56,7 @@ class RunsBody(BaseModel):
     budget_ms: Annotated[int, Field(ge=1, le=900_000)]
 
     @model_validator(mode="after")
-    def _real_runs_have_an_id(self) -> Self:
+    def _check_run_id_and_cursor(self) -> Self:
         if self.run_id is None and not self.dry_run:
             raise ValueError("run_id is needed unless dry_run is true")
         if self.cursor is not None and not self._shard().includes(self.cursor):

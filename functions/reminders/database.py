@@ -122,7 +122,7 @@ def describe(error: psycopg.Error) -> str:
     SQLSTATE, class, PostgreSQL's primary message and the names of the things concerned.
 
     Class 22 (bad data) quotes values in the primary message, and so may anything that comes out of a function or
-    trigger, whatever its SQLSTATE: RAISE, dynamic SQL. Theirs is left out.
+    trigger, whatever its SQLSTATE: RAISE, dynamic SQL. In these cases the primary message is left out.
     """
     diag = error.diag
     quotes_values = error.sqlstate is None or error.sqlstate.startswith("22") or diag.context is not None
@@ -136,9 +136,9 @@ def describe(error: psycopg.Error) -> str:
 @contextmanager
 def transaction(connection: Connection, settings: Mapping[str, str] | None = None) -> Iterator[None]:
     """
-    One real transaction on an autocommit connection, with `settings` made by SET LOCAL first.
+    A transaction on an autocommit connection, which begins with SET LOCAL for `settings`.
 
-    SET LOCAL, because a plain SET would stay on the pooler's server connection and meet the next client.
+    A plain SET would stay on the pooler's server connection, and affect its next client.
     """
     with errors_translated(), connection.transaction():
         if settings:

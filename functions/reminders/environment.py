@@ -30,7 +30,7 @@ _PLATFORMS = {"GCM": "fcm", "APNS": "apns", "APNS_SANDBOX": "apns"}
 
 
 def push_applications(env: Environment, name: str) -> tuple[tuple[str, str], ...]:
-    """Separated by commas; the platform stands in the ARN."""
+    """(platform, ARN) of each platform application; the variable lists ARNs, separated by commas."""
     found: dict[str, str] = {}
     for arn in filter(None, (part.strip() for part in env.get(name, "").split(","))):
         match = re.fullmatch(r"arn:[\w-]+:sns:[\w-]+:\d{12}:app/(\w+)/[\w.-]+", arn)
@@ -65,7 +65,7 @@ def flag(env: Environment, name: str) -> bool:
 
 
 def whole_number(env: Environment, name: str, *, default: int, low: int, high: int, other: str = "") -> int:
-    """From `low` to `high`. `other` stands before the range in the error."""
+    """From `low` to `high`. The error has `other` before the range."""
     text = optional(env, name)
     if text is None:
         return default
@@ -94,7 +94,7 @@ def optional_schedule(env: Environment, name: str) -> str | None:
 
 
 def optional_url(env: Environment, name: str, *, fragment: bool = False) -> str | None:
-    """Without credentials, query and, if not allowed, `fragment`; a slash at its end is removed."""
+    """Without credentials, query and (unless `fragment`) fragment; a slash at its end is removed."""
     text = optional(env, name)
     if text is None:
         return None

@@ -1,7 +1,7 @@
 """
 Errors, each with a sentence that is safe to show.
 
-Every error that this project raises on purpose is a `ReminderError`. We wrote its text, so it may be
+Every error that this project raises on purpose to a handler is a `ReminderError`. We wrote its text, so it may be
 shown in the ledger, in an alert and in a log: no row values, no names, no DSNs (docs/architecture.md#no-personal-data).
 Of any other, unexpected error only the class name is shown (`safe_message`).
 """

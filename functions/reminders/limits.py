@@ -36,16 +36,16 @@ class Limits:
     #: Settling waits until the current batch unlocks the run's row. A paused batch can hold it for `batch.idle`.
     settle: TransactionLimits = TransactionLimits(statement=20.0, lock=15.0, idle=20.0)
 
-    #: Of one call. A shorter one loses less with its response; a longer one saves round trips.
+    #: Of one call. A shorter call repeats less work if its response is lost. A longer call saves round trips.
     call_budget: float = 60.0
     answer_margin: float = 3.0  #: the service ends its last statement at most this long after its budget, and responds
     shortest_budget: float = 0.1  #: with less, no call is made
-    #: Before a failed call is repeated: doubling each time, and by chance up to a jitter more.
+    #: Before a failed call is repeated: doubled each time, plus a random time up to `retry_jitter`.
     retry_pause: float = 0.2
     retry_jitter: float = 1.0
     join_grace: float = 0.25  #: shards are awaited slightly longer than their calls, so that a call's error is reported
 
-    #: `statement` is more than any batch needs. Half a batch gets half of it, so that one call finds a row that hangs.
+    #: `statement` is more than any batch needs. Half a batch gets half of it, so one call finds a row that hangs.
     #: `idle`: the process that marks a run as abandoned waits until a paused batch loses the run's row.
     batch: TransactionLimits = TransactionLimits(statement=30.0, lock=5.0, idle=10.0)
     statement_grace: float = 2.0  #: a batch's statement may end this long after the call's budget

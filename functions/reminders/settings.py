@@ -1,8 +1,8 @@
 """
-Settings from the environment, read once per invocation.
+Settings from the environment, read in each invocation.
 
 The environment holds names, never secrets. A missing or malformed variable stops the function at once and
-is named in the error. Written by hand, not with pydantic-settings: the cron function needs seven variables,
+is named in the error. Written by hand, not with pydantic-settings: the cron function needs a dozen variables,
 and pydantic alone would add a fifth to its cold start (docs/decisions.md).
 """
 
@@ -63,8 +63,8 @@ class AlertSettings:
 
     topic_arn: str | None
     slack_webhook_secret: str | None
-    threshold: int
-    repeat_every: int
+    threshold: int  #: failed runs in a row before the first alert
+    repeat_every: int  #: further failures before each repeat; 0: no repeat
     stack: str | None  #: the deployment's name: staging and production must not read alike
     runbook_url: str | None
 

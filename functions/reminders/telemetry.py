@@ -28,7 +28,7 @@ def _level() -> str:
 
 
 def _log_line(line: object) -> str:
-    """ASCII: a reader's terminal acts on no character of it, and no viewer breaks the line in two."""
+    """ASCII only: a terminal obeys no character of it, and no viewer splits the line."""
     return json.dumps(line, default=str, separators=(",", ":"))
 
 
@@ -37,7 +37,7 @@ metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 
 # httpx logs every request's URL at INFO, and a webhook's URL is a secret; botocore logs every answer at DEBUG,
 # and Secrets Manager's are secrets; Powertools logs what a route was called with, where POWERTOOLS_DEBUG is set.
-# Lambda's own handler hangs on the root logger, so Powertools' level does not protect us.
+# Lambda's own handler is attached to the root logger, so Powertools' level does not protect us.
 for chatty in ("aws_lambda_powertools", "httpx", "httpcore", "boto3", "botocore", "urllib3", "psycopg"):
     logging.getLogger(chatty).setLevel(logging.WARNING)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`what` follows "database unreachable: "; `hint` is whole sentences for the operator."""
+    """`what` is a phrase: what is wrong with the URI or the connection; `hint` is whole sentences for the operator."""
 
     what: str
     hint: str
@@ -114,7 +114,7 @@ _PROBLEMS = (
     ),
     (
         r"is not permitted to log in",
-        Problem("the role has no LOGIN yet (docs: give the roles LOGIN)", _LOGIN),
+        Problem("the role has no LOGIN yet (runbook: Migrate, and give the roles their logins)", _LOGIN),
     ),
     (
         r"no encryption|SSL connection is required|SSL required",

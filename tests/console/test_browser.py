@@ -87,7 +87,7 @@ def test_a_visit_by_keyboard_on_a_phone(browser: Any, site: Console, filled: Con
     page.keyboard.press("Control+A")
     page.keyboard.type("Europe/Oslo")
     _press(page, "Save")
-    page.wait_for_selector("text=It holds from the next run on.")
+    page.wait_for_selector("text=The thresholds apply from the next run")
 
     _follow(page, "Needs contact")
     with page.expect_download() as download:

@@ -54,7 +54,7 @@ def test_all_settings_are_saved_and_recorded(console: Console, filled: Connectio
     )
     page = save(visitor, **new)
     text = text_of(page)
-    assert "Saved. It holds from the next run on." in text
+    assert "Saved. The thresholds apply from the next run, the rest from the next message." in text
     for line in (
         "Remind the mentor after: 10 days → 7 days",
         "Alert the coordinator after: 20 days → 14 days",
@@ -126,7 +126,7 @@ def test_second_admin_is_shown_what_changed_and_asked(console: Console, filled: 
     page = save(second, send_until="21:00")
     text = text_of(page)
     assert 409 == page.status_code
-    assert "Another admin was faster" in text
+    assert "Another admin has changed this" in text
     assert "Remind the mentor after: 10 days → 7 days" in text and "Time zone: UTC → Europe/Oslo" in text
     now = seen_on(page)
     assert ("7", "Europe/Oslo") == (now["reminder_days"], now["time_zone"])

@@ -15,7 +15,7 @@ from reminders.settings import AdminSettings
 
 @cache
 def identity(settings: AdminSettings) -> Identity:
-    """Reads callers; kept while the process is warm, for the sake of its JWKS."""
+    """Verifies access tokens. Kept while the process is warm, so that the JWKS is not fetched for each request."""
     sources: list[KeySource] = []
     if settings.jwt_secret:
         name = settings.jwt_secret
@@ -27,6 +27,6 @@ def identity(settings: AdminSettings) -> Identity:
 
 @contextmanager
 def admin_connection(settings: AdminSettings) -> Iterator[Connection]:
-    """A connection of the admin function, which can do nothing until a transaction makes it a caller's."""
+    """A connection without rights of its own: each transaction takes the caller's role and claims."""
     with closing(connect(settings.database_secret, "reminders-admin")) as connection:
         yield connection

@@ -24,7 +24,7 @@ def secrets() -> Secrets:
 
 @cache
 def tls() -> ssl.SSLContext:
-    """Once in a process: reading the certificate authorities takes longer than a run that has nothing to send."""
+    """Made once in a process: reading the certificate authorities takes longer than a run with nothing due."""
     import httpx
 
     return httpx.create_ssl_context()
@@ -41,7 +41,7 @@ def connections(stack: ExitStack, secret: str) -> Callable[[str], Connection]:
 
 
 def connect(secret: str, name: str) -> Connection:
-    """Connect with the URI in `secret`; when the database says no, once more if the secret has changed."""
+    """Connect with the URI in `secret`. If this fails and the secret was rotated, try once more with the new value."""
     dsn = secrets().get(secret)
     try:
         return database.connect(dsn, name=name)

@@ -24,7 +24,7 @@ def second_factor(settings: ConsoleSettings, access_token: str) -> UUID | None:
     """
     The person's authenticator app, if they have one; asked once for each access token.
 
-    Supabase is asked, and not the browser: what a cookie says about this could be left out.
+    Supabase is asked, because a browser could leave out a cookie that requires the second factor.
     """
     return auth(settings).second_factor(access_token)
 

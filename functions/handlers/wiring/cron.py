@@ -31,7 +31,7 @@ def run_deps(context: LambdaContext, limits: Limits) -> Iterator[RunDeps]:
     with ExitStack() as stack:
         scheduler = stack.enter_context(_scheduler(settings, limits))
         connection = connections(stack, settings.database_secret)
-        # At once: a third of a run without news is connecting.
+        # In parallel: connecting is a third of a run with nothing due.
         with ThreadPoolExecutor(2) as pool:
             lock, ledger = pool.map(connection, ("reminders-lock", "reminders-ledger"))
         yield RunDeps(

@@ -19,7 +19,7 @@ from reminders.environment import Environment
 from reminders.errors import SettingsError
 
 SERVICE = "lambda"
-# Nothing else is signed: what a proxy may change on the way must not make the signature wrong.
+# Of the request's own headers only these are signed: a proxy may change others on the way.
 SIGNED_HEADERS = ("content-type", "x-reminder-token")
 
 

@@ -97,8 +97,12 @@ class Alert:
         """The whole message as plain text."""
         lines = [self.headline, "", *(f"{label}: {value}" for label, value in self.details())]
         stack = [f"Stack: {origin.stack}"] if origin.stack else []
-        advice = _ADVICE.get(self.kind, "See the runbook.")
-        return "\n".join([*lines, *stack, self.last_success, "", advice, f"Runbook: {origin.runbook}"])
+        return "\n".join([*lines, *stack, self.last_success, "", self._advice(), f"Runbook: {origin.runbook}"])
+
+    def _advice(self) -> str:
+        if self.kind == "failure" and not self.consecutive_failure_count:
+            return _UNRECORDED
+        return _ADVICE.get(self.kind, "See the runbook.")
 
 
 def _failure(failures: int) -> str:
@@ -129,6 +133,8 @@ _HEADLINES: dict[Kind, Callable[[int], str]] = {
     "message_failure": lambda _: "a channel refuses every message",
     "test": lambda _: "this is a test alert, nothing is wrong",
 }
+# Of the watchdog, for example: it is not known whether reminders are late.
+_UNRECORDED = "Reminders may be late, but none is lost. The next successful run sends all that are due."
 _ADVICE: dict[Kind, str] = {
     "failure": "Reminders are late, but none is lost. The next successful run sends all that are due.",
     "repeat": "Reminders are late, but none is lost. The next successful run sends all that are due.",
@@ -137,7 +143,7 @@ _ADVICE: dict[Kind, str] = {
     "overrun": "Its process has probably ended. The watchdog marks the run as failed, and the next run sends the rest.",
     "message_backlog": "`reminders messages` counts them, and shows the last errors. Reminders can be read in the app.",
     "message_recovery": "You have nothing to do.",
-    "message_failure": "It sends nothing until it is repaired. Then it sends what is less than 24 hours late.",
+    "message_failure": "It sends nothing until the cause is removed. Then it sends what is less than 24 hours late.",
     "test": "If you can read this, the channel works.",
 }
 

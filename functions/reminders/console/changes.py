@@ -69,7 +69,7 @@ def save(
     """
     Save all settings, or none. `seen` has the values that the admin saw, by name.
 
-    Raise one of the three errors above.
+    Raise `ChangedMeanwhile`, `NoSuchOrganisation` or `UnknownTimeZone`.
     """
     name = {"display_name": wanted.display_name or None}
     rest = {each: getattr(wanted, each) for each in _OF_ORGANISATION}
@@ -91,7 +91,7 @@ def save(
             )
     except DatabaseError as error:
         if error.sqlstate == _CHANGED:
-            raise ChangedMeanwhile("the settings are other ones by now") from None
+            raise ChangedMeanwhile("the settings were changed in the meantime") from None
         if error.sqlstate == _NO_SUCH:
             raise NoSuchOrganisation("there is no such organisation") from None
         if error.sqlstate == _UNKNOWN_ZONE:

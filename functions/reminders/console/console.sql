@@ -62,7 +62,7 @@ SELECT org_id, name, time_zone, locale, reminder_days, escalation_days, send_fro
 FROM reminder_admin.organisations()
 
 -- name: waiting
--- One page with the counts of the whole list beside each row, so that one question is enough. A page without rows has
+-- One page with the counts of the whole list beside each row, so that one query is enough. A page without rows has
 -- one row of counts.
 SELECT
     c.open_assignments,
@@ -91,7 +91,7 @@ FROM reminder_admin.waiting(
 ORDER BY w.since, w.id
 
 -- name: messages_in_use
--- Whether messages are sent from here at all: without, the pages do not speak of them.
+-- Whether messages are sent from here at all. If not, the pages do not mention them.
 SELECT reminder_admin.messages_in_use()
 
 -- name: unreached
@@ -99,7 +99,7 @@ SELECT reminder_admin.messages_in_use()
 SELECT u.* FROM reminder_admin.unreached(%(after_since)s, %(after_id)s, %(at_most)s) AS u
 
 -- name: assignment
--- No row for what belongs to another organisation, as for what does not exist.
+-- No row if the assignment does not exist, or belongs to another organisation.
 SELECT
     id, org_id, is_open, mentor_id, mentor_name, coordinator_id, coordinator_name, began, today, last_contact_date,
     version, gap_days, reminder_days, escalation_days
@@ -110,7 +110,7 @@ FROM reminder_admin.assignment_page(%(assignment_id)s)
 SELECT at, kind, person, detail FROM reminder_admin.timeline(%(assignment_id)s, %(at_most)s)
 
 -- name: alerts
--- What the operators were sent about a run.
+-- The alerts about a run, and their delivery.
 SELECT kind, created_at, channel, attempts, delivered_at FROM reminder_admin.alerts_of_run(%(run_id)s)
 
 -- name: run_counts

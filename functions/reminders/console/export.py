@@ -75,6 +75,6 @@ def _messages(messages: Sequence[Mapping[str, Any]] | None) -> str:
 
 
 def _cell(value: object) -> str:
-    """Put an apostrophe before a text that a spreadsheet would run as a formula. Our numbers are never negative."""
+    """Put an apostrophe before a text that a spreadsheet would run as a formula, and before a negative id."""
     text = str(value or "") if not isinstance(value, str) else shown(value)
     return f"'{text}" if text.startswith(_FORMULA) else text

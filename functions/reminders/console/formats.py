@@ -15,7 +15,8 @@ from reminders.telemetry import logger
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-# CLDR, "Number Symbols": how thousands are grouped. A narrow no-break space where it is a space.
+# CLDR, "Number Symbols": how thousands are grouped. A no-break space where the language has a space; French
+# has the narrow one.
 _GROUPS = {"en": ",", "de": ".", "da": ".", "nl": ".", "es": ".", "it": ".", "nb": "\u00a0", "nn": "\u00a0"}
 _GROUPS |= {"no": "\u00a0", "sv": "\u00a0", "fi": "\u00a0", "fr": "\u202f"}
 

@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from reminders.console.formats import Formats
 from reminders.console.reading import Overview
 
-# A run is late when it has not succeeded so long after its scheduled time: EventBridge, retries, the longest run.
+# How long after its scheduled time a run may succeed before it is late: EventBridge, retries, the longest run.
 LATE = timedelta(minutes=45)
-# No run takes longer: Lambda's 15 minutes, and the wait before a retry.
+# Twice what Lambda allows. A run that is older has ended without a result.
 LONGEST_RUN = timedelta(minutes=30)
-# A run releases its lock at most so long after its row was settled.
+# How long after its row was settled a run may still hold the lock.
 RELEASED = timedelta(minutes=1)
 _ENGINEERS = "The engineers are alerted automatically. You do not have to do anything."
 

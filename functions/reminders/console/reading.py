@@ -70,7 +70,7 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class RunDay:
-    """A day (UTC) on which a run ended."""
+    """The settled runs whose scheduled time is on this day (UTC)."""
 
     day: date
     succeeded: bool

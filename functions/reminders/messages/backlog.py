@@ -20,7 +20,7 @@ class Backlog:
 
 
 def read(connection: Connection) -> Backlog:
-    """How it is now."""
+    """How many messages are late now, since when, and whether an alert was written."""
     return queries.one(connection, "backlog", Backlog)
 
 

@@ -70,7 +70,7 @@ def _deliver(channel: MessageChannel, session: Session, deps: CourierDeps, tally
         Delivery(channel, session, deps, tally).run()
     except AccountError as error:
         failure = {"channel": channel.name, "reason": safe_message(error), "alert_channels": list(deps.alert_channels)}
-        if session.ask(lambda connection: queries.value(connection, "report_failure", **failure)):
+        if session.run(lambda connection: queries.value(connection, "report_failure", **failure)):
             logger.warning("alert written", extra={"alert": "message_failure", **failure})
         raise
 
@@ -81,7 +81,7 @@ def _compose(deps: CourierDeps) -> int:
     wanted = {"channels": [channel.name for channel in deps.channels], "max_age": deps.limits.max_age}
     with Session(deps) as session:
         while deps.seconds_left() > deps.limits.reserve_seconds:
-            done = session.ask(
+            done = session.run(
                 lambda connection: queries.one(
                     connection, "compose", _Composed, **wanted, at_most=deps.limits.compose_batch
                 )

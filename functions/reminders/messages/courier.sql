@@ -9,8 +9,8 @@ SELECT message_id, wait_seconds, lease_until
 FROM reminder_private.claim_messages(%(channel)s, %(at_most)s, %(per_second)s, %(lease_seconds)s)
 
 -- name: load
--- Right before sending: what was read or resolved since the claim is cancelled here, and gives no row. Nor does what is
--- not held by this lease any more, or not for long enough.
+-- Right before sending: what was read or resolved since the claim is cancelled here, and gives no row. Messages that this
+-- lease no longer holds, or holds for too short a time, give no row either.
 SELECT
     message_id, org_id, recipient_id, local_date, attempts, organisation, locale, email, devices, reminders, escalations,
     reminder_gap, escalation_gap
@@ -21,7 +21,7 @@ FROM reminder_private.load_messages(%(claimed)s, %(lease)s, %(seconds)s)
 SELECT reminder_private.settle_messages(%(results)s)
 
 -- name: record_devices
--- What sending taught: endpoints that were made, devices that are gone.
+-- Endpoints that were created, and devices that no longer exist.
 SELECT reminder_private.record_devices(%(results)s)
 
 -- name: test_recipient

@@ -4,8 +4,8 @@ The messages of one channel.
     claim a group ─▶ wait for its turn ─▶ load (still due?) ─▶ send ─▶ settle
 
 A worker takes its next message only when its last one is settled, so a courier that dies leaves at most one message a
-worker that was sent and not settled. One that was paused until its lease ended sends and settles nothing of it any
-more. One whose connection breaks settles on a new one.
+worker that was sent and not settled. A courier that was paused until its lease ended neither sends nor settles those
+messages. If its connection breaks, it settles on a new one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from reminders.messages.message import AccountError, Message, MessageChannel, Re
 queries = Queries(__package__, "courier.sql")
 
 Connect = Callable[[], AbstractContextManager[Connection]]
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,9 @@ class CourierLimits:
     workers: int = 100  #: messages in flight at most
     group_seconds: float = 2.0  #: a claim takes what can be sent in this time
     slice_seconds: float = 0.1  #: and reads it in slices of this time, so that it is read right before it is sent
-    lease_seconds: float = 60.0  #: after its turn; a provider that has not answered by then has failed
-    send_seconds: float = 30.0  #: left of the lease when a message is read, half of it to begin with sending
+    lease_seconds: float = 60.0  #: from the time at which a message is to be sent; no provider takes longer
+    #: A message is read only if its lease lasts this long. Sending must begin within half of it.
+    send_seconds: float = 30.0
     #: Together below half of `send_seconds`: a message is settled before its lease ends.
     connect_seconds: float = 3.0  #: to connect to a provider
     provider_seconds: float = 10.0  #: for its answer
@@ -106,7 +107,7 @@ class _Done:
 
 
 class Session:
-    """A connection that is made anew when it breaks. What is asked must change nothing when it is asked twice."""
+    """A connection that is replaced when it breaks. A call that is repeated must change nothing the second time."""
 
     def __init__(self, deps: CourierDeps) -> None:
         self._deps = deps
@@ -119,15 +120,15 @@ class Session:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def ask(self, question: Callable[[Connection], Answer]) -> Answer:
+    def run(self, call: Callable[[Connection], T]) -> T:
         """
-        The answer, on a new connection if need be, as long as a third of the reserve is left.
+        The result of `call`, on a new connection if need be, as long as a third of the reserve is left.
 
         What the provider took must be settled, or it would be sent again.
         """
         while True:
             try:
-                return question(self._connection)
+                return call(self._connection)
             except DatabaseUnavailable:
                 self._reconnect()
 
@@ -174,7 +175,7 @@ class Delivery:
 
     def _claim(self) -> list[_Claim]:
         """What is due. A claim whose answer was lost stays claimed until its lease ends."""
-        return self._session.ask(
+        return self._session.run(
             lambda connection: queries.all(
                 connection,
                 "claim",
@@ -204,7 +205,7 @@ class Delivery:
         lease_until, limits = claims[0].lease_until, self._limits
         begin_until = self._deps.clock() + limits.send_seconds / 2
         values = {"claimed": [claim.message_id for claim in claims], "lease": lease_until}
-        messages = self._session.ask(
+        messages = self._session.run(
             lambda connection: queries.all(connection, "load", Message, **values, seconds=limits.send_seconds)
         )
         for message in messages:
@@ -240,7 +241,7 @@ class Delivery:
             self._settle(timeout=0)
 
     def _wait_for_a_worker(self) -> None:
-        """A provider may be slow, and what is read must be sent at once."""
+        """Wait until a worker is free: a message that was read must be sent immediately."""
         while self._in_flight >= self._limits.workers:
             self._settle(timeout=None)
 
@@ -285,9 +286,9 @@ class Delivery:
         return safe_message(self._stopped) if self._stopped else None
 
     def _write(self, rows: list[dict[str, Any]], devices: list[dict[str, Any]]) -> None:
-        self._session.ask(lambda connection: queries.run(connection, "settle", results=Jsonb(rows)))
+        self._session.run(lambda connection: queries.run(connection, "settle", results=Jsonb(rows)))
         if devices:
-            self._session.ask(lambda connection: queries.run(connection, "record_devices", results=Jsonb(devices)))
+            self._session.run(lambda connection: queries.run(connection, "record_devices", results=Jsonb(devices)))
 
 
 def _row(done: _Done, limits: CourierLimits) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 E-mail, by SES.
 
 The message is raw MIME, made by the standard library, because List-Unsubscribe-Post and Auto-Submitted need headers of
-our own (Amazon SES API v2 Reference, "SendEmail"). SES sets Message-ID itself, so none of ours could make a repeat
-recognisable.
+our own (Amazon SES API v2 Reference, "SendEmail"). SES sets Message-ID itself, so a repeated mail cannot be
+recognised by it.
 """
 
 from __future__ import annotations

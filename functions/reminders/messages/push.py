@@ -42,7 +42,7 @@ class PushChannel:
         self._app_url = app_url
 
     def send(self, message: Message, *, test: bool = False) -> Result:
-        """Send to all devices: sent when one took it. Raise `AccountError` where no other would get through either."""
+        """Send to all devices: SENT if at least one is accepted. Raise `AccountError` if no message can be sent."""
         devices = message.devices or []
         usable = [device for device in devices if device.platform in self._applications]
         if not usable:

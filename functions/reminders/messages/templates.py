@@ -4,7 +4,7 @@ The words of a message, by language.
     templates/<language>/    subject, lines (one paragraph a line), button, footer, ...: what a translator writes
     templates/mail.*         the layouts, the same for every language
 
-How many contacts, how many days, the organisation's name, a link: nothing else about anybody stands in a message. In
+A message contains the number of contacts, the number of days, the organisation's name and a link, and nothing else. In
 Lambda the templates are Python modules (`compiled`, made by the build), so that a cold start parses none.
 """
 
@@ -143,7 +143,7 @@ def compile_templates(target: Path) -> None:
 
 
 def environment(loader: jinja2.BaseLoader) -> jinja2.Environment:
-    """HTML is escaped, text is not; an unknown name is an error, not nothing."""
+    """HTML is escaped, text is not; an undefined name raises an error."""
     return jinja2.Environment(
         loader=loader,
         autoescape=lambda name: bool(name) and str(name).endswith(".html"),

@@ -14,6 +14,8 @@ from hashlib import sha256
 from urllib.parse import urlencode
 from uuid import UUID
 
+from reminders.errors import SecretError
+
 # RFC 2104: a key shorter than the hash weakens it.
 SHORTEST_KEY = 32
 
@@ -24,13 +26,13 @@ def link(url: str, key: str, person: UUID) -> str:
 
 
 def sign(key: str, person: UUID) -> str:
-    """The signature of `person`'s link; raise `ValueError` for a key that protects nothing."""
+    """The signature of `person`'s link; raise `SecretError` for a key that protects nothing."""
     if len(key.encode()) < SHORTEST_KEY:
-        raise ValueError(f"the unsubscribe key is shorter than {SHORTEST_KEY} bytes")
+        raise SecretError(f"the unsubscribe key is shorter than {SHORTEST_KEY} bytes")
     digest = hmac.digest(key.encode(), b"unsubscribe:" + person.bytes, sha256)
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def is_signed(key: str, person: UUID, signature: str) -> bool:
-    """Compare in constant time."""
+    """Compare in constant time. Raise `SecretError` as `sign` does."""
     return hmac.compare_digest(sign(key, person).encode(), signature.encode("utf-8", "surrogatepass"))

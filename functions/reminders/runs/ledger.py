@@ -86,7 +86,7 @@ class Ledger:
 
     def rescue(self, abandoned: Iterable[RunningRun]) -> int:
         """
-        Settle `abandoned` runs as failed, which may alert; return how many were still to be settled.
+        Settle `abandoned` runs as failed, which may alert; return how many this call has settled.
 
         One that cannot be settled now, because a paused batch still locks its row, is left to the next run or
         the watchdog: it can dispatch nothing more, and today's reminders must not wait for it.

@@ -101,8 +101,9 @@ class WatchdogSummary:
 @dataclass(frozen=True, slots=True)
 class _LastRuns:
     now: datetime
-    last_tick: datetime | None
-    last_success_tick: datetime | None
+    last_tick: datetime | None  #: the newest scheduled time of a scheduled run, whatever its result
+    last_success_tick: datetime | None  #: of a scheduled run that succeeded
+    #: Of the newest success, scheduled or manual:
     last_success_started_at: datetime | None
     last_success_at: datetime | None
     last_success_scheduled_for: datetime | None
@@ -116,10 +117,10 @@ class _LastRuns:
 
     def known_tick(self, state: ScheduleState | None) -> datetime | None:
         """
-        A time at which the schedule fired or began.
+        A time at which the schedule fired or began: the last scheduled success, or the schedule's last change if later.
 
-        Only that of a success is used: rows without a result can be written at any time, and a rate that is counted
-        from them would never be late.
+        Other rows are the last choice: rows without a result can have any time, and a rate that is counted from them
+        would never be late.
         """
         begun = [moment for moment in (self.last_success_tick, state and state.since) if moment]
         return max(begun, default=self.last_tick)

@@ -30,7 +30,7 @@ def find_shards(connection: Connection, number: int | None) -> list[Shard]:
     """
     The open assignments in `number` shards of about equal size; None: in as many as they need.
 
-    One shard where the database cannot say: the reminders are more important than their speed.
+    One shard if the database cannot say: a slow run is better than none.
     """
     if number == 1:
         return [Shard()]
@@ -43,7 +43,7 @@ def find_shards(connection: Connection, number: int | None) -> list[Shard]:
 
 
 @dataclass(slots=True)
-class _Part:
+class _ShardProgress:
     """A shard's progress: what to call for next, and the error that ended its last call."""
 
     request: DispatchRequest
@@ -72,11 +72,11 @@ class Fanout:
         """
         Evaluate everything, adding to `totals` on the way.
 
-        Where Lambda accepts fewer calls at once than there are shards (429), the others follow. Raise the first
+        If Lambda refuses some of the calls (429), these are made when the others are done. Raise the first
         failing shard's error, or `DeadlineExceeded` when `deadline` (monotonic seconds) comes first. A call that does
         not end in time is not waited for.
         """
-        parts = [_Part(DispatchRequest(run_id, as_of, shard, dry_run=dry_run)) for shard in self._split()]
+        parts = [_ShardProgress(DispatchRequest(run_id, as_of, shard, dry_run=dry_run)) for shard in self._split()]
         waiting = parts
         while waiting:
             self._call(waiting, totals, deadline)
@@ -84,17 +84,17 @@ class Fanout:
             waiting = refused if len(refused) < len(waiting) else []
         _raise_first(parts)
 
-    def _call(self, parts: list[_Part], totals: RunTotals, deadline: float) -> None:
+    def _call(self, parts: list[_ShardProgress], totals: RunTotals, deadline: float) -> None:
         pool = ThreadPoolExecutor(len(parts), thread_name_prefix="shard")
         try:
             for part in parts:
                 part.error = DeadlineExceeded("the scheduler did not answer in time")
-            calls = [pool.submit(self._until_done, part, totals, deadline) for part in parts]
+            calls = [pool.submit(self._call_until_done, part, totals, deadline) for part in parts]
             wait(calls, timeout=max(0.0, deadline - self._clock()) + self._limits.join_grace)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _until_done(self, part: _Part, totals: RunTotals, deadline: float) -> None:
+    def _call_until_done(self, part: _ShardProgress, totals: RunTotals, deadline: float) -> None:
         try:
             while True:
                 result = self._scheduler(part.request, deadline)
@@ -107,7 +107,7 @@ class Fanout:
             part.error = error
 
 
-def _raise_first(parts: list[_Part]) -> None:
+def _raise_first(parts: list[_ShardProgress]) -> None:
     failed = [(part.request.shard.index, part.error) for part in parts if part.error is not None]
     for shard, error in failed:
         logger.error("shard failed", extra={"shard": shard, "reason": safe_message(error)})

@@ -192,7 +192,7 @@ class ReminderSchedulerService:
         return batch
 
     def _dispatch_once(self, settings: dict[str, str], values: dict[str, Any]) -> _Batch:
-        """Again where another call has inserted one of its rows meanwhile: now it is visible, and not inserted."""
+        """Dispatch. If another call has inserted one of the rows meanwhile, once more: now that row is visible."""
         try:
             return self._dispatch(settings, values)
         except DatabaseError as error:

@@ -96,7 +96,7 @@ class DispatchRequest:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A notification that a dry run would have sent."""
+    """A notification that a real run would insert."""
 
     assignment_id: AssignmentId
     org_id: UUID

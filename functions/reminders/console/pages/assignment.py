@@ -89,7 +89,7 @@ def _answer(found: Assignment, formats: Formats) -> str:
     if not found.is_open:
         return "This assignment is closed. It gets no reminders."
     if found.gap_days is None:
-        return "The date of the last contact is no day of the calendar. Correct it below."
+        return "The date of the last contact is not a valid date. Correct it below."
     days = formats.counted(found.gap_days, "day")
     return (
         f"No contact for {days}." if found.gap_days >= found.reminder_days else f"Last contact {days} ago. All is well."
@@ -155,7 +155,7 @@ def _day(text: str, formats: Formats) -> str:
         return shown(text)
 
 
-# In these events the person is who it is about, in all others who did it.
+# In these events `person` is the recipient or the new mentor. In all others, `person` made the change.
 _ROLES = {"assigned": "Mentor", "reminder": "Mentor", "escalation": "Coordinator"}
 _WORDS: dict[str, Callable[[dict[str, Any], str, Formats], _Words]] = {
     "assigned": _assigned,

@@ -100,9 +100,11 @@ def unreached(
 
 def _answer(total: int | None, formats: Formats) -> str:
     if not total:
-        return "Who should know, and could not be reached?"
+        return "Who could not be reached?"
     people = formats.counted(total, "person", "people")
-    return f"{people} should know that a person waits, and could not be reached by e-mail or push. Call them, or write."
+    return (
+        f"{people} could not be reached by e-mail or push, and should know that a person waits. Call or write to them."
+    )
 
 
 def _empty(total: int | None) -> str:

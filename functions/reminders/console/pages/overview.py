@@ -55,7 +55,7 @@ def _cards(seen: Overview, formats: Formats) -> list[Card]:
         ),
         Card(
             formats.number(seen.past_escalation),
-            "of them so long that the coordinator was alerted",
+            "of them so long that the coordinator is alerted",
             "/console/needs-contact?threshold=escalation",
             "attention" if seen.past_escalation else "good",
         ),
@@ -64,7 +64,7 @@ def _cards(seen: Overview, formats: Formats) -> list[Card]:
         cards.append(
             Card(
                 formats.number(seen.without_coordinator),
-                "of them without a coordinator who could be alerted",
+                "of them without a coordinator to alert",
                 "/console/needs-contact?threshold=no_coordinator",
                 "problem",
             )

@@ -132,13 +132,19 @@ def _row(found: Run, formats: Formats) -> RunRow:
     )
 
 
+_SKIPPED = {
+    "advisory_lock_held": "Another run was working at the same time.",
+    "duplicate_tick": "The run of this scheduled time had already succeeded.",
+}
+
+
 def _one_answer(found: Run, formats: Formats) -> str:
     sent = formats.counted(found.reminders_dispatched, "reminder or alert", "reminders and alerts")
     return {
         "success": f"This run succeeded: {sent} sent.",
         "failed": f"This run failed. {sent} had been sent; the next run sends the rest.",
         "running": "This run is not finished.",
-        "skipped": "This run was skipped: there was nothing for it to do.",
+        "skipped": f"This run was skipped. {_SKIPPED.get(found.note or '', '')}".strip(),
     }[found.status]
 
 

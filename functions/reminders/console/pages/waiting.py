@@ -21,7 +21,12 @@ MOST_LINKS = 12
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`bar` is the gap's length, `mark` where the second threshold is, both of 120 units."""
+    """
+    One assignment of the list.
+
+    `bar` is the length of the gap, `mark` the place of the reminder's threshold, both from 0 to 120. The escalation's
+    threshold is always at 60.
+    """
 
     href: str
     label: str
@@ -105,7 +110,7 @@ def _answer(counts: WaitingCounts, which: WaitingFilter, formats: Formats) -> st
     endings = {
         "reminder": f"{total} of {every} had no contact for so long that the mentor is reminded.",
         "escalation": f"{total} of {every} had no contact for so long that the coordinator is alerted.",
-        "no_coordinator": f"{total} of {every} should be alerted about, but have no coordinator.",
+        "no_coordinator": f"{total} of {every} have reached the time for an alert, but have no coordinator.",
     }
     return endings[which.threshold]
 
