@@ -30,7 +30,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Pat
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers import admin_api
-from handlers.admin_api import AnAssignmentId, CorrectionAnswer, CorrectionBody, Limit, RunsAnswer, Status, Uuid
+from handlers.admin_api import AssignmentIdParam, CorrectionAnswer, CorrectionBody, Limit, RunsAnswer, Status, Uuid
 from handlers.problems import problem, validation_errors
 from handlers.wiring import startup
 from handlers.wiring.admin import admin_connection, identity
@@ -124,7 +124,7 @@ def runs(
     status: Annotated[Status | None, Query(description="Only runs with this status")] = None,
 ) -> RunsAnswer:
     """One page of the ledger, as the caller's row level security shows it."""
-    _no_other_parameters("limit", "before", "status")
+    _reject_unknown_parameters("limit", "before", "status")
     with admin_connection(_settings()) as connection:
         found = history.page(connection, _caller(), limit=limit, before=before, status=status and status.value)
     return RunsAnswer.model_validate(found)
@@ -149,7 +149,7 @@ def runs(
     ),
 )
 def correct(
-    assignment_id: Annotated[AnAssignmentId, Path(description="The assignment's id")],
+    assignment_id: Annotated[AssignmentIdParam, Path(description="The assignment's id")],
     body: Annotated[CorrectionBody, Body()],
     if_match: Annotated[
         str,
@@ -164,7 +164,7 @@ def correct(
 
     With If-Match, another admin's change is not overwritten. The call may be repeated.
     """
-    _no_other_parameters()
+    _reject_unknown_parameters()
     request = correction.Request(assignment_id, body.last_contact_date, body.reason, _versions(if_match))
     with admin_connection(_settings()) as connection:
         made = correction.correct(connection, _caller(), request)
@@ -182,7 +182,7 @@ def openapi() -> Response[str]:
     return Response(HTTPStatus.OK, content_types.APPLICATION_JSON, app.get_openapi_json_schema())
 
 
-def _no_other_parameters(*known: str) -> None:
+def _reject_unknown_parameters(*known: str) -> None:
     """Refuse unknown parameters: if a misspelt one were ignored, the result would be wrong without an error."""
     unknown = sorted(set(app.current_event.query_string_parameters or {}) - set(known))
     if unknown:

@@ -54,7 +54,7 @@ def _digits(value: object) -> object:
 Day = Annotated[date, BeforeValidator(_day)]
 Uuid = Annotated[UUID, BeforeValidator(_uuid)]
 # A uuid, or a number where the project's assignments have such ids.
-AnAssignmentId = Annotated[UUID | int, BeforeValidator(_assignment_id)]
+AssignmentIdParam = Annotated[UUID | int, BeforeValidator(_assignment_id)]
 Limit = Annotated[int, Field(ge=1, le=100), BeforeValidator(_digits)]
 
 # What reminders.text.is_printable refuses, as a client's regular expression can say it (a test compares them).

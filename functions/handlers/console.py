@@ -23,13 +23,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers import console_pages, console_sign_in
 from handlers.console_http import (
-    Answer,
     BadForm,
     Problem,
     Request,
+    Response,
     Route,
-    has_form_token,
-    is_from_here,
+    has_valid_form_token,
+    is_same_origin,
     page,
     read,
     redirect,
@@ -61,17 +61,17 @@ from reminders.telemetry import logger
 REFRESH_BEFORE = 60
 
 
-def style_sheet(request: Request) -> Answer:
+def style_sheet(request: Request) -> Response:
     return _file(rendering.style(), "text/css; charset=utf-8")
 
 
-def icon(request: Request) -> Answer:
+def icon(request: Request) -> Response:
     return _file(rendering.icon(), "image/svg+xml")
 
 
-def _file(text: str, content_type: str) -> Answer:
+def _file(text: str, content_type: str) -> Response:
     """A public file, whose address changes with its content."""
-    return Answer(HTTPStatus.OK, text, content_type, {"Cache-Control": "public, max-age=31536000, immutable"})
+    return Response(HTTPStatus.OK, text, content_type, {"Cache-Control": "public, max-age=31536000, immutable"})
 
 
 ROUTES = (
@@ -126,35 +126,35 @@ def handle(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         admin, settings = AdminSettings.read(os.environ), ConsoleSettings.read(os.environ)
         if settings is None:
             text = "The console is not set up here. docs/deploy.md says how."
-            return Answer(HTTPStatus.NOT_FOUND, text, "text/plain; charset=utf-8").as_event()
+            return Response(HTTPStatus.NOT_FOUND, text, "text/plain; charset=utf-8").as_event()
         # AWS's id of the request, which is in the log too.
         request = read(event, context.aws_request_id, admin, settings)
     except BadForm as error:
-        return Answer(HTTPStatus.BAD_REQUEST, f"{error}\n", "text/plain; charset=utf-8").as_event()
+        return Response(HTTPStatus.BAD_REQUEST, f"{error}\n", "text/plain; charset=utf-8").as_event()
     except ReminderError as error:
         logger.error("request failed", extra={"reason": safe_message(error)})
         text = f"The console is not set up correctly. Report the request {context.aws_request_id}.\n"
-        return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, text, "text/plain; charset=utf-8").as_event()
+        return Response(HTTPStatus.INTERNAL_SERVER_ERROR, text, "text/plain; charset=utf-8").as_event()
     return _answer(request).as_event()
 
 
-def _answer(request: Request) -> Answer:
+def _answer(request: Request) -> Response:
     """The page, or an error page; new tokens are sent to the browser in both cases."""
     cookies: list[str] = []
     try:
         found = _find(request)
-        if request.method == "POST" and not is_from_here(request):
+        if request.method == "POST" and not is_same_origin(request):
             raise _forbidden_form()
         if found.route is None or not found.route.is_public:
-            request, cookies = _signed_in(request)
-        if request.method == "POST" and not has_form_token(request):
+            request, cookies = _authenticate(request)
+        if request.method == "POST" and not has_valid_form_token(request):
             raise _forbidden_form()
         _check_access(request, found.route)
         if found.route is None:
             return _no_route(request, found).with_cookies(cookies)
         return found.route.view(request, **found.parameters).with_cookies(cookies)
     except NotSignedIn as error:
-        return _to_sign_in(request, error.had_one)
+        return _redirect_to_sign_in(request, error.had_one)
     except Exception as error:
         return _problem(request, error).with_cookies(cookies)
 
@@ -170,7 +170,7 @@ def _find(request: Request) -> _Found:
     return _Found(None, {}, tuple(methods))
 
 
-def _signed_in(request: Request) -> tuple[Request, list[str]]:
+def _authenticate(request: Request) -> tuple[Request, list[str]]:
     """The request with its caller, and cookies where the tokens were refreshed; raise `NotSignedIn`."""
     known = Session.read(request.cookies)
     if known is None:
@@ -247,24 +247,24 @@ def _forbidden_form() -> NotAllowed:
     )
 
 
-def _to_sign_in(request: Request, had_one: bool) -> Answer:
+def _redirect_to_sign_in(request: Request, had_one: bool) -> Response:
     if request.method == "GET" and request.headers.get("sec-fetch-site") == "cross-site":
         # For a link from another site, a browser does not send our SameSite=Strict cookies. This page loads the address
         # again, and then it sends them.
-        view = Problem("Opening the console", "One moment.", Link("Continue", _here(request)), reload=True)
+        view = Problem("Opening the console", "One moment.", Link("Continue", _address_of(request)), reload=True)
         return page(request, "problem.html", view)
     cookies = session.ended() if had_one else []
-    query = {"next": safe_next(_here(request))} if request.method == "GET" and request.path != "/console" else {}
+    query = {"next": safe_next(_address_of(request))} if request.method == "GET" and request.path != "/console" else {}
     if had_one or request.method == "POST":
         query["why"] = "ended"
     return redirect(SIGN_IN, cookies, **query)
 
 
-def _here(request: Request) -> str:
+def _address_of(request: Request) -> str:
     return f"{request.path}?{urlencode(request.query)}" if request.query else request.path
 
 
-def _no_route(request: Request, found: _Found) -> Answer:
+def _no_route(request: Request, found: _Found) -> Response:
     if not found.other_methods:
         raise NotFound("there is no such page")
     view = Problem("This cannot be done here", "The page exists, but not for this kind of request.", _HOME, request.id)
@@ -275,12 +275,12 @@ def _no_route(request: Request, found: _Found) -> Answer:
 _HOME = Link("To the overview", "/console")
 
 
-def _problem(request: Request, error: Exception) -> Answer:
+def _problem(request: Request, error: Exception) -> Response:
     """An error page. The log has the details, under the id that the page shows."""
     if isinstance(error, _FactorNeeded):
-        query = {"next": safe_next(_here(request))} if request.method == "GET" else {}
+        query = {"next": safe_next(_address_of(request))} if request.method == "GET" else {}
         return redirect(FACTOR, **query)
-    status, title, text, link = _words(error)
+    status, title, text, link = _describe_error(error)
     if not isinstance(error, ReminderError):
         telemetry.log_unexpected_error("request failed unexpectedly", error)
     elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -288,7 +288,7 @@ def _problem(request: Request, error: Exception) -> Answer:
     return page(request, "problem.html", Problem(title, text, link, request.id), status)
 
 
-def _words(error: Exception) -> tuple[HTTPStatus, str, str, Link | None]:
+def _describe_error(error: Exception) -> tuple[HTTPStatus, str, str, Link | None]:
     if isinstance(error, NotFound | NoSuchId):
         text = "There is no such page, or it belongs to an organisation that you cannot see. Check the address."
         return HTTPStatus.NOT_FOUND, "Not found", text, _HOME

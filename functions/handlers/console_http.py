@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from reminders.console import rendering, session
-from reminders.console.pages import shown
+from reminders.console.pages import printable_line
 from reminders.console.session import Session
 from reminders.errors import ReminderError
 from reminders.identity import Caller
@@ -59,14 +59,14 @@ class Request:
     caller: Caller | None = None
 
     @property
-    def who(self) -> Caller:
+    def signed_in_caller(self) -> Caller:
         assert self.caller is not None, "a page for signed-in people was reached without a caller"
         return self.caller
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One HTTP answer; `cookies` are `Set-Cookie` values."""
+class Response:
+    """One HTTP response; `cookies` are `Set-Cookie` values."""
 
     status: HTTPStatus
     body: str = ""
@@ -74,7 +74,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     cookies: Sequence[str] = ()
 
-    def with_cookies(self, cookies: Sequence[str]) -> Answer:
+    def with_cookies(self, cookies: Sequence[str]) -> Response:
         return replace(self, cookies=(*self.cookies, *cookies))
 
     def as_event(self) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class Route:
 
     method: str
     path: str
-    view: Callable[..., Answer]
+    view: Callable[..., Response]
     is_public: bool = False
     before_factor: bool = False
 
@@ -161,7 +161,7 @@ def _pairs(text: str) -> dict[str, str]:
         raise BadForm("there are too many fields") from None
 
 
-def is_from_here(request: Request) -> bool:
+def is_same_origin(request: Request) -> bool:
     """
     Whether a form was sent by a page of ours.
 
@@ -175,35 +175,35 @@ def is_from_here(request: Request) -> bool:
     return bool(origin.netloc) and origin.netloc == request.headers.get("host")
 
 
-def has_form_token(request: Request) -> bool:
+def has_valid_form_token(request: Request) -> bool:
     """Whether the form carries the token of this session, or of this browser before it signed in."""
     known = request.session.form_token if request.session else request.cookies.get(session.FORM_COOKIE, "")
     return session.is_same(known, request.form.get("form_token", ""))
 
 
-def page(request: Request, template: str, view: object, status: HTTPStatus = HTTPStatus.OK) -> Answer:
+def page(request: Request, template: str, view: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
     """A page in its frame; a visitor who is not signed in gets a form token."""
     signed_in = request.session if request.caller else None
     style = rendering.style_address()
     if signed_in is None:
         token = request.cookies.get(session.FORM_COOKIE) or session.new_form_token()
         body = rendering.render(template, view, rendering.Frame(style, token))
-        return Answer(status, body, cookies=[session.set_cookie(session.FORM_COOKIE, token)])
-    navigation = rendering.navigation(request.path) if request.who.is_admin else []
-    frame = rendering.Frame(style, signed_in.form_token, navigation, who(request.who))
-    return Answer(status, rendering.render(template, view, frame))
+        return Response(status, body, cookies=[session.set_cookie(session.FORM_COOKIE, token)])
+    navigation = rendering.navigation(request.path) if request.signed_in_caller.is_admin else []
+    frame = rendering.Frame(style, signed_in.form_token, navigation, display_name(request.signed_in_caller))
+    return Response(status, rendering.render(template, view, frame))
 
 
-def who(caller: Caller) -> str:
+def display_name(caller: Caller) -> str:
     """The name of the person in their token."""
     email = caller.claims.get("email")
-    return shown(email)[:100] if isinstance(email, str) and email else f"Admin {str(caller.user_id)[:8]}"
+    return printable_line(email)[:100] if isinstance(email, str) and email else f"Admin {str(caller.user_id)[:8]}"
 
 
-def redirect(path: str, cookies: Sequence[str] = (), **query: str) -> Answer:
+def redirect(path: str, cookies: Sequence[str] = (), **query: str) -> Response:
     """To another page of ours; 303, so that a form is not sent again."""
     where = f"{path}?{urlencode(query)}" if query else path
-    return Answer(HTTPStatus.SEE_OTHER, "", headers={"Location": where}, cookies=cookies)
+    return Response(HTTPStatus.SEE_OTHER, "", headers={"Location": where}, cookies=cookies)
 
 
 def safe_next(text: str) -> str:

@@ -8,7 +8,7 @@ from datetime import date
 from http import HTTPStatus
 from uuid import UUID
 
-from handlers.console_http import Answer, Request, page, redirect
+from handlers.console_http import Request, Response, page, redirect
 from handlers.wiring import console as wiring
 from handlers.wiring.admin import admin_connection
 from reminders.console import changes, export
@@ -25,7 +25,7 @@ from reminders.console.reading import (
     Position,
     Reader,
     WaitingFilter,
-    reading,
+    open_reader,
 )
 from reminders.console.reading import assignment_id as read_assignment_id
 from reminders.console.strip import DAYS
@@ -43,8 +43,8 @@ class NotFound(ReminderError):
     """It does not exist, or the caller may not see it."""
 
 
-def overview(request: Request) -> Answer:
-    with admin_connection(request.admin) as connection, reading(connection, request.who) as reader:
+def overview(request: Request) -> Response:
+    with admin_connection(request.admin) as connection, open_reader(connection, request.signed_in_caller) as reader:
         seen, days, formats = reader.overview(), reader.days(DAYS), _formats(reader)
     ticks = wiring.ticks(request.settings.expression)
     view = overview_page.overview(
@@ -57,9 +57,9 @@ def overview(request: Request) -> Answer:
     return page(request, "overview.html", view)
 
 
-def needs_contact(request: Request) -> Answer:
+def needs_contact(request: Request) -> Response:
     which, after = _which(request), _position(request, "after")
-    with admin_connection(request.admin) as connection, reading(connection, request.who) as reader:
+    with admin_connection(request.admin) as connection, open_reader(connection, request.signed_in_caller) as reader:
         organisations = reader.organisations()
         _check_organisation(which.org_id, organisations)
         counts, rows, more = reader.waiting(which, after)
@@ -78,20 +78,20 @@ def needs_contact(request: Request) -> Answer:
     return page(request, "waiting.html", view)
 
 
-def needs_contact_csv(request: Request) -> Answer:
+def needs_contact_csv(request: Request) -> Response:
     which, after, until = _which(request), _position(request, "after"), _position(request, "until")
-    with admin_connection(request.admin) as connection, reading(connection, request.who) as reader:
+    with admin_connection(request.admin) as connection, open_reader(connection, request.signed_in_caller) as reader:
         organisations = reader.organisations()
         _check_organisation(which.org_id, organisations)
         rows, in_use = reader.export(which, after, until, export.PART_ROWS), reader.messages_in_use()
     headers = {"Content-Disposition": 'attachment; filename="needs-contact.csv"'}
     text = export.as_csv(rows, waiting_page.organisation_names(organisations), messages=in_use)
-    return Answer(HTTPStatus.OK, text, "text/csv; charset=utf-8", headers)
+    return Response(HTTPStatus.OK, text, "text/csv; charset=utf-8", headers)
 
 
-def not_reached(request: Request) -> Answer:
+def not_reached(request: Request) -> Response:
     after = _position(request, "after")
-    with admin_connection(request.admin) as connection, reading(connection, request.who) as reader:
+    with admin_connection(request.admin) as connection, open_reader(connection, request.signed_in_caller) as reader:
         organisations = reader.organisations()
         total, people, more = reader.unreached(after)
     view = messages_page.unreached(
@@ -105,15 +105,15 @@ def not_reached(request: Request) -> Answer:
     return page(request, "not_reached.html", view)
 
 
-def assignment(request: Request, assignment_id: str) -> Answer:
+def assignment(request: Request, assignment_id: str) -> Response:
     return _assignment(request, read_assignment_id(assignment_id))
 
 
 def _assignment(
     request: Request, assignment_id: AssignmentId, form: Form | None = None, *, is_conflict: bool = False
-) -> Answer:
+) -> Response:
     """The page; after a form that was not accepted, with the typed values and the errors."""
-    with admin_connection(request.admin) as connection, reading(connection, request.who) as reader:
+    with admin_connection(request.admin) as connection, open_reader(connection, request.signed_in_caller) as reader:
         found = reader.assignment(assignment_id)
         if found is None:
             raise NotFound("there is no such assignment")
@@ -131,7 +131,7 @@ def _assignment(
     return page(request, "assignment.html", view, status)
 
 
-def correct(request: Request, assignment_id: str) -> Answer:
+def correct(request: Request, assignment_id: str) -> Response:
     """Correct the date. The same form sent twice is one correction; after another admin's change, 409."""
     id_, values = (
         read_assignment_id(assignment_id),
@@ -144,7 +144,7 @@ def correct(request: Request, assignment_id: str) -> Answer:
     wanted = correction.Request(id_, day, values["reason"], frozenset({request.form.get("version", "")}))
     try:
         with admin_connection(request.admin) as connection:
-            correction.correct(connection, request.who, wanted)
+            correction.correct(connection, request.signed_in_caller, wanted)
     except DateRefused:
         error = "Enter a day from the beginning of the assignment to today."
         return _assignment(request, id_, Form(values, {"date": error}))
@@ -173,19 +173,19 @@ def _date(text: str) -> date | None:
     return None
 
 
-def runs(request: Request) -> Answer:
+def runs(request: Request) -> Response:
     status, before = request.query.get("status") or None, _uuid(request.query.get("before"))
     if status is not None and status not in runs_page.WORDS:
         raise NotFound("there is no such status")
     with admin_connection(request.admin) as connection:
-        found = history.page(connection, request.who, limit=30, before=before, status=status)
-        with reading(connection, request.who) as reader:
+        found = history.page(connection, request.signed_in_caller, limit=30, before=before, status=status)
+        with open_reader(connection, request.signed_in_caller) as reader:
             counts, formats = reader.run_counts(), _formats(reader)
     return page(request, "runs.html", runs_page.runs(counts, found, status, before, formats))
 
 
-def run(request: Request, run_id: str) -> Answer:
-    with admin_connection(request.admin) as connection, reading(connection, request.who) as reader:
+def run(request: Request, run_id: str) -> Response:
+    with admin_connection(request.admin) as connection, open_reader(connection, request.signed_in_caller) as reader:
         found, alerts = reader.run(UUID(run_id)), reader.alerts(UUID(run_id))
         formats = _formats(reader)
     if found is None:
@@ -193,11 +193,11 @@ def run(request: Request, run_id: str) -> Answer:
     return page(request, "run.html", runs_page.run(found, alerts, formats))
 
 
-def settings(request: Request) -> Answer:
+def settings(request: Request) -> Response:
     return _settings(request, None)
 
 
-def organisation(request: Request, org_id: str) -> Answer:
+def organisation(request: Request, org_id: str) -> Response:
     return _settings(request, UUID(org_id))
 
 
@@ -206,9 +206,9 @@ def _settings(
     chosen: UUID | None,
     posted: settings_page.Posted | None = None,
     status: HTTPStatus = HTTPStatus.OK,
-) -> Answer:
+) -> Response:
     """The page; after a form that was not accepted, with the typed values and the errors."""
-    with admin_connection(request.admin) as connection, reading(connection, request.who) as reader:
+    with admin_connection(request.admin) as connection, open_reader(connection, request.signed_in_caller) as reader:
         organisations, made = reader.organisations(), reader.changes(chosen)
     _check_organisation(chosen, organisations)
     view = settings_page.settings(
@@ -223,7 +223,7 @@ def _settings(
     return page(request, "settings.html", view, status)
 
 
-def save_settings(request: Request, org_id: str) -> Answer:
+def save_settings(request: Request, org_id: str) -> Response:
     """Change the settings. The form contains what the admin saw, so that another admin's change is not overwritten."""
     chosen, values = UUID(org_id), {name: request.form.get(name, "").strip() for name in settings_page.FIELDS}
     seen = settings_page.read_seen(request.form.get("seen", ""))
@@ -234,7 +234,7 @@ def save_settings(request: Request, org_id: str) -> Answer:
     days = {name: _days(seen[name]) for name in ("reminder_days", "escalation_days")}
     try:
         with admin_connection(request.admin) as connection:
-            changes.save(connection, request.who, chosen, wanted, {**seen, **days})
+            changes.save(connection, request.signed_in_caller, chosen, wanted, {**seen, **days})
     except changes.UnknownTimeZone as error:
         errors = {"time_zone": settings_page.unknown_zone(values["time_zone"], error.suggestions)}
         posted = settings_page.Posted(values, seen, errors)

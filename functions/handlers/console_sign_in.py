@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from handlers.console_http import Answer, Request, page, redirect, safe_next
+from handlers.console_http import Request, Response, page, redirect, safe_next
 from handlers.wiring import console as wiring
 from reminders.console import session
 from reminders.console.auth import AuthUnavailable, SignInRefused, Tokens
@@ -38,7 +38,7 @@ class CodePage:
     action: str
 
 
-def form(request: Request) -> Answer:
+def form(request: Request) -> Response:
     """The sign-in page."""
     note = {
         "out": "You are signed out.",
@@ -47,27 +47,27 @@ def form(request: Request) -> Answer:
     return page(request, "sign_in.html", SignInPage(Form(), safe_next(request.query.get("next", "")), note))
 
 
-def submit(request: Request) -> Answer:
+def submit(request: Request) -> Response:
     """Sign in with a password, or send a code to the address."""
     email, password = request.form.get("email", "").strip(), request.form.get("password", "")
-    by_code = request.form.get("by") == "code"
+    sign_in_with_code = request.form.get("by") == "code"
     errors = {}
     if not email or len(email) > LONGEST_EMAIL or "@" not in email:
         errors["email"] = "Enter your e-mail address, such as name@example.org."
-    if not by_code and not 0 < len(password) <= LONGEST_PASSWORD:
+    if not sign_in_with_code and not 0 < len(password) <= LONGEST_PASSWORD:
         errors["password"] = "Enter your password."
     if errors:
-        return _again(request, email, errors)
+        return _form_with_errors(request, email, errors)
     try:
-        if by_code:
+        if sign_in_with_code:
             wiring.auth(request.settings).send_code(email)
             return page(request, "code.html", _code_page(request, email))
-        return _begin(request, wiring.auth(request.settings).by_password(email, password))
+        return _start_session(request, wiring.auth(request.settings).sign_in_with_password(email, password))
     except SignInRefused as error:
-        return _again(request, email, {"email" if by_code else "password": str(error)})
+        return _form_with_errors(request, email, {"email" if sign_in_with_code else "password": str(error)})
 
 
-def submit_code(request: Request) -> Answer:
+def submit_code(request: Request) -> Response:
     """Sign in with the code of the e-mail."""
     email, code = request.form.get("email", "").strip(), _digits(request.form.get("code", ""))
     if not email or not code:
@@ -75,17 +75,17 @@ def submit_code(request: Request) -> Answer:
             request, "code.html", _code_page(request, email, "Enter the code."), HTTPStatus.UNPROCESSABLE_ENTITY
         )
     try:
-        return _begin(request, wiring.auth(request.settings).by_code(email, code))
+        return _start_session(request, wiring.auth(request.settings).sign_in_with_code(email, code))
     except SignInRefused as error:
         return page(request, "code.html", _code_page(request, email, str(error)), HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
-def factor_form(request: Request) -> Answer:
+def factor_form(request: Request) -> Response:
     """The page that asks for the authenticator app's code."""
     return page(request, "code.html", _factor_page(request, request.query.get("next", "")))
 
 
-def submit_factor(request: Request) -> Answer:
+def submit_factor(request: Request) -> Response:
     """Check the code of the authenticator app; the session gets new tokens of level aal2."""
     assert request.session is not None
     access = request.session.tokens.access
@@ -96,13 +96,13 @@ def submit_factor(request: Request) -> Answer:
     try:
         if not code:
             raise SignInRefused("Enter the code.")
-        tokens = wiring.auth(request.settings).by_second_factor(access, factor, code)
+        tokens = wiring.auth(request.settings).confirm_second_factor(access, factor, code)
     except SignInRefused as error:
         return page(request, "code.html", _factor_page(request, where, str(error)), HTTPStatus.UNPROCESSABLE_ENTITY)
     return redirect(where, Session.begin(tokens).cookies())
 
 
-def sign_out(request: Request) -> Answer:
+def sign_out(request: Request) -> Response:
     """End the session at Supabase and in the browser; in the browser also if Supabase does not answer."""
     assert request.session is not None
     try:
@@ -112,13 +112,13 @@ def sign_out(request: Request) -> Answer:
     return redirect(SIGN_IN, session.ended(), why="out")
 
 
-def _begin(request: Request, tokens: Tokens) -> Answer:
+def _start_session(request: Request, tokens: Tokens) -> Response:
     """Start a new session in the browser, and delete the form token from before."""
     cookies = [*Session.begin(tokens).cookies(), session.set_cookie(session.FORM_COOKIE, "")]
     return redirect(safe_next(request.form.get("next", "")), cookies)
 
 
-def _again(request: Request, email: str, errors: dict[str, str]) -> Answer:
+def _form_with_errors(request: Request, email: str, errors: dict[str, str]) -> Response:
     view = SignInPage(Form({"email": email[:LONGEST_EMAIL]}, errors), safe_next(request.form.get("next", "")))
     return page(request, "sign_in.html", view, HTTPStatus.UNPROCESSABLE_ENTITY)
 

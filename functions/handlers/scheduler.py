@@ -117,7 +117,7 @@ def _unreadable(_: Exception) -> Response[str]:
 
 
 @app.exception_handler(AsOfRefused)
-def _other_day(error: AsOfRefused) -> Response[str]:
+def _as_of_refused(error: AsOfRefused) -> Response[str]:
     errors = [{"field": "as_of", "message": str(error)}]
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors=errors)
 

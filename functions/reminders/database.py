@@ -100,10 +100,10 @@ def errors_translated() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        raise translated(error) from None
+        raise translate_error(error) from None
 
 
-def translated(error: psycopg.Error) -> DatabaseError:
+def translate_error(error: psycopg.Error) -> DatabaseError:
     """psycopg's error as ours."""
     kind = DatabaseUnavailable if _connection_is_gone(error) else DatabaseError
     return kind(describe(error), error.sqlstate)
@@ -142,11 +142,11 @@ def transaction(connection: Connection, settings: Mapping[str, str] | None = Non
     """
     with errors_translated(), connection.transaction():
         if settings:
-            local(connection, settings)
+            set_local(connection, settings)
         yield
 
 
-def local(connection: Connection, settings: Mapping[str, str]) -> None:
+def set_local(connection: Connection, settings: Mapping[str, str]) -> None:
     """SET LOCAL for all `settings` (PostgreSQL parameter: value) in one statement."""
     calls = ", ".join("set_config(%s, %s, true)" for _ in settings)
     values = [text for pair in settings.items() for text in pair]

@@ -213,14 +213,14 @@ class Identity:
             raise IdentityError("no bearer token")
         if len(token) > LONGEST_TOKEN:
             raise IdentityError("the token is too long")
-        return Caller.of(self._verified(token))
+        return Caller.of(self._verify(token))
 
-    def _verified(self, token: str) -> dict[str, Any]:
+    def _verify(self, token: str) -> dict[str, Any]:
         try:
             header = jwt.get_unverified_header(token)
             for key in self._candidates(header):
                 try:
-                    return self._decoded(token, key, header["alg"])
+                    return self._decode(token, key, header["alg"])
                 except jwt.InvalidSignatureError:
                     continue
         except (jwt.PyJWTError, UnicodeError, RecursionError) as error:
@@ -232,7 +232,7 @@ class Identity:
             if header.get("alg") in source.algorithms:
                 yield from source.keys(header)
 
-    def _decoded(self, token: str, key: Any, algorithm: str) -> dict[str, Any]:
+    def _decode(self, token: str, key: Any, algorithm: str) -> dict[str, Any]:
         return jwt.decode(
             token,
             key,

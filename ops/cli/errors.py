@@ -43,7 +43,7 @@ def expected(error: Exception) -> CliError | None:
     from reminders.errors import DatabaseError, DatabaseUnavailable, ReminderError
 
     if isinstance(error, PostgresError):
-        error = database.translated(error)
+        error = database.translate_error(error)
     if isinstance(error, CliError):
         return error
     if isinstance(error, DatabaseUnavailable):

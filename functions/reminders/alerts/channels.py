@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from reminders.alerts.message import Alert
 from reminders.errors import ReminderError, safe_message
 
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 
 
 class ChannelError(ReminderError):
@@ -52,7 +52,7 @@ def send_within(channel: Channel, alert: Alert, seconds: float) -> None:
     ever. Such a call continues in a daemon thread: Lambda pauses it, and it ends with the process.
     """
     try:
-        _bounded(lambda: channel.send(alert, seconds), seconds)
+        _call_with_timeout(lambda: channel.send(alert, seconds), seconds)
     except ChannelError:
         raise
     except TimeoutError:
@@ -61,9 +61,9 @@ def send_within(channel: Channel, alert: Alert, seconds: float) -> None:
         raise ChannelError(f"{channel.name}: {safe_message(error)}") from None
 
 
-def _bounded(call: Callable[[], Answer], seconds: float) -> Answer:
+def _call_with_timeout(call: Callable[[], T], seconds: float) -> T:
     """The call's answer or error, or TimeoutError."""
-    done: queue.SimpleQueue[tuple[Answer | None, BaseException | None]] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
 
     def work() -> None:
         try:
@@ -78,4 +78,4 @@ def _bounded(call: Callable[[], Answer], seconds: float) -> Answer:
         raise TimeoutError from None
     if error is not None:
         raise error
-    return answer  # type: ignore[return-value]  # None is an Answer where call gives None
+    return answer  # type: ignore[return-value]  # None is an T where call gives None

@@ -35,7 +35,7 @@ class Origin:
         return "".join([*marks, alert.headline])
 
 
-NOWHERE = Origin()
+NO_ORIGIN = Origin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Alert:
         ]
         return [(label, printable(value)) for label, value in fields if value]
 
-    def text(self, origin: Origin = NOWHERE) -> str:
+    def text(self, origin: Origin = NO_ORIGIN) -> str:
         """The whole message as plain text."""
         lines = [self.headline, "", *(f"{label}: {value}" for label, value in self.details())]
         stack = [f"Stack: {origin.stack}"] if origin.stack else []

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from reminders.alerts.channels import ChannelError
-from reminders.alerts.message import NOWHERE, Alert, Origin
+from reminders.alerts.message import NO_ORIGIN, Alert, Origin
 
 if TYPE_CHECKING:
     import httpx
@@ -40,7 +40,7 @@ class SlackChannel:
     name = "slack"
 
     def __init__(
-        self, webhook: Callable[[], str], newer_webhook: Callable[[str], str | None], origin: Origin = NOWHERE
+        self, webhook: Callable[[], str], newer_webhook: Callable[[str], str | None], origin: Origin = NO_ORIGIN
     ) -> None:
         self._webhook = webhook
         self._newer_webhook = newer_webhook
@@ -58,7 +58,7 @@ class SlackChannel:
             _post(replaced, blocks_of(alert, self._origin), seconds)
 
 
-def blocks_of(alert: Alert, origin: Origin = NOWHERE) -> dict[str, Any]:
+def blocks_of(alert: Alert, origin: Origin = NO_ORIGIN) -> dict[str, Any]:
     """The message in Block Kit: header, section with the details, context with the last success and the runbook."""
     details = "\n".join(f"{label}: {_cut(value, VALUE_LIMIT)}" for label, value in alert.details())
     headline = origin.headline(alert)

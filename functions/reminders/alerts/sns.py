@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from reminders.alerts.channels import ChannelError
-from reminders.alerts.message import NOWHERE, Alert, Origin
+from reminders.alerts.message import NO_ORIGIN, Alert, Origin
 from reminders.aws_errors import error_code
 
 # Amazon SNS API Reference, "Publish": ASCII, no line breaks, fewer than 100 characters.
@@ -41,7 +41,7 @@ class SnsChannel:
 
     name = "sns"
 
-    def __init__(self, client: Callable[[], SnsClient], topic_arn: str, origin: Origin = NOWHERE) -> None:
+    def __init__(self, client: Callable[[], SnsClient], topic_arn: str, origin: Origin = NO_ORIGIN) -> None:
         self._client = client
         self._topic_arn = topic_arn
         self._origin = origin
@@ -58,13 +58,13 @@ class SnsChannel:
                     "job_name": _string(alert.job_name),
                     "payload": _string(json.dumps(alert.payload())),
                 },
-                **(_in_order(alert) if self._topic_arn.endswith(".fifo") else {}),
+                **(_fifo_fields(alert) if self._topic_arn.endswith(".fifo") else {}),
             )
         except Exception as error:
             raise _refusal(error) from None
 
 
-def _in_order(alert: Alert) -> dict[str, str]:
+def _fifo_fields(alert: Alert) -> dict[str, str]:
     """For a FIFO topic: it keeps the order of a job's alerts, and drops a second copy of an alert within 5 minutes."""
     subject = alert.run_id or alert.scheduled_for
     # A test alert, and an alert without run and tick, must arrive each time it is sent.
@@ -73,7 +73,7 @@ def _in_order(alert: Alert) -> dict[str, str]:
     return {"MessageGroupId": alert.job_name, "MessageDeduplicationId": sha256(own.encode()).hexdigest()}
 
 
-def subject_of(alert: Alert, origin: Origin = NOWHERE) -> str:
+def subject_of(alert: Alert, origin: Origin = NO_ORIGIN) -> str:
     """The headline in the form that SNS accepts."""
     return origin.headline(alert).encode("ascii", "replace").decode()[:SUBJECT_LIMIT]
 

@@ -61,7 +61,7 @@ class SupabaseAuth:
         self._key = key
         self._tls = tls
 
-    def by_password(self, email: str, password: str) -> Tokens:
+    def sign_in_with_password(self, email: str, password: str) -> Tokens:
         """Raise `SignInRefused` for a wrong password, an unconfirmed address, or too many attempts."""
         return _tokens(self._post("/token?grant_type=password", {"email": email, "password": password}))
 
@@ -71,7 +71,7 @@ class SupabaseAuth:
         if not response.is_success and _code(response) not in _NO_ACCOUNT:
             raise _refusal(response)
 
-    def by_code(self, email: str, code: str) -> Tokens:
+    def sign_in_with_code(self, email: str, code: str) -> Tokens:
         """Sign in with the code of the e-mail."""
         return _tokens(self._post("/verify", {"type": "email", "email": email, "token": code}))
 
@@ -98,7 +98,7 @@ class SupabaseAuth:
                 return UUID(factor["id"])
         return None
 
-    def by_second_factor(self, access_token: str, factor: UUID, code: str) -> Tokens:
+    def confirm_second_factor(self, access_token: str, factor: UUID, code: str) -> Tokens:
         """Tokens of a session that the authenticator app has confirmed (aal2)."""
         challenge = self._post(f"/factors/{factor}/challenge", {}, access_token)
         answer = {"challenge_id": str(challenge.get("id")), "code": code}

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from reminders.console.formats import Formats
-from reminders.console.pages import shown
+from reminders.console.pages import printable_line
 from reminders.console.pages.messages import message_lines
 from reminders.console.reading import Waiting
 
@@ -76,5 +76,5 @@ def _messages(messages: Sequence[Mapping[str, Any]] | None) -> str:
 
 def _cell(value: object) -> str:
     """Put an apostrophe before a text that a spreadsheet would run as a formula, and before a negative id."""
-    text = str(value or "") if not isinstance(value, str) else shown(value)
+    text = str(value or "") if not isinstance(value, str) else printable_line(value)
     return f"'{text}" if text.startswith(_FORMULA) else text

@@ -328,7 +328,7 @@ def _filter(which: WaitingFilter, after: Position | None) -> dict[str, object]:
 
 
 @contextmanager
-def reading(connection: Connection, caller: Caller) -> Iterator[Reader]:
+def open_reader(connection: Connection, caller: Caller) -> Iterator[Reader]:
     """
     A read-only transaction with the caller's rights: row level security decides which rows it sees.
 

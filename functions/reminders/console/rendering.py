@@ -29,12 +29,12 @@ _NAVIGATION = (
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The frame around each page. `navigation` and `who` are empty when no user is signed in."""
+    """The frame around each page. `navigation` and `user_name` are empty when no user is signed in."""
 
     style: str
     form_token: str = ""
     navigation: Sequence[Link] = field(default_factory=tuple)
-    who: str = ""
+    user_name: str = ""
 
 
 @cache

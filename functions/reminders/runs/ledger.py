@@ -95,7 +95,7 @@ class Ledger:
 
     def _rescue(self, run: RunningRun) -> bool:
         try:
-            self.settle(run.id, Outcome.gone(run))
+            self.settle(run.id, Outcome.of_abandoned(run))
         except RunSettledElsewhere:
             return False
         except DatabaseError as error:

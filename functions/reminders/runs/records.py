@@ -19,10 +19,10 @@ from reminders.scheduling.work import NOTHING, Counts, RunTotals
 CLOCK_SLACK = timedelta(minutes=5)
 # Each run looks for everything that is overdue, so a run for an older time would do nothing that a new one does not.
 OLDEST_TICK = timedelta(days=7)
-FURTHEST_LOOK = timedelta(days=366)
+MAX_DAYS_AHEAD = timedelta(days=366)
 # The Lambda console's template "Scheduled Event" has a time of 1970, and people often try it first.
-INSTEAD = 'for a run now, send {} or {"action": "run"}'
-DRY_RUN_LIMITS = f"a dry run may look at any past day, and {FURTHEST_LOOK.days} days ahead"
+RUN_NOW_HINT = 'for a run now, send {} or {"action": "run"}'
+DRY_RUN_LIMITS = f"a dry run may look at any past day, and {MAX_DAYS_AHEAD.days} days ahead"
 
 
 class RunStatus(StrEnum):
@@ -49,14 +49,14 @@ class Tick:
     def check_limits(self, *, dry_run: bool) -> None:
         """Raise `EventError` for a time that a run may not have; its message says what to send instead."""
         ahead = self.scheduled_for - self.now
-        if dry_run and ahead > FURTHEST_LOOK:
-            raise EventError(f"{self.as_of} is more than {FURTHEST_LOOK.days} days ahead; {DRY_RUN_LIMITS}")
+        if dry_run and ahead > MAX_DAYS_AHEAD:
+            raise EventError(f"{self.as_of} is more than {MAX_DAYS_AHEAD.days} days ahead; {DRY_RUN_LIMITS}")
         if dry_run:
             return
         if ahead > CLOCK_SLACK:
-            raise EventError(f"{self._text} is in the future; {INSTEAD}; {DRY_RUN_LIMITS}")
+            raise EventError(f"{self._text} is in the future; {RUN_NOW_HINT}; {DRY_RUN_LIMITS}")
         if -ahead > OLDEST_TICK:
-            raise EventError(f"{self._text} is more than {OLDEST_TICK.days} days ago; {INSTEAD}; {DRY_RUN_LIMITS}")
+            raise EventError(f"{self._text} is more than {OLDEST_TICK.days} days ago; {RUN_NOW_HINT}; {DRY_RUN_LIMITS}")
 
     @property
     def _text(self) -> str:
@@ -104,7 +104,7 @@ class Outcome:
         return cls(RunStatus.FAILED, totals.counts, totals.note, safe_message(error), http_status)
 
     @classmethod
-    def gone(cls, run: RunningRun) -> Self:
+    def of_abandoned(cls, run: RunningRun) -> Self:
         """A run whose process has ended."""
         began = f"{run.started_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
         message = f"abandoned: the process of the run started {began} is gone"

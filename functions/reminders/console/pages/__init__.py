@@ -1,7 +1,7 @@
 """
 View models: the content of each page, as text that is ready to be shown. Templates only have loops and conditions.
 
-Text of users and other systems (names, reasons, error messages) passes `shown`; the templates escape it for HTML.
+Text of users and other systems (names, reasons, error messages) passes `printable_line`; templates escape it for HTML.
 """
 
 from __future__ import annotations
@@ -40,28 +40,28 @@ class Form:
     errors: Mapping[str, str] = field(default_factory=dict)
 
 
-def shown(text: str | None) -> str:
+def printable_line(text: str | None) -> str:
     """Text of others on one line, without control characters."""
     return printable(text or "").strip()
 
 
-def short(id_: UUID | int) -> str:
+def short_id(id_: UUID | int) -> str:
     """The first eight digits of a uuid, which are enough to tell two apart and can be read out; a number as it is."""
     return str(id_)[:8] if isinstance(id_, UUID) else str(id_)
 
 
-def named(name_or_id: str | None, role: str = "person") -> str:
+def person_name(name_or_id: str | None, role: str = "person") -> str:
     """A person by name; where there is only an id, by their role and its first digits."""
     try:
-        return f"{role} {short(UUID(name_or_id or ''))}"
+        return f"{role} {short_id(UUID(name_or_id or ''))}"
     except ValueError:
         return _name(name_or_id)
 
 
 def person(role: str, id_: UUID, name: str | None) -> Person:
-    return Person(_name(name) or f"{role} {short(id_)}", str(id_))
+    return Person(_name(name) or f"{role} {short_id(id_)}", str(id_))
 
 
 def _name(text: str | None) -> str:
     """As it can be shown. One that has the length at which `reminder_admin.people` cuts names shows that it was cut."""
-    return f"{shown(text)}…" if len(text or "") == LONGEST_PERSON else shown(text)
+    return f"{printable_line(text)}…" if len(text or "") == LONGEST_PERSON else printable_line(text)

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from reminders.console.formats import Formats, Moment
-from reminders.console.pages import Form, Person, named, person, short, shown
+from reminders.console.pages import Form, Person, person, person_name, printable_line, short_id
 from reminders.console.pages.messages import message_lines
 from reminders.console.reading import TIMELINE_ROWS, Assignment, Event
 
@@ -51,7 +51,7 @@ def assignment(
     """`conflict`: what another admin has changed since the form was opened."""
     last = formats.day(found.last_contact_date) if found.last_contact_date else "never"
     return AssignmentPage(
-        title=f"Assignment {short(found.id)}",
+        title=f"Assignment {short_id(found.id)}",
         answer=_answer(found, formats),
         level=_level(found),
         mentor=person("Mentor", found.mentor_id, found.mentor_name),
@@ -97,7 +97,7 @@ def _answer(found: Assignment, formats: Formats) -> str:
 
 
 def _entry(event: Event, formats: Formats) -> Entry:
-    who = named(event.person, _ROLES.get(event.kind, "person"))
+    who = person_name(event.person, _ROLES.get(event.kind, "person"))
     what, detail = _WORDS.get(event.kind, _other)(event.detail, who, formats)
     return Entry(formats.moment(event.at), what, [each for each in detail if each], event.kind)
 
@@ -111,7 +111,7 @@ def _assigned(detail: dict[str, Any], who: str, formats: Formats) -> _Words:
 
 def _contact(detail: dict[str, Any], who: str, formats: Formats) -> _Words:
     counts = "" if detail["counts"] else "This type does not count as contact."
-    kind = shown(detail["type"]).replace("_", " ")
+    kind = printable_line(detail["type"]).replace("_", " ")
     return f"{kind.capitalize()} on {_day(detail['date'], formats)}", [f"logged by {who}" if who else "", counts]
 
 
@@ -129,17 +129,17 @@ def _notified(what: str, role: str) -> Callable[[dict[str, Any], str, Formats], 
 def _correction(detail: dict[str, Any], who: str, formats: Formats) -> _Words:
     old = _day(detail["old"], formats) if detail["old"] else "never"
     what = f"Date of the last contact corrected: {old} → {_day(detail['new'], formats)}"
-    return what, [f"by {who}", f"“{shown(detail['reason'])}”"]
+    return what, [f"by {who}", f"“{printable_line(detail['reason'])}”"]
 
 
 def _coordinator(detail: dict[str, Any], who: str, formats: Formats) -> _Words:
-    return "Coordinator changed", [f"by {who}", f"“{shown(detail['reason'])}”"]
+    return "Coordinator changed", [f"by {who}", f"“{printable_line(detail['reason'])}”"]
 
 
 def _status(detail: dict[str, Any], who: str, formats: Formats) -> _Words:
-    return f"Status changed to {shown(str(detail['new'].get('status', '')))}", [
+    return f"Status changed to {printable_line(str(detail['new'].get('status', '')))}", [
         f"by {who}",
-        f"“{shown(detail['reason'])}”",
+        f"“{printable_line(detail['reason'])}”",
     ]
 
 
@@ -152,7 +152,7 @@ def _day(text: str, formats: Formats) -> str:
     try:
         return formats.day(date.fromisoformat(text))
     except ValueError:
-        return shown(text)
+        return printable_line(text)
 
 
 # In these events `person` is the recipient or the new mentor. In all others, `person` made the change.

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from reminders.console.formats import Formats, Moment
-from reminders.console.pages import Person, person, short
+from reminders.console.pages import Person, person, short_id
 from reminders.console.reading import Position, Unreached
 
 PATH = "/console/needs-contact/not-reached"
@@ -123,7 +123,7 @@ def _row(found: Unreached, names: Mapping[UUID, str], formats: Formats) -> Row:
         waits=f"{several} without contact, the longest for {days}"
         if found.assignments > 1
         else f"{days} without contact",
-        assignment=f"Assignment {short(found.assignment_id)}",
+        assignment=f"Assignment {short_id(found.assignment_id)}",
         href=f"/console/assignments/{found.assignment_id}",
         organisation=names.get(found.org_id, "") if len(names) > 1 else "",
     )

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from reminders.console.formats import Formats, Moment
-from reminders.console.pages import Link, shown
+from reminders.console.pages import Link, printable_line
 from reminders.console.reading import Alert, RunCounts
 from reminders.runs.history import Page, Run
 
@@ -95,7 +95,7 @@ def run(found: Run, alerts: Sequence[Alert], formats: Formats) -> RunPage:
         started=formats.moment(found.started_at),
         scheduled=formats.moment(found.scheduled_for),
         ended=formats.moment_if(found.completed_at),
-        error=shown(found.error_message),
+        error=printable_line(found.error_message),
         advice=_advice(found),
         alerts=[_alert(alert, formats) for alert in alerts],
         id=str(found.id),
@@ -128,7 +128,7 @@ def _row(found: Run, formats: Formats) -> RunRow:
         level=_LEVELS[found.status],
         sent=formats.number(found.reminders_dispatched),
         checked=formats.number(found.assignments_evaluated),
-        why=shown(found.error_message or found.note),
+        why=printable_line(found.error_message or found.note),
     )
 
 
@@ -161,7 +161,7 @@ def _facts(found: Run, formats: Formats) -> list[tuple[str, str]]:
     if found.http_status:
         facts.append(("The scheduler answered", str(found.http_status)))
     if found.note:
-        facts.append(("Note", shown(found.note)))
+        facts.append(("Note", printable_line(found.note)))
     return facts
 
 
@@ -180,14 +180,14 @@ def _advice(found: Run) -> str:
 
 
 def _alert(alert: Alert, formats: Formats) -> AlertRow:
-    channel = _CHANNELS.get(alert.channel or "", shown(alert.channel) or "no channel is set up")
+    channel = _CHANNELS.get(alert.channel or "", printable_line(alert.channel) or "no channel is set up")
     state = (
         "delivered"
         if alert.delivered_at
         else f"not delivered yet, tried {formats.counted(alert.attempts or 0, 'time')}"
     )
     return AlertRow(
-        _ALERTS.get(alert.kind, shown(alert.kind)),
+        _ALERTS.get(alert.kind, printable_line(alert.kind)),
         channel,
         state,
         formats.moment(alert.delivered_at or alert.created_at),

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from reminders.console.changes import Settings
 from reminders.console.formats import Formats, Moment
-from reminders.console.pages import Form, Link, named, shown
+from reminders.console.pages import Form, Link, person_name, printable_line
 from reminders.console.pages.waiting import organisation_names
 from reminders.console.reading import Change, Organisation
 from reminders.text import is_printable
@@ -155,12 +155,14 @@ def present(found: Organisation) -> dict[str, str]:
 
 def _form(found: Organisation, posted: Posted | None) -> OrganisationForm:
     now = present(found)
-    values = {key: shown(value) for key, value in now.items()}
+    values = {key: printable_line(value) for key, value in now.items()}
     if posted:
         # A field that the admin did not change shows the present value, so that saving again does not undo a change of
         # another admin.
         values |= {key: posted.values[key] for key in FIELDS if posted.values[key] != posted.seen[key]}
-    languages = LANGUAGES if found.locale in LANGUAGES else {values["locale"]: shown(found.locale), **LANGUAGES}
+    languages = (
+        LANGUAGES if found.locale in LANGUAGES else {values["locale"]: printable_line(found.locale), **LANGUAGES}
+    )
     errors = posted.errors if posted else {}
     # As printable ASCII, so that a name has no control characters in the page; `read_seen` decodes it.
     seen = json.dumps(now).replace("\x7f", "\\u007f")
@@ -188,7 +190,7 @@ def _change(change: Change, names: Mapping[UUID, str], formats: Formats) -> Chan
         formats.moment(change.at),
         organisation,
         _differences(change.old_value, change.new_value),
-        named(change.person),
+        person_name(change.person),
     )
 
 
@@ -202,7 +204,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _in_words(name: str, value: object) -> str:
-    text = shown(str(value or ""))
+    text = printable_line(str(value or ""))
     if name == "locale":
         return LANGUAGES.get(text, text)
     if name.endswith("_days"):
@@ -241,8 +243,8 @@ def read(values: Mapping[str, str]) -> Settings | dict[str, str]:
 def unknown_zone(text: str, suggestions: Sequence[str]) -> str:
     """The error beside the field."""
     if suggestions:
-        return f"There is no time zone “{shown(text)}”. Did you mean {' or '.join(suggestions)}?"
-    return f"There is no time zone “{shown(text)}”. Enter a continent and a city, such as Europe/Oslo."
+        return f"There is no time zone “{printable_line(text)}”. Did you mean {' or '.join(suggestions)}?"
+    return f"There is no time zone “{printable_line(text)}”. Enter a continent and a city, such as Europe/Oslo."
 
 
 def _whole(text: str) -> int | None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from reminders.console import export
 from reminders.console.formats import Formats, Moment
-from reminders.console.pages import Link, Person, person, short, shown
+from reminders.console.pages import Link, Person, person, printable_line, short_id
 from reminders.console.pages.messages import MessageLine, message_lines
 from reminders.console.reading import Organisation, Position, Waiting, WaitingCounts, WaitingFilter
 
@@ -93,7 +93,7 @@ def waiting(
 
 def organisation_names(organisations: Sequence[Organisation]) -> dict[UUID, str]:
     """The name of each organisation, or the first digits of its id."""
-    return {each.org_id: shown(each.name) or f"Organisation {short(each.org_id)}" for each in organisations}
+    return {each.org_id: printable_line(each.name) or f"Organisation {short_id(each.org_id)}" for each in organisations}
 
 
 def _total(counts: WaitingCounts, which: WaitingFilter) -> int:
@@ -160,7 +160,7 @@ def _row(row: Waiting, names: Mapping[UUID, str], formats: Formats) -> Row:
     days = formats.counted(row.gap_days, "day")
     return Row(
         href=f"/console/assignments/{row.id}",
-        label=short(row.id),
+        label=short_id(row.id),
         mentor=person("Mentor", row.mentor_id, row.mentor_name),
         coordinator=person("Coordinator", row.coordinator_id, row.coordinator_name) if row.coordinator_id else None,
         gap=days,
