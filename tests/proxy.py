@@ -4,6 +4,7 @@ A wire between a client and PostgreSQL that counts statements and can break at a
     with Wire(dsn) as wire:
         psycopg.connect(wire.dsn) ... wire.statements
         wire.cut_after("COMMIT")     # PostgreSQL does it, the client never gets the answer
+        wire.last_words = fatal("XX000", "...")     # the client gets this instead, as from a pooler
 
 An answer is passed on when it is complete, so `answered` means that the statement is
 done and that the client does not know yet. It can take its time, and it can keep the answer to itself.
@@ -40,6 +41,7 @@ class Wire(Listening):
         self.statements: list[str] = []
         self.open: list[str] = []
         self.is_away = False  # a new client then meets nobody
+        self.last_words = b""
         self._answered = answered
         self._cut_after: str | None = None
 
@@ -125,7 +127,7 @@ class _Line:
                 kind, message = self._message(self._from_server)
                 answer += message
                 if kind == READY and not self._wire._may_pass(self._name, self._statement):
-                    answer = b""
+                    answer = self._wire.last_words
                     return
                 if kind == READY or self._statement == CONNECTED:
                     self._client.sendall(answer)
@@ -138,6 +140,14 @@ class _Line:
         """Its type, and all of it."""
         head = _read(source, 5)
         return head[:1], head + _read(source, int.from_bytes(head[1:], "big") - 4)
+
+
+def fatal(sqlstate: str, text: str) -> bytes:
+    """An ErrorResponse that ends the session."""
+    fields = b"".join(
+        f"{name}{value}\0".encode() for name, value in zip("SVCM", ("FATAL", "FATAL", sqlstate, text), strict=True)
+    )
+    return b"E" + (4 + len(fields) + 1).to_bytes(4, "big") + fields + b"\0"
 
 
 def _read(source: BinaryIO, size: int) -> bytes:

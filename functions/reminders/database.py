@@ -28,6 +28,9 @@ from reminders.unreachable import Problem
 Connection = psycopg.Connection[Any]
 Row = TypeVar("Row")
 CONNECT_TIMEOUT_SECONDS = 5
+# A server that vanished without a word is noticed within 20 to 25 seconds, and not at the end of the invocation (libpq:
+# "Parameter Key Words"; tcp_user_timeout is in milliseconds, and Linux only).
+NETWORK_LIMITS = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 # libpq's modes that never go on in plain text. PostgreSQL documentation, "SSL Support in libpq".
 ENCRYPTED = {"require", "verify-ca", "verify-full"}
 
@@ -47,8 +50,7 @@ def connect(dsn: str, *, name: str) -> Connection:
         raise _unreachable(problem)
     if not stays_on_this_machine(parameters):
         parameters["sslmode"] = _encrypted_mode(parameters)
-    parameters.setdefault("connect_timeout", CONNECT_TIMEOUT_SECONDS)
-    parameters["application_name"] = name
+    parameters = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, **NETWORK_LIMITS, **parameters, "application_name": name}
     try:
         return psycopg.connect(**cast(Any, parameters), autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
@@ -113,8 +115,9 @@ def _connection_is_gone(error: psycopg.Error) -> bool:
     if error.sqlstate is None:
         # InternalError: psycopg found two results for one command, for example the last message of a pooler that stops.
         return isinstance(error, psycopg.OperationalError | psycopg.InternalError)
-    # 08: connection exceptions; 57P: the server ended the session; 25P03: idle too long in a transaction.
-    return error.sqlstate.startswith(("08", "57P")) or error.sqlstate == "25P03"
+    # 08: connection exceptions. A FATAL error ends the session, whatever its SQLSTATE (PostgreSQL documentation, "Error
+    # Message Severity Levels"): PostgreSQL's own have 57P or 25P03, those of Supabase's pooler XX000.
+    return error.sqlstate.startswith("08") or error.diag.severity_nonlocalized in {"FATAL", "PANIC"}
 
 
 def describe(error: psycopg.Error) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import sys
+from contextlib import closing
 from urllib.parse import quote
 
 import psycopg
@@ -121,6 +125,17 @@ def test_connection_that_is_gone(server: Server, database: str, as_role: AsRole)
     for _ in range(2):  # the server's word first, then a connection known to be closed
         with pytest.raises(DatabaseUnavailable), errors_translated():
             connection.execute("SELECT 1")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="TCP_USER_TIMEOUT is Linux's")
+def test_server_that_vanishes_is_noticed(server: Server, database: str) -> None:
+    """By the kernel, within seconds: else a call would wait until the end of the invocation."""
+    with (
+        closing(connect(server.dsn("cron_runner", database), name="test")) as connection,
+        socket.socket(fileno=os.dup(connection.fileno())) as wire,
+    ):
+        assert 20_000 == wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        assert 10 == wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
 
 
 def test_last_words_of_a_pooler() -> None:

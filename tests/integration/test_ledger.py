@@ -26,7 +26,7 @@ from tests.factories import TICK, add_run, count, runs
 from tests.helpers.cases import table
 from tests.helpers.connections import AsRole
 from tests.helpers.services import make_ledger
-from tests.proxy import Wire
+from tests.proxy import Wire, fatal
 
 SCHEDULED = RunRequest("schedule", "e-1", TICK)
 NOW = Tick(TICK, datetime.now(UTC))
@@ -125,9 +125,13 @@ def test_connection_lost_before_settling(owner: Connection, as_role: AsRole, cut
     assert ["success"] == [run["status"] for run in runs(owner)]
 
 
-@pytest.mark.parametrize("outcome", [SUCCESS, FAILURE])
+@pytest.mark.parametrize(
+    ("outcome", "last_words"),
+    [(SUCCESS, b""), (FAILURE, b""), (SUCCESS, fatal("XX000", "the server connection was lost"))],
+    ids=["success", "failure", "the words of Supabase's pooler"],
+)
 def test_answer_lost_after_settling(
-    owner: Connection, server: Server, database: str, as_role: AsRole, outcome: Outcome
+    owner: Connection, server: Server, database: str, as_role: AsRole, outcome: Outcome, last_words: bytes
 ) -> None:
     """The answer to the COMMIT was lost: the row is recognised as our own, and counted once."""
     with (
@@ -136,6 +140,7 @@ def test_answer_lost_after_settling(
     ):
         ledger = make_ledger(connection, lambda: as_role("cron_runner"))
         run_id = ledger.open(SCHEDULED, NOW).id
+        wire.last_words = last_words
         wire.cut_after("COMMIT")
         settled = ledger.settle(run_id, outcome)
     (run,) = runs(owner)

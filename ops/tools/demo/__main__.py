@@ -16,6 +16,8 @@ def main() -> int:
     parser.add_argument("--assignments", type=int, default=10_000, metavar="N")
     options = parser.parse_args()
     started = time.monotonic()
+    # The server that DATABASE_URL names may be production: the demo has one of its own.
+    os.environ.pop("DATABASE_URL", None)
     # Before the first import of the functions: their logger reads its level then, and their log is not for the demo.
     os.environ.update({"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"})
     from ops.tools.demo import story
