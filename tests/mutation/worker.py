@@ -1,7 +1,7 @@
 """
 Runs tests against mutants, in a copy of the project: one order a line on standard input, one answer a line.
 
-    {"file": ..., "code": the mutated text, "tests": [...], "seconds": 600}   ─▶   "killed" | "survived"
+    {"file": ..., "code": the mutated text, "tests": [...], "seconds": 300}   ─▶   "killed" | "survived"
 
 An order may name tests to run `first`, or a file for the `coverage` of the tests, line by line.
 A child is forked for each mutant. Python, the libraries, PostgreSQL and a migrated template are there already, which
