@@ -23,10 +23,10 @@ Key = tuple[str, str, str]
 ON_A_TABLE = {"trigger", "policy"}
 
 
-def compare(it: Examination) -> Iterator[Finding]:
-    if ledger.pending_migrations(it.database):
+def compare(examination: Examination) -> Iterator[Finding]:
+    if ledger.pending_migrations(examination.database):
         raise Skipped("migrations are pending, so what they create is not there yet")
-    wanted, found = _by_key(shapes.expected()), _by_key(shapes.of(it.database))
+    wanted, found = _by_key(shapes.expected()), _by_key(shapes.of(examination.database))
     yield from (*_missing_or_other(wanted, found), *_added(wanted, found))
 
 
