@@ -99,8 +99,8 @@ def days(connection: Connection, since: date) -> list[Day]:
     return queries.all(connection, "days", Day, job_name=JOB_NAME, since=since)
 
 
-def filled(found: list[Day], today: date, days: int) -> list[Day]:
-    """One for each day, oldest first, including days without a run."""
+def fill_missing_days(found: list[Day], today: date, days: int) -> list[Day]:
+    """One `Day` for each of the last `days` days, oldest first; those without a run have zeros."""
     by_day = {day.day: day for day in found}
     dates = [today - timedelta(back) for back in reversed(range(days))]
     return [by_day.get(day, Day(day)) for day in dates]

@@ -21,7 +21,7 @@ from ops.local.aws import Aws
 from ops.local.database import give_logins
 from ops.local.server import Server
 from ops.local.slack import Slack
-from ops.local.stack import scheduler_process
+from ops.local.stack import function_process
 from ops.tools.build.artifact import ROOT
 from ops.tools.build.pythons import BuildError
 from ops.tools.build.sam import sam
@@ -113,7 +113,7 @@ def deployed(server: Server, module_database: str, aws: Aws) -> Iterator[Deploye
         aws.put_secret(secrets["slack-webhook"], slack.webhook)
         aws.put_secret(secrets["jwt"], tokens.SECRET)
         environment = {**cloud.environment("scheduler"), **aws.environment()}
-        with scheduler_process(environment) as url:
+        with function_process(environment) as url:
             yield Deployed(cloud, slack, secrets, url)
 
 

@@ -38,7 +38,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from ops.tools.build.local import FUNCTION_NAMES, Built, built
+from ops.tools.build.local import FUNCTION_NAMES, Built, build_missing
 
 Event = dict[str, Any]
 
@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args(arguments)
-    artifacts = built()
+    artifacts = build_missing()
     with tempfile.TemporaryDirectory(prefix="reminders-cold-") as folder:
         ways = {name: _ways(artifacts, name, Path(folder)) for name in NAIVE}
         times = _measure(artifacts, ways, options.rounds)
