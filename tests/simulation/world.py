@@ -32,7 +32,7 @@ import handlers.watchdog
 from ops.local.database import apply_shim, create_database, drop_database, give_logins
 from ops.local.invoke import LocalContext
 from ops.local.server import MIGRATOR, Server
-from ops.local.slack import Answer, Slack
+from ops.local.slack import Slack, SlackResponse
 from ops.local.url_payload import Request, event_from
 from ops.migrations import migrate
 from reminders import database
@@ -312,7 +312,7 @@ class World:
     def set_down(self, what: str, *, down: bool) -> None:
         (self.outside.down.add if down else self.outside.down.discard)(what)
         if what == "slack":
-            self.slack.answer = Answer(503) if down else Answer()
+            self.slack.response = SlackResponse(503) if down else SlackResponse()
 
     # People
 

@@ -21,7 +21,7 @@ import pytest
 from handlers.wiring import common
 from ops.local.cluster import free_port
 from ops.local.server import Server
-from ops.local.slack import Answer
+from ops.local.slack import SlackResponse
 from ops.local.stack import LocalStack
 from reminders.database import Connection
 from tests.alerting import Behaviour, answering, captured_log, closing_halfway, webhook
@@ -137,7 +137,7 @@ def test_day_that_succeeds(leaks: Leaks) -> None:
 def test_outage_and_whatever_slack_answers(leaks: Leaks) -> None:
     """Delivered or refused, permanently or not, nothing tells where it was sent."""
     for day, status in enumerate((200, 400, 403, 404, 410, 429, 500)):
-        leaks.stack.slack.answer = Answer(status, b"no_service")
+        leaks.stack.slack.response = SlackResponse(status, b"no_service")
         leaks.run(lambda day=day: leaks.stack.invoke(scheduled_event(day)))  # type: ignore[misc]
         leaks.run(lambda: leaks.stack.invoke({"action": "test_alert"}))
 
