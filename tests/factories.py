@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from reminders.database import Connection
 
-# A run may stand for the last 7 days: some of them lie before it, and some after.
+# A run may be up to 7 days old, so tests can use days before and after TICK.
 TICK = datetime.combine(datetime.now(UTC).date() - timedelta(days=4), time(6), UTC)
 TODAY = TICK.date()
 ORG = UUID(int=0xA)

@@ -5,8 +5,8 @@ A wire between a client and PostgreSQL that counts statements and can break at a
         psycopg.connect(wire.dsn) ... wire.statements
         wire.cut_after("COMMIT")     # PostgreSQL does it, the client never gets the answer
 
-An answer is passed on when it is complete, so `answered` means that the statement is
-done and that the client does not know yet. It can take its time, and it can keep the answer to itself.
+An answer is passed on when it is complete: when `answered` is called, the statement is done, and the client does not
+know yet. `answered` can delay or drop the answer.
 
 It reads no more of the protocol than that needs (PostgreSQL documentation, "Message Formats").
 """

@@ -1,4 +1,4 @@
-"""What can be wrong from outside: each a sentence that names the cause, and nothing half-written."""
+"""Each kind of invalid input gives an error that names the cause, and writes nothing partial."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alarms and dashboard: they ask for metrics that exist, and silence counts as wrong where it is."""
+"""Alarms and dashboard: they ask for metrics that exist, and missing data is an alarm only where it is a failure."""
 
 from __future__ import annotations
 

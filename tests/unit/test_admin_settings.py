@@ -1,4 +1,4 @@
-"""The admin function's environment: which combinations are settings, and which are loud."""
+"""The admin function's environment: which combinations are settings, and which raise SettingsError."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets by name: cached, checked, and fetched afresh once when their user says no."""
+"""Secrets by name: cached, checked, and fetched afresh once when the value is rejected."""
 
 from __future__ import annotations
 
