@@ -32,7 +32,7 @@ def add_assignment(
     status: str = "open",
     assigned_at: datetime | None = None,
 ) -> UUID:
-    """An assignment whose last contact lies `gap` days back; None: never contacted."""
+    """An assignment whose last contact was `gap` days ago; None: never contacted."""
     row = {
         "id": assignment_id or uuid4(),
         "org_id": org_id,

@@ -39,7 +39,7 @@ class Wire(Listening):
         self.dsn = urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{self.port}", query="sslmode=disable"))
         self.statements: list[str] = []
         self.open: list[str] = []
-        self.is_away = False  # a new client then meets nobody
+        self.is_away = False  # a new client is then disconnected at once
         self._answered = answered
         self._cut_after: str | None = None
 

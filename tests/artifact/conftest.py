@@ -27,7 +27,7 @@ FOLDER = Path(__file__).resolve().parent
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build before the first test, whose time limit is not meant for that. What is built already is used again."""
     if not session.config.option.collectonly and any(FOLDER in item.path.parents for item in session.items):
-        with suppress(BuildError):  # the fixture tells
+        with suppress(BuildError):  # the fixture raises it
             build_missing()
 
 

@@ -104,7 +104,7 @@ def test_deletion_shows_the_id_alone(superuser: Connection) -> None:
         (ADMIN, ADMIN_APP, True),
         (ADMIN, {"role": "admin", "org_ids": []}, False),
     ],
-    ids=["recipient", "coordinator", "stranger", "admin", "admin of nothing"],
+    ids=["recipient", "coordinator", "unrelated", "admin", "admin of nothing"],
 )
 def test_subscriber_gets_what_they_may_see(
     superuser: Connection, user: UUID, app: dict[str, object], gets_it: bool

@@ -63,7 +63,7 @@ class Deployed:
         """One invocation in a process of its own, with the environment that the deployed function has."""
         deployed = self.cloud.environment(function)
         if "REMINDER_FUNCTION_URL" in deployed:
-            deployed["REMINDER_FUNCTION_URL"] = self.url  # the made-up address answers nobody
+            deployed["REMINDER_FUNCTION_URL"] = self.url  # no server listens at the made-up address
         done = subprocess.run(
             [sys.executable, "-m", "tests.deploy.recorded", HANDLERS[function], json.dumps(event)],
             env={**os.environ, **deployed, **self.cloud.aws.environment(), **environment},
@@ -71,8 +71,8 @@ class Deployed:
             stdout=subprocess.PIPE,
             check=True,
         )
-        told = json.loads(done.stdout)
-        return Outcome(told["answer"], [(s, o, p) for s, o, p in told["calls"]], told["metrics"])
+        printed = json.loads(done.stdout)
+        return Outcome(printed["answer"], [(s, o, p) for s, o, p in printed["calls"]], printed["metrics"])
 
     @contextmanager
     def database_away(self) -> Iterator[None]:

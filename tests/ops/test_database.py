@@ -104,7 +104,7 @@ def test_template_is_made_once_even_by_two_at_once(server: Postgres, tmp_path: P
     assert [(0,)] == rows(server.dsn(SUPERUSER), left)
 
 
-def test_failed_migration_tells_why_without_the_password(server: Postgres, fresh_database: str, tmp_path: Path) -> None:
+def test_failed_migration_says_why_without_the_password(server: Postgres, fresh_database: str, tmp_path: Path) -> None:
     """dbmate's words are in the error, the DSN's password is not."""
     (tmp_path / "20260102000000_bad.sql").write_text("-- migrate:up\nSELECT no_such_thing;\n-- migrate:down\n")
     with pytest.raises(MigrationError, match='column "no_such_thing" does not exist') as caught:

@@ -224,7 +224,7 @@ class Charity:
     # Messages
 
     def may_send(self, org: int, person: int, at: datetime) -> bool:
-        """Whether `at` lies within the organisation's hours, where the person is."""
+        """Whether `at` is within the organisation's hours, where the person is."""
         found = self.orgs[org]
         clock = at.astimezone(ZoneInfo(self.zones.get(person) or found.zone)).time()
         if found.begin < found.end:

@@ -77,12 +77,12 @@ class Runs:
     def _ordinary_run(self, tick: datetime | None, name: str | None, *, out_of_time: bool = False) -> bool:
         """A run in this process, whose end is known beforehand; whether it failed."""
         event = _event(tick, name) if tick and name else {"action": "run"}
-        occasion, now = f"run {tick or 'by hand'}", self._situation.now
+        dedupe_key, now = f"run {tick or 'by hand'}", self._situation.now
         answer = self._world.cron(event, seconds=TOO_SHORT if out_of_time else 60.0)
         self._situation.counted["invocations"] += 1
         if self._world.is_down("database"):
             check(isinstance(answer, Exception), "a run without a database", answer)
-            self._alerts.expect_direct(occasion)
+            self._alerts.expect_direct(dedupe_key)
             self._alerts.compare()
             return True
         run = Run(name, tick or now, now, "running")
@@ -100,7 +100,7 @@ class Runs:
         else:
             self._check_success(run, answer)
         if not failed:
-            self._alerts.succeeded(occasion)
+            self._alerts.succeeded(dedupe_key)
         self._compare()
         if reason != "advisory_lock_held":
             self._alerts.check_delivery()

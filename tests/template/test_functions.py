@@ -123,7 +123,7 @@ def test_timeouts_fit_the_budgets_of_the_code(resources: Json) -> None:
     assert LIMITS.call_budget + LIMITS.answer_margin < timeout["SchedulerFunction"]
 
 
-def test_concurrency_is_capped_with_room_for_the_shards(template: Json) -> None:
+def test_concurrency_is_capped_but_enough_for_the_shards(template: Json) -> None:
     """The database is not flooded; an overlapping run can start, and say that it was skipped."""
     caps = {name: template["Resources"][name]["Properties"]["ReservedConcurrentExecutions"]["Fn::If"] for name in READS}
 

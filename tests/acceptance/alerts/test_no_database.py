@@ -76,7 +76,7 @@ def test_database_that_comes_back(stack: LocalStack, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.usefixtures("no_database")
 def test_watchdog(stack: LocalStack) -> None:
-    """It tells the same way, and once while nothing changes."""
+    """It alerts in the same way, and once while nothing changes."""
     for _ in range(2):
         with pytest.raises(DatabaseUnavailable):
             stack.watch()

@@ -22,7 +22,14 @@ from reminders.limits import LIMITS
 from reminders.scheduling import client
 from tests.alerting import Behaviour, dripping_body, dripping_header, silence
 from tests.faults.dependencies.days import DUE, Days
-from tests.faults.dependencies.faulty_service import Fault, FaultyService, after_the_work, answer_with, cut_halfway, lie
+from tests.faults.dependencies.faulty_service import (
+    Fault,
+    FaultyService,
+    after_the_work,
+    answer_falsely,
+    answer_with,
+    cut_halfway,
+)
 from tests.helpers.cases import first
 
 BUSY_MACHINE_SECONDS = 2
@@ -116,10 +123,10 @@ NONSENSE: dict[str, Fault] = {
     "a page": after_the_work(answer_with(200, b"<html>", "text/html")),
     "half a JSON": after_the_work(answer_with(200, b'{"assignments_evaluated": 1')),
     "another JSON": after_the_work(answer_with(200, b'{"ok": true}')),
-    "a negative count": lie(reminders_dispatched=-1),
-    "a count beyond an integer": lie(assignments_evaluated=2**31),
-    "a cursor outside the shard": lie(next_cursor="soon"),
-    "the cursor that it was given": lie(next_cursor=str(UUID(int=0))),
+    "a negative count": answer_falsely(reminders_dispatched=-1),
+    "a count beyond an integer": answer_falsely(assignments_evaluated=2**31),
+    "a cursor outside the shard": answer_falsely(next_cursor="soon"),
+    "the cursor that it was given": answer_falsely(next_cursor=str(UUID(int=0))),
 }
 
 
@@ -136,7 +143,7 @@ def test_answer_that_cannot_be_true(days: Days, faulty: FaultyService, nonsense:
 def test_cursor_that_goes_backwards(days: Days, faulty: FaultyService) -> None:
     """A run cannot be made to circle: the second answer points behind the call, and the run fails."""
     middle, before = UUID(int=1 << 127), UUID(int=(1 << 127) - 1)
-    faulty.next(lie(next_cursor=str(middle)), lie(next_cursor=str(before)))
+    faulty.next(answer_falsely(next_cursor=str(middle)), answer_falsely(next_cursor=str(before)))
     row = days.expect_failure(SchedulerError, NO_RESULT)
     assert [None, str(middle)] == [call.body["cursor"] for call in faulty.calls]
     assert row and DUE == row["reminders_dispatched"]
@@ -148,7 +155,7 @@ def test_counts_whose_sum_no_ledger_can_hold(
 ) -> None:
     """Each count may be true, their sum cannot: the run fails by name, and its row can be written."""
     monkeypatch.setenv("SCHEDULER_SHARDS", "2")
-    faulty.next(*[lie(assignments_evaluated=2**31 - 1)] * 2)
+    faulty.next(*[answer_falsely(assignments_evaluated=2**31 - 1)] * 2)
     row = days.expect_failure(SchedulerError, "counts are larger than the ledger can hold")
     assert row and 2**31 - 1 == row["assignments_evaluated"]
     days.check_final_state()

@@ -80,14 +80,14 @@ class Password:
         self._role = f"cron_{uuid4().hex[:8]}"
         self._run("CREATE ROLE {} IN ROLE cron_runner LOGIN")
         self.change()
-        self.tell()
+        self.store_in_secret()
 
     def change(self) -> None:
         """In the database: the old one is rejected from now on."""
         self._password = uuid4().hex
         self._run("ALTER ROLE {} PASSWORD '" + self._password + "'")
 
-    def tell(self) -> None:
+    def store_in_secret(self) -> None:
         """In the secret."""
         uri = f"postgresql://{self._role}:{self._password}@127.0.0.1:{self._stack.server.port}/{self._stack.database}"
         self._stack.aws.put_secret(self._stack.environment["DATABASE_SECRET"], uri)
@@ -117,7 +117,7 @@ def test_password_that_is_rotated_under_a_warm_process(password: Password, days:
     days.expect_success()
     assert 1 == fetches(vault, days)
     password.change()
-    password.tell()
+    password.store_in_secret()
     days.expect_success()
     assert 2 == fetches(vault, days)
     days.check_final_state()
@@ -128,7 +128,7 @@ def test_password_that_is_rotated_in_two_steps(password: Password, days: Days, v
     days.expect_success()
     password.change()
     days.expect_failure(DatabaseUnavailable, "it rejected the password", "unrecorded")
-    password.tell()
+    password.store_in_secret()
     days.expect_success()
     days.check_final_state()
 
@@ -140,7 +140,7 @@ def test_password_that_cannot_be_fetched_afresh(password: Password, days: Days, 
     vault.from_now_on(throttled_for(days.stack.environment["DATABASE_SECRET"]))
     days.expect_failure(DatabaseUnavailable, "it rejected the password", "unrecorded")
     vault.from_now_on(all_is_well)
-    password.tell()
+    password.store_in_secret()
     days.check_final_state()
 
 
