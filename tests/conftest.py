@@ -23,7 +23,7 @@ import psycopg
 import pytest
 
 from ops.local.aws import Aws
-from ops.local.database import create_database, drop_database, give_logins, prepared
+from ops.local.database import create_database, drop_database, give_logins, prepare_template
 from ops.local.server import MIGRATOR, Server, any_server
 from reminders.database import Connection
 from tests.cli.operated import ASSIGNMENTS, Operated, local_up
@@ -78,7 +78,7 @@ def _temp_directory_in_memory() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def template(server: Server) -> str:
     """A migrated database to copy, on a server where our roles can log in."""
-    name = prepared(server)
+    name = prepare_template(server)
     give_logins(server, name)
     hash_passwords_once(server)
     return name

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from reminders.database import Connection
 
-# A run may stand for the last 7 days: some of them lie before it, and some after.
+# A run may be up to 7 days old, so tests can use days before and after TICK.
 TICK = datetime.combine(datetime.now(UTC).date() - timedelta(days=4), time(6), UTC)
 TODAY = TICK.date()
 ORG = UUID(int=0xA)
@@ -32,7 +32,7 @@ def add_assignment(
     status: str = "open",
     assigned_at: datetime | None = None,
 ) -> UUID:
-    """An assignment whose last contact lies `gap` days back; None: never contacted."""
+    """An assignment whose last contact was `gap` days ago; None: never contacted."""
     row = {
         "id": assignment_id or uuid4(),
         "org_id": org_id,

@@ -10,11 +10,11 @@ from typing import Self
 
 
 class Listening:
-    """`port` is bound from the beginning; whoever inherits says in `answer` what becomes of a connection."""
+    """`port` is bound from the beginning; a subclass says in `answer` what happens to a connection."""
 
     def __init__(self) -> None:
-        self._door = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._door.getsockname()[1]
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
 
     def met(self, client: socket.socket) -> None:
         """Take `client` over, without waiting for it: in a thread of its own."""
@@ -37,10 +37,10 @@ class Listening:
     ) -> None:
         # shutdown, because close alone does not wake the thread in accept().
         with suppress(OSError):
-            self._door.shutdown(socket.SHUT_RDWR)
-        self._door.close()
+            self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
 
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
-                self.met(self._door.accept()[0])
+                self.met(self._server.accept()[0])

@@ -6,8 +6,8 @@ A wire between a client and PostgreSQL that counts statements and can break at a
         wire.cut_after("COMMIT")     # PostgreSQL does it, the client never gets the answer
         wire.last_words = fatal("XX000", "...")     # the client gets this instead, as from a pooler
 
-An answer is passed on when it is complete, so `answered` means that the statement is
-done and that the client does not know yet. It can take its time, and it can keep the answer to itself.
+An answer is passed on when it is complete: when `answered` is called, the statement is done, and the client does not
+know yet. `answered` can delay or drop the answer.
 
 It reads no more of the protocol than that needs (PostgreSQL documentation, "Message Formats").
 """
@@ -40,7 +40,7 @@ class Wire(Listening):
         self.dsn = urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{self.port}", query="sslmode=disable"))
         self.statements: list[str] = []
         self.open: list[str] = []
-        self.is_away = False  # a new client then meets nobody
+        self.is_away = False  # a new client is then disconnected at once
         self.last_words = b""
         self._answered = answered
         self._cut_after: str | None = None

@@ -19,9 +19,9 @@ from ops.cli.output import span
 from ops.cli.schedules import Schedule
 from ops.cli.targets.base import Failures
 
-# A run is late when nothing has succeeded so long after its scheduled time: EventBridge, retries, the longest run.
+# How long after its scheduled time a run may succeed before it counts as late: EventBridge, retries, the longest run.
 LATE = timedelta(minutes=45)
-# No run takes longer: Lambda's 15 minutes, and the lock's grace.
+# The longest time that a run can take: Lambda's 15 minutes, and the lock's grace.
 LONGEST_RUN = timedelta(minutes=16)
 LONGEST_PAUSE = timedelta(days=1)
 # The watchdog runs every 15 minutes and sends alerts that are due.
@@ -31,7 +31,7 @@ LONGEST_WAIT = timedelta(minutes=30)
 @dataclass(frozen=True, slots=True)
 class Facts:
     """
-    What the commands read. What could not be read is None, and `..unasked` has the reason.
+    What the commands read. `schedule` and `failures` are None if they could not be read; `..._error` has the reason.
 
     `failures` are the invocations that failed since the last success, `failed_rows` the ledger's rows of failed runs.
     """
@@ -40,9 +40,9 @@ class Facts:
     running: list[Running] = field(default_factory=list)
     holder: Holder | None = None
     schedule: Schedule | None = None
-    unasked: str | None = None
+    schedule_error: str | None = None
     failures: Failures | None = field(default_factory=Failures)
-    failures_unasked: str | None = None
+    failures_error: str | None = None
     failed_rows: int = 0
     messages: MessageOverview = field(default_factory=MessageOverview)
 
@@ -97,7 +97,7 @@ def _ledger(facts: Facts) -> Iterator[Finding]:
 def _unrecorded(facts: Facts) -> Iterator[Finding]:
     """A run that could not reach the ledger left no row: the ledger alone would look healthy."""
     if facts.failures is None:
-        what = f"Invocations that left no row were not counted. {facts.failures_unasked}".strip()
+        what = f"Invocations that left no row were not counted. {facts.failures_error}".strip()
         yield note("invocations_unknown", what, "Name a stack.")
     elif (missing := facts.failures.count - facts.failed_rows) > 0:
         last = f" The newest: {facts.failures.last}" if facts.failures.last else ""
@@ -109,12 +109,12 @@ def _unrecorded(facts: Facts) -> Iterator[Finding]:
 def _schedule(facts: Facts) -> Iterator[Finding]:
     schedule, seen = facts.schedule, facts.overview
     if schedule is None:
-        yield note("schedule_unknown", facts.unasked or "The schedule was not read.", "Name a stack.")
+        yield note("schedule_unknown", facts.schedule_error or "The schedule was not read.", "Name a stack.")
         return
     if not schedule.enabled:
         paused = seen.now - schedule.since
-        judged = problem if paused > LONGEST_PAUSE else note
-        yield judged("paused", f"The schedule is paused, for {span(paused)}.", "`reminders resume`.")
+        level = problem if paused > LONGEST_PAUSE else note
+        yield level("paused", f"The schedule is paused, for {span(paused)}.", "`reminders resume`.")
         return
     tick = schedules.last_tick(schedule, seen.now - LATE, seen.last_tick)
     if tick and not (seen.last_success_started_at and seen.last_success_started_at >= tick - timedelta(minutes=1)):
@@ -138,11 +138,11 @@ def _alerts(facts: Facts) -> Iterator[Finding]:
     seen = facts.overview
     if seen.undelivered:
         waiting = seen.now - (seen.undelivered_since or seen.now)
-        judged = problem if seen.undelivered_error or waiting > LONGEST_WAIT else note
+        level = problem if seen.undelivered_error or waiting > LONGEST_WAIT else note
         why = f": {seen.undelivered_error}" if seen.undelivered_error else ""
         are = "is" if seen.undelivered == 1 else "are"
         what = f"{counted(seen.undelivered, 'alert')} {are} not delivered, the oldest for {span(waiting)}{why}."
-        yield judged("undelivered", what, "`reminders alert-test` shows which channel fails.")
+        yield level("undelivered", what, "`reminders alert-test` shows which channel fails.")
 
 
 def _messages(facts: Facts) -> Iterator[Finding]:

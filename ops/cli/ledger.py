@@ -19,22 +19,22 @@ queries = Queries("ops.cli", "operator.sql")
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The ledger and the outbox at a glance. Times are aware; `now` is the database's."""
+    """The ledger and the outbox at a glance. Times are aware."""
 
-    now: datetime
+    now: datetime  #: the database's clock
     last_success_started_at: datetime | None
-    last_success_at: datetime | None
-    last_success_tick: datetime | None
-    last_success_set_aside: int | None
-    last_success_note: str | None
-    last_status: str | None
+    last_success_at: datetime | None  #: when the last successful run ended
+    last_success_tick: datetime | None  #: its scheduled time
+    last_success_set_aside: int | None  #: assignments that it could not process
+    last_success_note: str | None  #: what is unusual about it
+    last_status: str | None  #: of the newest run that succeeded or failed, as the next two
     last_started_at: datetime | None
     last_error: str | None
-    consecutive_failures: int
-    last_tick: datetime | None
-    undelivered: int
-    undelivered_since: datetime | None
-    undelivered_error: str | None
+    consecutive_failures: int  #: runs that failed since the last success
+    last_tick: datetime | None  #: the newest scheduled time of a run that the schedule started
+    undelivered: int  #: alerts that a channel has not delivered yet; an alert counts once a channel
+    undelivered_since: datetime | None  #: when the oldest of them was written
+    undelivered_error: str | None  #: an error of one of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +64,16 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One day of the ledger. `duration_ms` is the longest run's."""
+    """One day of the ledger: its runs by status, and what they did."""
 
-    day: date
+    day: date  #: UTC date of the runs' scheduled times
     succeeded: int = 0
     failed: int = 0
     skipped: int = 0
     running: int = 0
-    dispatched: int = 0
-    evaluated: int = 0
-    duration_ms: int | None = None
+    dispatched: int = 0  #: notifications inserted by all its runs
+    evaluated: int = 0  #: assignments evaluated by the run that evaluated most
+    duration_ms: int | None = None  #: of the longest run; None if no run has ended
 
 
 def overview(connection: Connection) -> Overview:
@@ -99,8 +99,8 @@ def days(connection: Connection, since: date) -> list[Day]:
     return queries.all(connection, "days", Day, job_name=JOB_NAME, since=since)
 
 
-def filled(found: list[Day], today: date, days: int) -> list[Day]:
-    """One for each day, oldest first, including days without a run."""
+def fill_missing_days(found: list[Day], today: date, days: int) -> list[Day]:
+    """One `Day` for each of the last `days` days, oldest first; those without a run have zeros."""
     by_day = {day.day: day for day in found}
     dates = [today - timedelta(back) for back in reversed(range(days))]
     return [by_day.get(day, Day(day)) for day in dates]

@@ -52,7 +52,7 @@ def mail_folder() -> Path:
 
 
 @contextmanager
-def only_one() -> Iterator[int]:
+def exclusive_state_file() -> Iterator[int]:
     """The state file, empty and locked; raise `CliError` when a stack is running already."""
     path = state_file()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

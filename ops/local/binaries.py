@@ -60,8 +60,8 @@ def private_directory(user: pwd.struct_passwd | None) -> Path:
     raise PostgresError(f"{user.pw_name if user else 'this user'} can write to no temp directory")
 
 
-def reachable(bin_dir: Path, user: pwd.struct_passwd | None, directory: Path) -> Path:
-    """The programs' directory, or that of a copy in `directory` which the user can run."""
+def ensure_runnable(bin_dir: Path, user: pwd.struct_passwd | None, directory: Path) -> Path:
+    """Return a directory of programs that the user can run: `bin_dir`, or a copy of it in `directory`."""
     if user is None or _usable(bin_dir, user):
         return bin_dir
     return copy_programs(bin_dir, directory / "programs")

@@ -48,12 +48,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def order(directory: Path, user: struct_passwd | None, initdb: list[str], server: list[str]) -> Order:
+def server_order(directory: Path, user: struct_passwd | None, initdb: list[str], server: list[str]) -> Order:
     uid, gid = (user.pw_uid, user.pw_gid) if user else (None, None)
     return Order(directory=str(directory), log=str(directory / "log"), uid=uid, gid=gid, initdb=initdb, server=server)
 
 
-def ready(directory: Path) -> int:
+def pid_when_ready(directory: Path) -> int:
     """The server's process id once it takes connections, else 0: the first and eighth line of postmaster.pid."""
     try:
         lines = (directory / "data" / "postmaster.pid").read_text().splitlines()

@@ -69,7 +69,9 @@ def find_engine(python: Path) -> Engine:
 
 
 @contextmanager
-def reachable(engine: Engine, aws: Aws, environments: Environments) -> Iterator[dict[str, dict[str, str]]]:
+def environments_for_containers(
+    engine: Engine, aws: Aws, environments: Environments
+) -> Iterator[dict[str, dict[str, str]]]:
     """The functions' environments for containers. Until the block ends, containers reach the addresses in them."""
     host, ports = engine.host(), set[int]()
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from psycopg import sql
 from psycopg.errors import DuplicateDatabase
 
-from ops.local.server import MIGRATOR, ExistingServer, Server, admin, one_at_a_time
+from ops.local.server import MIGRATOR, ExistingServer, Server, admin, lock_roles
 from ops.migrations import MIGRATIONS, migrate
 from ops.schema import OUR_ROLES
 
@@ -50,7 +50,7 @@ def drop_database(server: Server, name: str) -> None:
 
 def apply_shim(server: Server, database: str) -> None:
     """Make the database look like a new Supabase project's, and let `postgres` log in."""
-    with one_at_a_time(server), admin(server, database) as connection, connection.transaction():
+    with lock_roles(server), admin(server, database) as connection, connection.transaction():
         connection.execute(SHIM.read_bytes())
         if not isinstance(server, ExistingServer):
             connection.execute(_login(server, MIGRATOR))
@@ -60,15 +60,15 @@ def give_logins(server: Server, database: str) -> dict[str, str]:
     """Let our roles log in, as an operator does. Returns each role's DSN for this database."""
     # A server of ours gives the same passwords each time, and PostgreSQL hashes for 5 ms a password.
     if isinstance(server, ExistingServer) or not _can_log_in(server):
-        with one_at_a_time(server), admin(server, database) as connection:
+        with lock_roles(server), admin(server, database) as connection:
             for role in OUR_ROLES:
                 connection.execute(_login(server, role))
     return {role: server.dsn(role, database) for role in OUR_ROLES}
 
 
-def prepared(server: Server, migrations: Path = MIGRATIONS) -> str:
+def prepare_template(server: Server, migrations: Path = MIGRATIONS) -> str:
     """
-    The name of a prepared and migrated template, created on the first call.
+    Return the name of a prepared and migrated template, and create it on the first call.
 
     It gets its name last, so that a half-migrated one is never used. The name has a hash of the migrations: an edited
     migration makes another template.
@@ -81,7 +81,7 @@ def prepared(server: Server, migrations: Path = MIGRATIONS) -> str:
         try:
             apply_shim(server, making)
             rename = sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(making), sql.Identifier(name))
-            with one_at_a_time(server):
+            with lock_roles(server):
                 migrate(server.dsn(MIGRATOR, making), migrations)
                 # Another process may have made the same template meanwhile.
                 with admin(server) as connection, suppress(DuplicateDatabase):

@@ -19,7 +19,7 @@ import httpx
 import psycopg
 
 from ops.local.database import give_logins
-from ops.local.stack import LocalStack, scheduler_process
+from ops.local.stack import LocalStack, function_process
 
 COURIER = "handlers.courier:handler"
 UNSUBSCRIBE = "handlers.unsubscribe:handler"
@@ -88,7 +88,7 @@ def add_push(stack: LocalStack, environments: dict[str, dict[str, str]], connect
 @contextmanager
 def unsubscribe_endpoint(environments: dict[str, dict[str, str]]) -> Iterator[str]:
     """The unsubscribe function behind a URL on loopback, which the courier's mails then name."""
-    with scheduler_process(environments["unsubscribe"], UNSUBSCRIBE) as url:
+    with function_process(environments["unsubscribe"], UNSUBSCRIBE) as url:
         environments["courier"]["UNSUBSCRIBE_URL"] = f"{url}/unsubscribe"
         yield url
 

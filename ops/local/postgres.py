@@ -71,11 +71,11 @@ class Postgres:
         directory = binaries.private_directory(user)
         server = None
         try:
-            programs = binaries.reachable(found, user, directory)
+            programs = binaries.ensure_runnable(found, user, directory)
             server = cls(directory, binaries.version(programs))
             cluster.write_private(directory / "password", server.password(SUPERUSER), user)
             command = cluster.server(programs, directory, {**settings, "port": str(server.port)})
-            server._begin(cluster.order(directory, user, cluster.initdb(programs, directory), command))
+            server._begin(cluster.server_order(directory, user, cluster.initdb(programs, directory), command))
         except BaseException:
             server.stop() if server else shutil.rmtree(directory, ignore_errors=True)
             raise
@@ -110,7 +110,7 @@ class Postgres:
         """Start the server by its keeper, and wait until it is ready."""
         self._keeper = keeper.start(order)
         deadline = time.monotonic() + START_SECONDS
-        while not (pid := cluster.ready(self._directory)):
+        while not (pid := cluster.pid_when_ready(self._directory)):
             if (self._directory / "exited").exists() or self._keeper.poll() is not None or time.monotonic() > deadline:
                 raise self._start_error()
             time.sleep(0.005)

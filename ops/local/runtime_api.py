@@ -2,7 +2,7 @@
 Lambda's Runtime API on loopback, and a function under it: a built artifact, run by AWS' own runtime client.
 
     with Runtime(command, environment) as function:
-        answer = function.invoke({"action": "run"})      # Answer("response", {...})
+        outcome = function.invoke({"action": "run"})      # InvocationOutcome("response", {...})
 
 The protocol is that of "Using the Lambda runtime API for custom runtimes": the process asks for the next
 invocation, which blocks until there is one, and posts a response or an error.
@@ -32,8 +32,8 @@ ARN = "arn:aws:lambda:eu-west-2:123456789012:function:local"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The result of an invocation. `exit`: the process ended without an answer; the payload is its status."""
+class InvocationOutcome:
+    """How an invocation ended. `exit`: the process ended without a response; the payload is its status."""
 
     kind: Literal["response", "error", "init_error", "exit"]
     payload: Any
@@ -44,7 +44,7 @@ class _Invocation:
     event: object
     deadline_ms: int
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    answer: Future[Answer] = field(default_factory=Future)
+    outcome: Future[InvocationOutcome] = field(default_factory=Future)
 
 
 class Runtime(Loopback):
@@ -59,7 +59,7 @@ class Runtime(Loopback):
         super().__enter__()
         self._waiting: queue.SimpleQueue[_Invocation | None] = queue.SimpleQueue()
         self._running: dict[str, _Invocation] = {}
-        self._init_error: Future[Answer] = Future()
+        self._init_error: Future[InvocationOutcome] = Future()
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  # closed in __exit__
         self._began = time.monotonic()
         self.start_seconds: float | None = None
@@ -72,7 +72,7 @@ class Runtime(Loopback):
             stderr=subprocess.STDOUT,
         )
 
-    def invoke(self, event: object, seconds: float = 60.0) -> Answer:
+    def invoke(self, event: object, seconds: float = 60.0) -> InvocationOutcome:
         """
         Pass `event` with a deadline in `seconds`, and wait for the answer or the end of the process.
 
@@ -85,11 +85,11 @@ class Runtime(Loopback):
             if self._init_error.done():
                 return self._init_error.result()
             try:
-                return invocation.answer.result(timeout=0.01)
+                return invocation.outcome.result(timeout=0.01)
             except FutureTimeout:
                 status = self.process.poll()
-                if status is not None and not invocation.answer.done() and not self._init_error.done():
-                    return Answer("exit", status)
+                if status is not None and not invocation.outcome.done() and not self._init_error.done():
+                    return InvocationOutcome("exit", status)
         raise TimeoutError("the function did not answer")
 
     def pause(self) -> None:
@@ -124,10 +124,10 @@ class Runtime(Loopback):
         payload = request.get_json(force=True)
         *_, invocation, kind = request.path.split("/")
         if invocation == "init":  # /init/error, which belongs to no invocation
-            self._init_error.set_result(Answer("init_error", payload))
+            self._init_error.set_result(InvocationOutcome("init_error", payload))
         else:
-            answer = Answer("error" if kind == "error" else "response", payload)
-            self._running.pop(invocation).answer.set_result(answer)
+            outcome = InvocationOutcome("error" if kind == "error" else "response", payload)
+            self._running.pop(invocation).outcome.set_result(outcome)
         return Response(status=202)
 
     def _next(self) -> Response:

@@ -111,8 +111,12 @@ def admin(server: Server, database: str = "postgres") -> Iterator[psycopg.Connec
 
 
 @contextmanager
-def one_at_a_time(server: Server) -> Iterator[None]:
-    """Roles belong to the whole server: two processes that change them at once fail on each other's rows."""
+def lock_roles(server: Server) -> Iterator[None]:
+    """
+    Hold a lock while roles are changed.
+
+    Roles belong to the whole server: two processes that change them at once fail on each other's rows.
+    """
     # An advisory lock belongs to one database, so all processes take it in the same one.
     with admin(server) as connection:
         connection.execute("SELECT pg_advisory_lock(hashtext('reminders: roles'))")

@@ -3,7 +3,7 @@ A stand-in for Slack's incoming webhooks: a real HTTP server on loopback that ke
 
     with Slack() as slack:
         secret = slack.webhook                   # a URL with a secret path, as Slack's are
-        slack.answer = Answer(503)               # from now on
+        slack.response = SlackResponse(503)      # from now on
         slack.posted                             # the JSON bodies, in order
 """
 
@@ -19,8 +19,8 @@ from ops.local.loopback import Loopback
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the webhook answers; Slack's own success is 200 "ok"."""
+class SlackResponse:
+    """The webhook's HTTP response; Slack's own success is 200 "ok"."""
 
     status: int = 200
     body: bytes = b"ok"
@@ -33,13 +33,13 @@ class Slack(Loopback):
     def __init__(self) -> None:
         super().__init__(Request.application(self._receive))
         self.posted: list[dict[str, Any]] = []
-        self.answer = Answer()
+        self.response = SlackResponse()
         self._path = f"/services/T000/B000/{secrets.token_urlsafe(18)}"
         self.webhook = f"{self.url}{self._path}"
 
     def _receive(self, request: Request) -> Response:
         known = request.method == "POST" and request.path == self._path
-        answer = self.answer if known else Answer(404, b"no_service")
-        if known and answer.status == 200:
+        response = self.response if known else SlackResponse(404, b"no_service")
+        if known and response.status == 200:
             self.posted.append(request.get_json(force=True))
-        return Response(answer.body, answer.status, answer.headers)
+        return Response(response.body, response.status, response.headers)

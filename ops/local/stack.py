@@ -27,7 +27,7 @@ from typing import IO, Any
 import psycopg
 
 from ops.local.aws import Aws
-from ops.local.database import create_database, give_logins, prepared
+from ops.local.database import create_database, give_logins, prepare_template
 from ops.local.invoke import LocalContext, load_handler
 from ops.local.server import MIGRATOR, Server, any_server
 from ops.local.slack import Slack
@@ -68,14 +68,14 @@ class LocalStack:
             # The import of moto is the slowest part, so it runs at the same time.
             aws = pool.submit(Aws.start)
             server = stack.enter_context(any_server(postgres))
-            database = create_database(server, "reminders", prepared(server))
+            database = create_database(server, "reminders", prepare_template(server))
             slack = stack.enter_context(Slack())
             running = cls(server, stack.enter_context(aws.result()), database, slack)
             # The scheduler reads its secrets at the first request, so they can be put while it starts.
-            secrets_put = pool.submit(running.put_secrets, running.name(settings))
+            secrets_put = pool.submit(running.put_secrets, running.fill_environments(settings))
             shards = settings.get("SCHEDULER_SHARDS", "")
             count = int(shards) if shards.isdigit() else 1
-            url = stack.enter_context(scheduler_process(running.scheduler_environment, environments=count, log=log))
+            url = stack.enter_context(function_process(running.scheduler_environment, environments=count, log=log))
             running.environment["REMINDER_FUNCTION_URL"] = url
             secrets_put.result()
             yield running
@@ -106,9 +106,9 @@ class LocalStack:
 
     def configure(self, settings: Mapping[str, str]) -> None:
         """Let the roles log in, put the secrets, and fill both environments."""
-        self.put_secrets(self.name(settings))
+        self.put_secrets(self.fill_environments(settings))
 
-    def name(self, settings: Mapping[str, str]) -> dict[str, str]:
+    def fill_environments(self, settings: Mapping[str, str]) -> dict[str, str]:
         """Fill both environments; return the names of their secrets."""
         # Names of their own: secrets are cached in a warm process, and a test may start many stacks.
         prefix = f"reminders/{uuid.uuid4().hex[:8]}"
@@ -137,11 +137,11 @@ class LocalStack:
 
 
 @contextmanager
-def scheduler_process(
+def function_process(
     environment: Mapping[str, str], handler: str = SCHEDULER, environments: int = 1, log: IO[str] | int = DEVNULL
 ) -> Iterator[str]:
     """
-    The scheduler function behind a URL on loopback, in processes of its own that end with this one.
+    A function behind a URL on loopback, by default the scheduler, in processes of its own that end with this one.
 
     What it logs goes to `log`, by default nowhere.
     """
@@ -157,7 +157,7 @@ def scheduler_process(
     try:
         url = process.stdout.readline().strip()
         if not url:
-            raise RuntimeError("the scheduler did not start; REMINDERS_SHOW_LOGS=1 shows why")
+            raise RuntimeError("the function did not start; REMINDERS_SHOW_LOGS=1 shows why")
         yield url
     finally:
         process.stdin.close()

@@ -35,7 +35,7 @@ REUSE_SECONDS = 10.0
 _INVALID_LOGIN = (400, "invalid_credentials", "Invalid login credentials")
 _EXPIRED_CODE = (403, "otp_expired", "Token has expired or is invalid")
 
-Answer = tuple[int, dict[str, Any]]
+StatusAndBody = tuple[int, dict[str, Any]]
 
 
 @dataclass
@@ -94,7 +94,7 @@ class SupabaseAuth(Loopback):
         response = Response(json.dumps(document), status, content_type="application/json")
         return response if status != 204 else Response(status=204)
 
-    def _answer(self, request: Request) -> Answer:
+    def _answer(self, request: Request) -> StatusAndBody:
         if request.headers.get("apikey") != PUBLISHABLE_KEY:
             return 401, {"message": "Invalid API key", "hint": "Double check your Supabase `anon` API key."}
         handle = _HANDLERS.get((request.method, request.path.removeprefix("/auth/v1").strip("/").split("/")[0]))
@@ -107,7 +107,7 @@ class SupabaseAuth(Loopback):
             status, code, message = refused.args
             return status, {"code": status, "error_code": code, "msg": message}
 
-    def _token(self, request: Request, body: dict[str, Any]) -> Answer:
+    def _token(self, request: Request, body: dict[str, Any]) -> StatusAndBody:
         if request.args.get("grant_type") == "refresh_token":
             return self._refresh(str(body.get("refresh_token")))
         self._check_limit("over_request_rate_limit", "Request rate limit reached")
@@ -118,7 +118,7 @@ class SupabaseAuth(Loopback):
             raise Refused(400, "email_not_confirmed", "Email not confirmed")
         return self._begin(user, "aal1", "password")
 
-    def _refresh(self, given: str) -> Answer:
+    def _refresh(self, given: str) -> StatusAndBody:
         for session in self._sessions:
             if session.refresh_token == given:
                 session.previous, session.previous_until = given, time.monotonic() + REUSE_SECONDS
@@ -132,7 +132,7 @@ class SupabaseAuth(Loopback):
                 raise Refused(400, "refresh_token_already_used", "Invalid Refresh Token: Already Used")
         raise Refused(400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found")
 
-    def _otp(self, request: Request, body: dict[str, Any]) -> Answer:
+    def _otp(self, request: Request, body: dict[str, Any]) -> StatusAndBody:
         self._check_limit(
             "over_email_send_rate_limit", "For security purposes, you can only request this after 60 seconds."
         )
@@ -146,7 +146,7 @@ class SupabaseAuth(Loopback):
         self.sent.append((email, code))
         return 200, {}
 
-    def _verify(self, request: Request, body: dict[str, Any]) -> Answer:
+    def _verify(self, request: Request, body: dict[str, Any]) -> StatusAndBody:
         self._check_limit("over_request_rate_limit", "Request rate limit reached")
         email = str(body.get("email")).lower()
         code, until = self._codes.get(email, ("", 0.0))
@@ -157,14 +157,14 @@ class SupabaseAuth(Loopback):
         user.is_confirmed = True
         return self._begin(user, "aal1", "otp")
 
-    def _logout(self, request: Request, body: dict[str, Any]) -> Answer:
+    def _logout(self, request: Request, body: dict[str, Any]) -> StatusAndBody:
         self._sessions.remove(self._session(request))
         return 204, {}
 
-    def _user(self, request: Request, body: dict[str, Any]) -> Answer:
+    def _user(self, request: Request, body: dict[str, Any]) -> StatusAndBody:
         return 200, _user_document(self._session(request).user)
 
-    def _factors(self, request: Request, body: dict[str, Any]) -> Answer:
+    def _factors(self, request: Request, body: dict[str, Any]) -> StatusAndBody:
         session, path = self._session(request), request.path.split("/")[3:]
         user = session.user
         if user.totp_secret is None or len(path) != 3 or path[1] != user.factor_id:
@@ -197,12 +197,12 @@ class SupabaseAuth(Loopback):
                 return session
         raise Refused(403, "session_not_found", "Session from session_id claim in JWT does not exist")
 
-    def _begin(self, user: User, aal: str, method: str) -> Answer:
+    def _begin(self, user: User, aal: str, method: str) -> StatusAndBody:
         session = _Session(user, aal)
         self._sessions.append(session)
         return self._tokens(session, method)
 
-    def _tokens(self, session: _Session, method: str) -> Answer:
+    def _tokens(self, session: _Session, method: str) -> StatusAndBody:
         now, user = int(time.time()), session.user
         claims = {
             "iss": self.issuer,
@@ -246,7 +246,7 @@ def totp(secret: str, steps_back: int = 0) -> str:
     return f"{number % 10**6:06}"
 
 
-_HANDLERS: dict[tuple[str, str], Callable[..., Answer]] = {
+_HANDLERS: dict[tuple[str, str], Callable[..., StatusAndBody]] = {
     ("POST", "token"): SupabaseAuth._token,
     ("POST", "otp"): SupabaseAuth._otp,
     ("POST", "verify"): SupabaseAuth._verify,

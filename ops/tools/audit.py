@@ -58,7 +58,7 @@ def advisories(wanted: Sequence[str]) -> list[str]:
         if all(name in group for group in groups):
             groups.append({})
         next(group for group in groups if name not in group)[name] = pin
-    answers = [answer for group in groups for answer in _asked(list(group.values()))]
+    answers = [answer for group in groups for answer in _query_pip_audit(list(group.values()))]
     if missing := set(wanted) - {f"{a['name']}=={a['version']}" for a in answers if "vulns" in a}:
         raise CouldNotLook(f"the service did not answer for {len(missing)} of {len(wanted)} packages")
     return [
@@ -68,7 +68,7 @@ def advisories(wanted: Sequence[str]) -> list[str]:
     ]
 
 
-def _asked(group: Sequence[str]) -> list[dict[str, Any]]:
+def _query_pip_audit(group: Sequence[str]) -> list[dict[str, Any]]:
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as requirements:
         requirements.write("\n".join(group) + "\n")
         requirements.flush()

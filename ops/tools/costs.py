@@ -30,20 +30,20 @@ SES_EMAIL = 0.10 / 1e3
 PUSH = 0.50 / 1e6
 EVENT = 1.00 / 1e6
 
-# The template's.
+# Values from template.yaml.
 SECRETS = 5
 ALARM_METRICS = 14
 MESSAGE_ALARM_METRICS = 12
 MESSAGE_SECRETS = 3
 COURIER_ROUNDS_A_DAY = 288
-ROUNDS_A_DAY = 96
-GB = 0.5
+WATCHDOG_ROUNDS_A_DAY = 96
+FUNCTION_GB = 0.5
 ADMIN_GB = 1.0
-# A metric costs for each hour in which it is sent: the watchdog's three for every hour, a run's six for one hour a day.
+# A metric costs for each hour in which it is sent: the watchdog's three for every hour, a run's seven for one a day.
 WATCHDOG_METRICS = 3
-RUN_METRICS = 6
+RUN_METRICS = 7
 
-# The courier sends four in every hour, feedback three in each hour in which it is called.
+# The courier sends four metrics in every hour, feedback three in each hour in which it is called.
 MESSAGE_METRICS = 7
 
 # The upper limits of docs/performance.md, and measured values where it has none.
@@ -56,7 +56,7 @@ COURIER_SECONDS = 1.0
 MESSAGES_A_SECOND = 10
 FEEDBACK_SECONDS = 0.3
 LOG_BYTES = 4_000
-CALLS_OF_SECRETS = 3
+SECRET_CALLS_PER_INVOCATION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +76,13 @@ class Line:
 def bill(assignments: int, admin_requests: int = 1_000) -> list[Line]:
     """The month's lines for `assignments` evaluated daily and `admin_requests` a month."""
     run = COLD_START_SECONDS + max(RUN_SECONDS_AT_LEAST, assignments / 1e6 * RUN_SECONDS_A_MILLION)
-    rounds = ROUNDS_A_DAY * DAYS
+    rounds = WATCHDOG_ROUNDS_A_DAY * DAYS
     # The cron function waits while the scheduler function works: both are paid. 60 s of work is one call.
     calls = DAYS * (1 + int(run // 60))
     return [
-        _function("cron", DAYS * run * GB),
-        _function("scheduler", DAYS * run * GB),
-        _function("watchdog", rounds * ROUND_SECONDS * GB),
+        _function("cron", DAYS * run * FUNCTION_GB),
+        _function("scheduler", DAYS * run * FUNCTION_GB),
+        _function("watchdog", rounds * ROUND_SECONDS * FUNCTION_GB),
         _function("admin", admin_requests * ADMIN_SECONDS * ADMIN_GB),
         Line("EventBridge Scheduler", rounds + DAYS, SCHEDULER_INVOCATION),
         Line("SNS, e-mails", 100, ALERT_EMAIL),
@@ -96,8 +96,8 @@ def message_bill(emails: int) -> list[Line]:
     """The costs of `emails` a month, and as many pushes. Each e-mail causes one event, usually its delivery."""
     rounds = COURIER_ROUNDS_A_DAY * DAYS
     return [
-        _function("courier", (rounds * COURIER_SECONDS + emails / MESSAGES_A_SECOND) * GB),
-        _function("feedback", emails * FEEDBACK_SECONDS * GB),
+        _function("courier", (rounds * COURIER_SECONDS + emails / MESSAGES_A_SECOND) * FUNCTION_GB),
+        _function("feedback", emails * FEEDBACK_SECONDS * FUNCTION_GB),
         Line("EventBridge Scheduler", rounds, SCHEDULER_INVOCATION),
         Line("EventBridge, events", emails, EVENT),
         Line("SES, e-mails", emails, SES_EMAIL),
@@ -116,7 +116,7 @@ def _shared(invocations: float, secrets: int, alarm_metrics: int) -> list[Line]:
     return [
         Line("Lambda, requests", invocations, LAMBDA_REQUEST),
         Line("Secrets Manager, secrets", secrets, SECRET_MONTH),
-        Line("Secrets Manager, calls", invocations * CALLS_OF_SECRETS, SECRET_CALL),
+        Line("Secrets Manager, calls", invocations * SECRET_CALLS_PER_INVOCATION, SECRET_CALL),
         Line("CloudWatch, alarms", alarm_metrics, ALARM_METRIC_MONTH, "{} metrics"),
         Line("CloudWatch, logs", invocations * LOG_BYTES / 1e6, LOG_MB, "{:,.0f} MB"),
     ]

@@ -7,13 +7,16 @@ from dataclasses import asdict
 
 import psycopg
 
-from ops.local.database import prepared
+from ops.local.database import prepare_template
 from ops.local.server import MIGRATOR, any_server
 from ops.schema import shapes
 
 
 def main() -> None:
-    with any_server() as server, psycopg.connect(server.dsn(MIGRATOR, prepared(server)), autocommit=True) as connection:
+    with (
+        any_server() as server,
+        psycopg.connect(server.dsn(MIGRATOR, prepare_template(server)), autocommit=True) as connection,
+    ):
         found = [json.dumps(asdict(shape)) for shape in sorted(shapes.of(connection))]
     shapes.FILE.write_text("[\n" + ",\n".join(found) + "\n]\n", encoding="utf-8")
 

@@ -13,7 +13,7 @@ import pytest
 from ops.local.aws import Aws
 from ops.local.server import MIGRATOR, Server
 from ops.local.slack import Slack
-from ops.local.stack import LocalStack, scheduler_process
+from ops.local.stack import LocalStack, function_process
 from reminders.database import Connection
 from reminders.runs.lock import RunLock
 from tests.helpers.connections import AsRole
@@ -22,7 +22,7 @@ from tests.helpers.stacks import Gate, InvokeProcess, stack_on
 
 @pytest.fixture(scope="session")
 def scheduler_url(aws: Aws) -> Iterator[str]:
-    with scheduler_process(aws.environment(), "tests.acceptance.many_schedulers:handler") as url:
+    with function_process(aws.environment(), "tests.acceptance.many_schedulers:handler") as url:
         yield url
 
 

@@ -1,4 +1,4 @@
-"""What can be wrong from outside: each a sentence that names the cause, and nothing half-written."""
+"""Each kind of invalid input gives an error that names the cause, and writes nothing partial."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_rotated_password(stack: LocalStack, login: str) -> None:
 
 @pytest.mark.usefixtures("nothing_written")
 def test_database_that_is_down(stack: LocalStack) -> None:
-    """The cron function's own: there is no ledger to write to, so the error alone tells."""
+    """The cron function's own: there is no ledger to write to, so only the error reports it."""
     stack.aws.put_secret(stack.environment["DATABASE_SECRET"], NOWHERE)
     with pytest.raises(DatabaseUnavailable, match=r"^database unreachable: connection refused$"):
         stack.invoke({})

@@ -101,8 +101,8 @@ def check_whole_story(project: Project, aws: Aws, slack: Slack, scheduler_url: s
             check_correction(project, aws)
             plan = stack.invoke({"action": "run", "dry_run": True, "as_of": f"{TODAY + timedelta(days=90)}"})
             assert evaluated == plan["assignments_evaluated"] and plan["would_notify"]
-    it = Examination(BareDatabase(TargetOptions(database=project.dsn)), project.connection)
-    found = [*adoption.app_tables(it), *rights.grants(it), *shapes.compare(it)]
+    examination = Examination(BareDatabase(TargetOptions(database=project.dsn)), project.connection)
+    found = [*adoption.app_tables(examination), *rights.grants(examination), *shapes.compare(examination)]
     assert [] == [finding for finding in found if finding.level == "problem"]
 
 

@@ -112,7 +112,7 @@ def frozen(stack: LocalStack, gate: Gate) -> Iterator[subprocess.Popen[str]]:
 def test_run_that_is_frozen_past_its_lease(
     stack: LocalStack, owner: Connection, gate: Gate, frozen: subprocess.Popen[str]
 ) -> None:
-    """PostgreSQL takes the lock back, the next run takes over, and the thawed one changes nothing."""
+    """PostgreSQL takes the lock back, the next run takes over, and the run that resumes changes nothing."""
     assert lock_is_held(owner)
     assert eventually(lambda: not lock_is_held(owner), 5)
     gate.open()

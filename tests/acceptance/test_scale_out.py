@@ -15,7 +15,7 @@ import pytest
 from ops.local.aws import Aws
 from ops.local.server import MIGRATOR, Server
 from ops.local.slack import Slack
-from ops.local.stack import SCHEDULER, LocalStack, scheduler_process
+from ops.local.stack import SCHEDULER, LocalStack, function_process
 from reminders.database import Connection
 from reminders.errors import DeadlineExceeded, SchedulerError
 from reminders.limits import LIMITS
@@ -43,7 +43,7 @@ def four_schedulers(server: Server, database: str, aws: Aws, slack: Slack, batch
     running = LocalStack(server, aws, database, slack)
     running.configure({"SCHEDULER_SHARDS": str(SHARDS), "BATCH_SIZE": str(batch_size), "ALERT_TOPIC_ARN": ""})
     with (
-        scheduler_process(running.scheduler_environment, environments=SHARDS) as url,
+        function_process(running.scheduler_environment, environments=SHARDS) as url,
         pytest.MonkeyPatch.context() as patched,
     ):
         for name, value in {**running.environment, "REMINDER_FUNCTION_URL": url}.items():

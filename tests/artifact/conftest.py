@@ -15,7 +15,7 @@ from ops.local.runtime_api import Runtime
 from ops.local.seed import seed
 from ops.local.server import Server
 from ops.local.stack import LocalStack
-from ops.tools.build.local import Built, built
+from ops.tools.build.local import Built, build_missing
 from ops.tools.build.pythons import BuildError
 from reminders.database import Connection
 from tests.factories import TODAY
@@ -27,13 +27,13 @@ FOLDER = Path(__file__).resolve().parent
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build before the first test, whose time limit is not meant for that. What is built already is used again."""
     if not session.config.option.collectonly and any(FOLDER in item.path.parents for item in session.items):
-        with suppress(BuildError):  # the fixture tells
-            built()
+        with suppress(BuildError):  # the fixture raises it
+            build_missing()
 
 
 @pytest.fixture(scope="session")
 def artifacts() -> Built:
-    return built()
+    return build_missing()
 
 
 @pytest.fixture

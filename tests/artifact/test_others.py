@@ -22,7 +22,7 @@ EVENTS = Path(__file__).resolve().parents[2] / "infra" / "events"
 
 
 def test_scheduler_refuses_a_wrong_token(start: Start, stack: LocalStack) -> None:
-    """A call of a stranger is answered 401, as a problem document."""
+    """A call with a wrong token is answered 401, as a problem document."""
     answer = start("scheduler", stack.scheduler_environment).invoke(url_event("scheduler-function-url"))
 
     assert ("response", 401) == (answer.kind, answer.payload["statusCode"])

@@ -55,7 +55,7 @@ def test_status_of_a_healthy_stack(operated: Operated) -> None:
 
 
 def test_dry_run_then_run_then_logs(operated: Operated) -> None:
-    """A dry run writes nothing; a run sends; the ledger tells of it, newest first."""
+    """A dry run writes nothing; a run sends; the ledger shows it, newest first."""
     before = ledger_of(operated)
     assert operated.json("run", "--dry-run", "--as-of", TOMORROW)["would_notify"]
     assert before == ledger_of(operated)

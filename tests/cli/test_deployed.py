@@ -104,7 +104,7 @@ def test_what_changes_production_asks_first(
     assert before == schedule_of(deployment.site)
 
 
-def test_run_tells_what_the_function_answered(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_shows_what_the_function_answered(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
     """Invoked by the name of the outputs; the answer is its JSON."""
     answer = {
         "run_id": "x", "status": "success", "note": None, "assignments_evaluated": 7, "reminders_dispatched": 3,

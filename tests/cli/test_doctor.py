@@ -376,7 +376,7 @@ def test_an_app_with_its_own_enum_has_the_same_shapes() -> None:
 
 
 def test_less_than_verify_full_is_a_warning(site: Site) -> None:
-    """`require` encrypts and trusts whoever answers; the fix names verify-full."""
+    """`require` encrypts and trusts any server; the fix names verify-full."""
     from ops.cli.doctor import logins
 
     found = list(

@@ -49,8 +49,8 @@ QUOTA = {"Max24HourSend": 200.0, "MaxSendRate": 1.0, "SentLast24Hours": 190.0}
 )
 def test_account(answer: dict[str, Any], levels: list[str]) -> None:
     """The sandbox and paused sending are problems; a quota that is nearly used and a low rate are warnings."""
-    it = Examination(Account(**answer))  # type: ignore[arg-type]
-    assert levels == [finding.level for finding in messages.email_account(it)]
+    examination = Examination(Account(**answer))  # type: ignore[arg-type]
+    assert levels == [finding.level for finding in messages.email_account(examination)]
 
 
 class Identities(Account):
@@ -86,8 +86,8 @@ VERIFIED = {"VerifiedForSendingStatus": True}
 )
 def test_identity(identities: dict[str, Any], level: str, words: str) -> None:
     """The identity of the domain or of the address counts: verified, and signed by DKIM."""
-    it = Examination(Identities(**identities))  # type: ignore[arg-type]
-    assert [(level, words)] == [(finding.level, finding.what) for finding in messages.email_identity(it)]
+    examination = Examination(Identities(**identities))  # type: ignore[arg-type]
+    assert [(level, words)] == [(finding.level, finding.what) for finding in messages.email_identity(examination)]
 
 
 def test_platform_application_that_is_disabled(site: Site) -> None:
@@ -98,11 +98,11 @@ def test_platform_application_that_is_disabled(site: Site) -> None:
         "PlatformApplicationArn"
     ]
     site.target.state.environments["courier"]["PUSH_APPLICATION_ARNS"] = arn
-    it = Examination(site.target)
+    examination = Examination(site.target)
     levels = []
     for change in ({}, {"EventDeliveryFailure": "arn:topic"}, {"Enabled": "false"}):
         sns.set_platform_application_attributes(PlatformApplicationArn=arn, Attributes=change)
-        levels += [finding.level for finding in messages.push_applications(it)]
+        levels += [finding.level for finding in messages.push_applications(examination)]
     assert ["warning", "ok", "problem"] == levels
 
 

@@ -160,7 +160,7 @@ def startup_parameter(server: Server, template: str) -> Iterator[str]:
 @contextmanager
 def unknown_to_the_pooler(server: Server, template: str) -> Iterator[str]:
     with Plain(server) as pooler:
-        yield pooler.through(uri(server, template)).replace("cron_runner:", "nobody_here:")
+        yield pooler.through(uri(server, template)).replace("cron_runner:", "unknown_user:")
 
 
 @contextmanager

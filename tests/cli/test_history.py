@@ -6,7 +6,7 @@ import re
 from datetime import date, timedelta
 
 from ops.cli.commands.history import bar
-from ops.cli.ledger import Day, filled, status_of
+from ops.cli.ledger import Day, fill_missing_days, status_of
 from tests.cli.operated import Operated
 
 TODAY = date(2026, 11, 21)
@@ -35,7 +35,9 @@ def test_a_day_that_healed_is_a_success() -> None:
 
 def test_days_without_a_run_are_there() -> None:
     """A hole is what one looks for."""
-    assert [1, 0, 2] == [day.succeeded for day in filled([Day(TODAY - timedelta(2), 1), Day(TODAY, 2)], TODAY, 3)]
+    assert [1, 0, 2] == [
+        day.succeeded for day in fill_missing_days([Day(TODAY - timedelta(2), 1), Day(TODAY, 2)], TODAY, 3)
+    ]
 
 
 def test_a_bar_shows_what_is_not_nothing() -> None:

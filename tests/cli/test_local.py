@@ -42,7 +42,7 @@ def test_a_file_that_was_left_over_is_passed_over(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("REMINDERS_STATE_DIR", str(tmp_path))
     local_state.state_file().write_text(json.dumps({"pid": 1}))
     assert local_state.read() is None
-    with local_state.only_one():
+    with local_state.exclusive_state_file():
         assert "" == local_state.state_file().read_text()
 
 

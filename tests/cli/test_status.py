@@ -137,7 +137,7 @@ def logged(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Site:
 
 
 def test_a_run_that_left_no_row(logged: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    """`run` says where to look, status is unhealthy, the log tells why; the next success ends it."""
+    """`run` says where to look, status is unhealthy, the log says why; the next success ends it."""
     succeeded(logged, "1 hour")
     good = logged.target.secret(logged.target.environment("cron")["DATABASE_SECRET"])
     wrong_password(logged)

@@ -17,7 +17,7 @@ ADMIN_APP = {"role": "admin", "org_ids": [str(ORG)]}
 PEOPLE: dict[str, dict[str, Any]] = {
     "mentor": claims(MENTOR, app={}),
     "coordinator": claims(COORDINATOR, app={}),
-    "stranger": claims(UUID(int=0xC), app={}),
+    "unrelated user": claims(UUID(int=0xC), app={}),
     "admin": claims(ADMIN, app=ADMIN_APP),
     "admin of all": claims(ADMIN),
     "admin of another": claims(ADMIN, app={"role": "admin", "org_ids": [str(OTHER_ORG)]}),

@@ -8,7 +8,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from ops.local.database import create_database, drop_database, prepared
+from ops.local.database import create_database, drop_database, prepare_template
 from ops.local.server import MIGRATOR, Server, any_server
 from reminders.database import Connection
 from tests.client.examples import blocks
@@ -36,7 +36,7 @@ def replicating() -> Iterator[Server]:
 @pytest.fixture
 def superuser(replicating: Server) -> Iterator[Connection]:
     """In a migrated database with Supabase's publication, to which the page's line was applied as `postgres`."""
-    name = create_database(replicating, "test_realtime", prepared(replicating))
+    name = create_database(replicating, "test_realtime", prepare_template(replicating))
     (line,) = [block for block in blocks() if block.marker == "run: sql as postgres"]
     with psycopg.connect(replicating.dsn(MIGRATOR, name), autocommit=True) as owner:
         owner.execute("CREATE PUBLICATION supabase_realtime")
@@ -104,7 +104,7 @@ def test_deletion_shows_the_id_alone(superuser: Connection) -> None:
         (ADMIN, ADMIN_APP, True),
         (ADMIN, {"role": "admin", "org_ids": []}, False),
     ],
-    ids=["recipient", "coordinator", "stranger", "admin", "admin of nothing"],
+    ids=["recipient", "coordinator", "unrelated", "admin", "admin of nothing"],
 )
 def test_subscriber_gets_what_they_may_see(
     superuser: Connection, user: UUID, app: dict[str, object], gets_it: bool

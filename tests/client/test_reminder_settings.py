@@ -30,7 +30,7 @@ from tests.tokens import ADMIN
             (ADMIN, ALL, {ORG: (7, 14), OTHER_ORG: (10, 20)}),
         ],
     ),
-    ids=["mentor", "coordinator", "defaults", "stranger", "admin", "new organisation", "malformed", "admin of all"],
+    ids=["mentor", "coordinator", "defaults", "unrelated", "admin", "new organisation", "malformed", "admin of all"],
 )
 def test_thresholds_of_ones_own_organisations(
     filled: Connection, user: UUID, app: dict[str, Any], expected: dict[UUID, tuple[int, int]]

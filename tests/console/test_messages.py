@@ -118,7 +118,7 @@ def test_person_whose_messages_failed(
     assert ("No one is missing" if reached else "The last message could not be delivered") in text_of(visitor.get(LIST))
 
 
-def test_after_contact_nobody_has_to_be_reached(console: Console, filled: Connection) -> None:
+def test_after_contact_no_one_has_to_be_reached(console: Console, filled: Connection) -> None:
     """What is resolved or read is not in the list."""
     message(filled, COORDINATOR, "delivered")
     filled.execute("UPDATE auth.users SET email = NULL WHERE id = %s", [MENTOR])

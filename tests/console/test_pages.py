@@ -348,7 +348,7 @@ def test_page_that_does_not_exist(console: Console) -> None:
     assert (404, True) == (page.status_code, "Not found" in text_of(page))
 
 
-def test_error_that_nobody_foresaw(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unexpected_error(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     """500, as a page, without its text."""
     visitor = console.admin()
 

@@ -1,4 +1,8 @@
-"""What a hostile page, a stranger or a shared computer could try on the console. Routes are found by enumeration."""
+"""
+What a hostile page, a visitor who is not signed in or a shared computer could try on the console.
+
+Routes are found by enumeration.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +46,7 @@ def test_visitor_is_sent_to_the_sign_in(console: Console, filled: Connection, ro
     assert answer.headers["location"].startswith("/console/sign-in")
 
 
-def test_stranger_does_not_learn_which_pages_there_are(console: Console) -> None:
+def test_visitor_who_is_not_signed_in_does_not_learn_which_pages_exist(console: Console) -> None:
     """A page that does not exist answers as one that does."""
     answer = console.visitor().get("/console/nothing/here", follow=False)
     assert (303, "/console/sign-in?next=%2Fconsole%2Fnothing%2Fhere") == (

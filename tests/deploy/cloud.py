@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ops.local.aws import ACCOUNT, REGION, Aws
-from tests.helpers.transformed import transformed
+from tests.helpers.transformed import transform_template
 
 STACK = "reminders-staging"
 Json = Any
@@ -71,7 +71,7 @@ class Cloud:
 def deploy(aws: Aws, parameters: Mapping[str, str]) -> Cloud:
     """Deploy template.yaml with `parameters`."""
     _upload(aws)
-    template = transformed("template.yaml")
+    template = transform_template("template.yaml")
     types = {name: it["Type"] for name, it in template["Resources"].items()}
     functions = [name.removesuffix("Url") for name, kind in types.items() if kind == "AWS::Lambda::Url"]
     urls = {name: URL.format(name.lower()) for name in functions}
@@ -90,7 +90,7 @@ def deploy(aws: Aws, parameters: Mapping[str, str]) -> Cloud:
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
     resources = _resolved(known, _resource_map(STACK))
-    for alarm in _resolved(transformed("infra/alarms.yaml"), _resource_map(f"{STACK}-Alarms")).values():
+    for alarm in _resolved(transform_template("infra/alarms.yaml"), _resource_map(f"{STACK}-Alarms")).values():
         aws.client("cloudwatch").put_metric_alarm(**_numbers(alarm))
     _make_the_rest(aws, resources, types)
     return Cloud(aws, template, resources, urls)
@@ -105,7 +105,7 @@ def _upload(aws: Aws) -> None:
         archive.writestr("nothing.py", "")
     s3.put_object(Bucket=BUCKET, Key="key", Body=artifact.getvalue())
     for nested in NESTED:
-        s3.put_object(Bucket=BUCKET, Key=nested, Body=json.dumps(transformed(nested)).encode())
+        s3.put_object(Bucket=BUCKET, Key=nested, Body=json.dumps(transform_template(nested)).encode())
 
 
 def _with_known(value: Json, urls: Mapping[str, str]) -> Json:

@@ -21,7 +21,7 @@ from ops.local.aws import Aws
 from ops.local.database import give_logins
 from ops.local.server import Server
 from ops.local.slack import Slack
-from ops.local.stack import scheduler_process
+from ops.local.stack import function_process
 from ops.tools.build.artifact import ROOT
 from ops.tools.build.pythons import BuildError
 from ops.tools.build.sam import sam
@@ -63,7 +63,7 @@ class Deployed:
         """One invocation in a process of its own, with the environment that the deployed function has."""
         deployed = self.cloud.environment(function)
         if "REMINDER_FUNCTION_URL" in deployed:
-            deployed["REMINDER_FUNCTION_URL"] = self.url  # the made-up address answers nobody
+            deployed["REMINDER_FUNCTION_URL"] = self.url  # no server listens at the made-up address
         done = subprocess.run(
             [sys.executable, "-m", "tests.deploy.recorded", HANDLERS[function], json.dumps(event)],
             env={**os.environ, **deployed, **self.cloud.aws.environment(), **environment},
@@ -71,8 +71,8 @@ class Deployed:
             stdout=subprocess.PIPE,
             check=True,
         )
-        told = json.loads(done.stdout)
-        return Outcome(told["answer"], [(s, o, p) for s, o, p in told["calls"]], told["metrics"])
+        printed = json.loads(done.stdout)
+        return Outcome(printed["answer"], [(s, o, p) for s, o, p in printed["calls"]], printed["metrics"])
 
     @contextmanager
     def database_away(self) -> Iterator[None]:
@@ -113,7 +113,7 @@ def deployed(server: Server, module_database: str, aws: Aws) -> Iterator[Deploye
         aws.put_secret(secrets["slack-webhook"], slack.webhook)
         aws.put_secret(secrets["jwt"], tokens.SECRET)
         environment = {**cloud.environment("scheduler"), **aws.environment()}
-        with scheduler_process(environment) as url:
+        with function_process(environment) as url:
             yield Deployed(cloud, slack, secrets, url)
 
 

@@ -14,7 +14,7 @@ from tests.deploy.cloud import BY_API, NESTED, STACK, unresolved
 from tests.deploy.conftest import EVENTS, HANDLERS, RUNBOOK_URL, Deployed, Outcome, Sample
 from tests.deploy.policies import action_and_resource, allowing, listed
 from tests.helpers.cases import one_of_each, table
-from tests.helpers.transformed import transformed
+from tests.helpers.transformed import transform_template
 
 # What a role allows although our code never asks for it: who does, and why the function's role must allow it.
 NOT_BY_OUR_CODE = {
@@ -35,7 +35,7 @@ def test_what_moto_cannot_make_is_listed(deployed: Deployed) -> None:
     """moto has learned one of these types, or the template has a type that neither makes."""
     from moto.cloudformation.parsing import resource_class_from_type
 
-    templates = [deployed.cloud.template, *map(transformed, NESTED)]
+    templates = [deployed.cloud.template, *map(transform_template, NESTED)]
     types = {resource["Type"] for template in templates for resource in template["Resources"].values()}
 
     assert set(BY_API) == {kind for kind in types if resource_class_from_type(kind) is None}

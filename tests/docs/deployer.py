@@ -27,7 +27,7 @@ from ops.local.postgres import Postgres
 from ops.local.seed import seed
 from ops.local.server import MIGRATOR
 from ops.local.slack import Slack
-from ops.local.stack import scheduler_process
+from ops.local.stack import function_process
 from tests.cli.operated import shell_environment
 from tests.docs.blocks import ROOT
 from tests.docs.pooler import Pooler
@@ -81,7 +81,7 @@ def deployer(supabase: str, folder: Path) -> Iterator[Deployer]:
         # Its own, because the page's secrets have names that other tests use too.
         aws = stack.enter_context(Aws.start())
         functions = _functions(aws)
-        url = stack.enter_context(scheduler_process(functions["SchedulerFunction"]))
+        url = stack.enter_context(function_process(functions["SchedulerFunction"]))
         _stack_outputs(aws, url)
         cron = {**functions["CronFunction"], "REMINDER_FUNCTION_URL": url}
         project = _project(folder)

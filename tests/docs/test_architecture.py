@@ -18,7 +18,7 @@ def test_every_path_in_it_exists() -> None:
     assert [] == [path for path in paths if not (ROOT / path).exists()]
 
 
-def test_every_room_is_in_it() -> None:
+def test_every_package_is_in_it() -> None:
     """Each package is described."""
     packages = [path.parent.name for path in PACKAGES.glob("*/__init__.py")]
     assert [] == [package for package in packages if f"functions/reminders/{package}/" not in TEXT]

@@ -115,7 +115,7 @@ def test_verification_of_the_hook_finds_that_it_works(desk: Desk) -> None:
 
 
 def test_the_key_in_sql_is_the_key_in_the_code(desk: Desk) -> None:
-    """Whoever releases a lock by SQL releases the right one."""
+    """The SQL that releases a lock releases the right one."""
     (block,) = [block for block in marked(r"run: sql as postgres") if "AS lock_key" in block.text]
     with psycopg.connect(desk.state.database_url) as connection:
         assert (LOCK_KEY,) == connection.execute(block.text.encode()).fetchone()
@@ -152,7 +152,7 @@ def test_sam_parameters_are_the_templates(block: Block) -> None:
 
 @pytest.mark.parametrize("block", marked(r"check: make"), ids=by_line)
 def test_make_has_the_targets(block: Block) -> None:
-    """What the README tells a newcomer to type is there."""
+    """The commands that the README gives to a newcomer exist."""
     targets = re.findall(r"^make (\w+)", block.text, re.M)
     makefile = (ROOT / "Makefile").read_text()
     assert targets

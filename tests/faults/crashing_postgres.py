@@ -33,7 +33,7 @@ class CrashingPostgres(Postgres):
         _stop(data / "postmaster.pid", signal.SIGINT if orderly else signal.SIGQUIT)
         self._release()
         self._again = start_supervised(command)
-        assert eventually(lambda: cluster.ready(data.parent) > 0)
+        assert eventually(lambda: cluster.pid_when_ready(data.parent) > 0)
 
     def stop(self) -> None:
         self._release()

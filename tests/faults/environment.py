@@ -158,7 +158,7 @@ class FaultEnvironment:
         return eventually(lambda: (LOCK_KEY,) not in self.owner.execute(HELD).fetchall(), within)
 
     def is_quiet(self, *names: str) -> bool:
-        """Whether no function has a connection with one of these application names any more, within 5 s."""
+        """Whether no function has a connection with one of these application names any more, within 20 s."""
 
         def gone() -> bool:
             return not any(name in wire.open for wire in self._wires for name in names)

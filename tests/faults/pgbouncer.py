@@ -66,7 +66,7 @@ class PgBouncer:
             return probe.connect_ex(("127.0.0.1", self._port)) == 0
 
     def _settings(self) -> str:
-        """Everybody on loopback may come in; out it goes with the passwords of `users`."""
+        """Any client on loopback may connect; PgBouncer connects to PostgreSQL with the passwords in `users`."""
         server = urlsplit(self._server.dsn("cron_runner"))
         return textwrap.dedent(f"""\
             [databases]

@@ -1,8 +1,8 @@
 """
-Every step of a run, in order, as `barrier.py` names them.
+Every step of a run, in order, as `statement_barrier.py` names them.
 
-`test_steps.py` holds this list equal to what a run really sends: a new statement cannot be forgotten here, and
-what is here is struck by every fault.
+`test_steps.py` holds this list equal to what a run really sends: a new statement cannot be forgotten
+here. Each fault module chooses its steps from this list.
 """
 
 from __future__ import annotations

@@ -19,4 +19,4 @@ def start_supervised(command: list[str], files: Mapping[str, str] | None = None)
     for name, text in (files or {}).items():
         cluster.write_private(folder / name, text.replace("{folder}", str(folder)), user)
     server = [part.replace("{folder}", str(folder)) for part in command]
-    return keeper.start(cluster.order(folder, user, ["true"], server))
+    return keeper.start(cluster.server_order(folder, user, ["true"], server))

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 
-from ops.local.database import give_logins, prepared
+from ops.local.database import give_logins, prepare_template
 from tests.faults.case_runner import Case, MakeEnvironment, cases, one_per_outcome
 from tests.faults.crashing_postgres import CrashingPostgres
 from tests.faults.environment import FaultEnvironment, fault_environment
@@ -25,7 +25,7 @@ MOMENTS = [LOCK_TAKEN, ROW_WRITTEN, MID_BATCH, BEFORE_SETTLING]
 def make_environment(processes: Processes) -> Iterator[MakeEnvironment]:
     """On a server that no other test uses."""
     with CrashingPostgres.start() as server:
-        template = prepared(server)
+        template = prepare_template(server)
         give_logins(server, template)
 
         def make(pooled: bool) -> AbstractContextManager[FaultEnvironment]:

@@ -1,8 +1,8 @@
 """
-Killed at every step from the end of the work to the mark in the outbox: what the operators hear.
+Killed at every step from the end of the work to the mark in the outbox: which alerts the operators get.
 
-Exactly once, but for the moment between Slack's taking the message and the commit of our mark. There nobody can
-know whether it was taken, so it is sent again: at least once, and this is the only deployment for a second copy.
+Exactly one, except between the moment when Slack accepts the message and the commit of our mark. Only there can a
+second copy occur. Whether Slack accepted the message is then unknown, so it is sent again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LEFT = {
     "in the settling transaction, after the alert's row": ("running", 0, 0),
     "after the mark's commit": ("failed", 1, 1),
 }
-TOLD = "assignment-reminder-cron: 2 runs in a row have failed"
+ALERT_TEXT = "assignment-reminder-cron: 2 runs in a row have failed"
 
 
 def event(tick: datetime) -> dict[str, str]:
@@ -46,7 +46,7 @@ def watchdog_comes(stack: LocalStack) -> None:
 
 
 def next_run_comes(stack: LocalStack) -> None:
-    """It fails as well: the third in a row, which alerts nobody."""
+    """It fails as well: the third in a row, which sends no alert."""
     with pytest.raises(SchedulerError):
         stack.invoke(event(TOMORROW))
 
@@ -70,7 +70,7 @@ def left_behind(owner: Connection) -> tuple[str, int, int]:
 def test_killed(
     stack: LocalStack, owner: Connection, run_killed: Kill, point: str, rescuer: Callable[[LocalStack], None]
 ) -> None:
-    """Whoever comes next, the watchdog or a run: today's failure is counted once, and told once (see above)."""
+    """After the watchdog or the next run, today's failure is counted once, and reported once (see above)."""
     assert -signal.SIGKILL == run_killed(stack, point, event(TODAY))
     assert LEFT.get(point, ("failed", 1, 0)) == left_behind(owner)
 
@@ -80,7 +80,7 @@ def test_killed(
     assert ("failed", 2) == (today["status"], today["consecutive_failure_count"])
     assert [("failure", f"failure:{today['id']}")] == alerts(owner)
     assert deliveries(owner)["slack"]["is_delivered"]
-    assert [TOLD] * COPIES.get(point, 1) == [message["text"] for message in stack.slack.posted]
+    assert [ALERT_TEXT] * COPIES.get(point, 1) == [message["text"] for message in stack.slack.posted]
 
 
 def test_every_point_is_reached() -> None:

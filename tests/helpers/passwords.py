@@ -10,9 +10,10 @@ from ops.schema import OUR_ROLES
 
 def hash_passwords_once(server: Server) -> None:
     """
-    At each connection a password is hashed 4,096 times, which takes 2 ms, and the tests connect very often.
+    Set the roles' passwords again with one SCRAM iteration, because the tests connect very often.
 
-    That of `postgres` stays as it is, because dbmate refuses fewer. PostgreSQL 15 knows no other number.
+    By default a password is hashed 4,096 times at each connection, which takes 2 ms. The password of `postgres` stays
+    as it is, because dbmate refuses fewer iterations. PostgreSQL 15 does not have this setting.
     """
     if isinstance(server, ExistingServer) or int(server.version.split(".")[0]) < 16:
         return

@@ -21,7 +21,7 @@ from reminders import database
 from reminders.database import Connection
 
 # The simulated clock (tests/simulation/clock.py) is a setting of the database, which a new session would get.
-BEGIN = """
+ON_CHECKOUT = """
 SELECT
     set_config('application_name', %s, false),
     set_config('simulation.ahead', (
@@ -30,7 +30,7 @@ SELECT
             AND setrole = 0 AND setting LIKE 'simulation.ahead=%%'
     ), false)
 """
-END = "SET application_name = 'pooler'"
+ON_RETURN = "SET application_name = 'pooler'"
 
 
 class Pooler:
@@ -44,7 +44,7 @@ class Pooler:
         """As `database.connect`."""
         while self._idle[dsn]:
             session = self._idle[dsn].pop()
-            if _succeeds(session, BEGIN, [name]):
+            if _succeeds(session, ON_CHECKOUT, [name]):
                 return session
         session = self._real(dsn, name=name)
         session.close = partial(self._give_back, dsn, session, session.close)  # type: ignore[method-assign]
@@ -59,7 +59,7 @@ class Pooler:
 
     def _give_back(self, dsn: str, session: Connection, really_close: Callable[[], None]) -> None:
         is_idle = session.info.transaction_status == TransactionStatus.IDLE or _succeeds(session, "ROLLBACK")
-        if is_idle and _succeeds(session, END):
+        if is_idle and _succeeds(session, ON_RETURN):
             self._idle[dsn].append(session)
         else:
             really_close()

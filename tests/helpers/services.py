@@ -29,11 +29,11 @@ MakeLedger = Callable[..., Ledger]
 MakeWatchdog = Callable[..., WatchdogDeps]
 
 
-class After:
-    """A clock that does something at its nth look."""
+class ClockWithAction:
+    """A clock that always shows 0. Calls `act` at the n-th reading."""
 
-    def __init__(self, looks: int, act: Callable[[], object]) -> None:
-        self._left, self._act = looks, act
+    def __init__(self, n: int, act: Callable[[], object]) -> None:
+        self._left, self._act = n, act
 
     def __call__(self) -> float:
         self._left -= 1
@@ -43,7 +43,7 @@ class After:
 
 
 class Ticking:
-    """A clock that is one second later at each look."""
+    """A clock that is one second later at each reading."""
 
     def __init__(self) -> None:
         self.now = 0.0

@@ -16,7 +16,7 @@ from ops.tools.build.sam import REGION, sam
 TRANSFORM = Path(__file__).with_name("transform.py")
 
 
-def transformed(template: str) -> dict[str, Any]:
+def transform_template(template: str) -> dict[str, Any]:
     """
     What CloudFormation gets for `template`, a path in the project.
 
@@ -29,14 +29,14 @@ def transformed(template: str) -> dict[str, Any]:
         kept.parent.mkdir(parents=True, exist_ok=True)
         # Renamed when it is complete: tests run in several processes.
         unfinished = kept.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(freshly_transformed(template), encoding="utf-8")
+        unfinished.write_text(run_sam_transform(template), encoding="utf-8")
         unfinished.rename(kept)
     result: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
     return result
 
 
-def freshly_transformed(template: str) -> str:
-    """The same as JSON, by SAM itself."""
+def run_sam_transform(template: str) -> str:
+    """Run SAM's translator; return the result as JSON."""
     command = [str(sam().parent / "python"), str(TRANSFORM), str(ROOT / template)]
     environment = {**os.environ, "AWS_DEFAULT_REGION": REGION}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -17,7 +17,7 @@ from reminders.limits import LIMITS, TransactionLimits
 from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Shard
 from tests.factories import TODAY, add_assignments, add_run, count, notified
 from tests.helpers.cases import first
-from tests.helpers.services import After, MakeService
+from tests.helpers.services import ClockWithAction, MakeService
 from tests.helpers.waiting import eventually
 
 ALL = Shard()
@@ -58,7 +58,7 @@ def test_locked_for_a_moment(
     ids = add_assignments(owner, 5)
     other_session.execute("SELECT FROM assignments WHERE id = %s FOR UPDATE", [ids[0]])
     # Looks: the deadline, then two for each batch but one for the first. The lock goes before the third.
-    service = make_service(2, After(5, other_session.rollback))
+    service = make_service(2, ClockWithAction(5, other_session.rollback))
     assert DispatchResult(Counts(5, 5, 0)) == service.work(DispatchRequest(run_id, TODAY, ALL), budget=5)
     assert {(i, "reminder") for i in ids} == notified(owner)
 
@@ -69,7 +69,7 @@ def test_contact_logged_while_the_batch_looks(
     """A contact is logged and not committed yet: no reminder is sent about a contact just made."""
     ids = add_assignments(owner, 5)
     other_session.execute("UPDATE assignments SET last_contact_date = %s WHERE id = %s", [TODAY, ids[1]])
-    service = make_service(5, After(3, other_session.commit))
+    service = make_service(5, ClockWithAction(3, other_session.commit))
     assert DispatchResult(Counts(5, 4, 0)) == service.work(DispatchRequest(run_id, TODAY, ALL), budget=5)
     assert (ids[1], "reminder") not in notified(owner)
 

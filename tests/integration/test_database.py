@@ -33,8 +33,8 @@ def test_connection_as_a_function_makes_it(server: Server, database: str) -> Non
 @table(
     ("dsn", "message"),
     [
-        ("postgresql://nobody:x@127.0.0.1:1/x", "database unreachable: connection refused"),
-        ("postgresql://nobody:x@host.invalid/x", "database unreachable: its host name cannot be resolved"),
+        ("postgresql://hidden-user:x@127.0.0.1:1/x", "database unreachable: connection refused"),
+        ("postgresql://hidden-user:x@host.invalid/x", "database unreachable: its host name cannot be resolved"),
         ("not a dsn hunter2", "the database secret does not hold a libpq URI"),
         ("", "database unreachable: "),
     ],
@@ -46,7 +46,7 @@ def test_no_connection(dsn: str, message: str, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(DatabaseUnavailable) as caught:
         connect(dsn, name="x")
     assert str(caught.value).startswith(message)
-    assert not any(secret in str(caught.value) for secret in ("127.0.0.1", "nobody", "invalid", "hunter2"))
+    assert not any(secret in str(caught.value) for secret in ("127.0.0.1", "hidden-user", "invalid", "hunter2"))
 
 
 def test_wrong_password(server: Server, database: str) -> None:
@@ -139,7 +139,7 @@ def test_server_that_vanishes_is_noticed(server: Server, database: str) -> None:
 
 
 def test_last_words_of_a_pooler() -> None:
-    """PgBouncer tells of a lost backend beside the answer to the next command; psycopg has no SQLSTATE for that."""
+    """PgBouncer reports a lost backend beside the answer to the next command; psycopg has no SQLSTATE for that."""
     with pytest.raises(DatabaseUnavailable), errors_translated():
         raise psycopg.InternalError("received 2 results from command 'COMMIT'")
 

@@ -16,7 +16,7 @@ from reminders.scheduling.work import Counts, DispatchRequest, Shard
 from tests.factories import TODAY, add_assignments, add_run, count, runs
 from tests.helpers.cases import first
 from tests.helpers.connections import AsRole
-from tests.helpers.services import After, MakeService
+from tests.helpers.services import ClockWithAction, MakeService
 from tests.helpers.waiting import eventually
 
 ALL = Shard()
@@ -42,7 +42,7 @@ def test_run_settled_between_two_batches(
         ledger.settle(run_id, Outcome(RunStatus.FAILED, Counts(), error_message="abandoned: by a test", abandoned=True))
 
     # Looks: the deadline, the first batch's limits, before the second batch.
-    service = make_service(2, After(3, settle))
+    service = make_service(2, ClockWithAction(3, settle))
     with pytest.raises(RunSettledElsewhere):
         service.work(DispatchRequest(run_id, TODAY, ALL), budget=5)
     assert 2 == count(owner, "notifications")

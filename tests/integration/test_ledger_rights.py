@@ -136,7 +136,7 @@ def test_delivery_put_off_for_ever(runner: Connection, owner: Connection) -> Non
 
 
 def test_holder_of_the_run_lock(runner: Connection, as_role: AsRole) -> None:
-    """The function tells of this lock alone, whatever kind of lock it is, and who holds it."""
+    """The function reports this lock alone, whatever kind of lock it is, and who holds it."""
     holder = as_role("contact_admin_api")
     holder.execute("SELECT pg_advisory_lock(4711)")
     # Two integers of the same bits are the key of another lock.

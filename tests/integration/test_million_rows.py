@@ -100,7 +100,7 @@ def test_settling(ledger: Connection, status: str) -> None:
 
 
 def test_settling_a_retry_after_half_a_million_failures(ledger: Connection) -> None:
-    """The last success lies far back, and the tick has failed before: still no walk through the failures."""
+    """The last success was long ago, and the tick has failed before: still no walk through the failures."""
     run_id = add_running(ledger, TICK)
     found = plan(ledger, queries.by_name["settle_run"], run_id=run_id, status="failed")
     assert_cheap(

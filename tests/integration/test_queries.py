@@ -54,7 +54,7 @@ def test_operators_query(owner: Connection, name: str) -> None:
     assert owner.execute(b"EXPLAIN " + operator.queries.by_name[name], VALUES).fetchall()
 
 
-def test_all_files_of_these_rooms_are_here() -> None:
+def test_all_files_of_these_packages_are_here() -> None:
     """A new file of queries in these packages must be added above."""
     files = {
         str(path.relative_to(PACKAGES))

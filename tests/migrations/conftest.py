@@ -11,7 +11,7 @@ import pytest
 from ops.local.server import Server
 from reminders.database import Connection
 from tests.helpers import supabase_cli
-from tests.migrations.personas import ASSIGNMENT, COORDINATOR, MENTOR, ORG, SOMEBODY
+from tests.migrations.personas import ASSIGNMENT, COORDINATOR, MENTOR, ORG, UNRELATED_USER
 
 
 @pytest.fixture
@@ -41,14 +41,14 @@ def filled(superuser: Connection) -> Connection:
             INSERT INTO contact_date_corrections (assignment_id, old_date, new_date, reason, corrected_by)
             VALUES (%s, '2025-06-01', '2025-06-02', 'logged late', %s)
             """,
-            [ASSIGNMENT[key], SOMEBODY],
+            [ASSIGNMENT[key], UNRELATED_USER],
         )
         superuser.execute(
             """
             INSERT INTO admin_changes (what, org_id, old_value, new_value, changed_by)
             VALUES ('thresholds', %s, '{"reminder_days": 9}', '{"reminder_days": 10}', %s)
             """,
-            [org, SOMEBODY],
+            [org, UNRELATED_USER],
         )
         for kind, recipient in (("reminder", MENTOR[key]), ("escalation", COORDINATOR[key])):
             superuser.execute(

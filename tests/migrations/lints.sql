@@ -54,7 +54,7 @@ INNER JOIN pg_class AS c ON c.oid = p.polrelid
 WHERE NOT c.relrowsecurity
 
 -- name: security_definer_view
--- A view shows its owner's rows, unless it is told to ask with the reader's rights.
+-- A view shows its owner's rows, unless it is set to read with the reader's rights.
 SELECT c.oid::regclass::text AS found
 FROM pg_class AS c
 WHERE
@@ -84,7 +84,7 @@ WHERE
     AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS c WHERE c LIKE 'search\_path=%')
 
 -- name: security_definer_function_executable
--- Whoever has the public key, or an account, calls it over the REST API, with its owner's rights.
+-- Every user who has the public key, or an account, can call it over the REST API, with its owner's rights.
 SELECT format('%s by %s', p.oid::regprocedure, r.rolname) AS found
 FROM pg_proc AS p
 INNER JOIN pg_roles AS r ON r.rolname IN ('anon', 'authenticated') AND has_function_privilege(r.oid, p.oid, 'EXECUTE')

@@ -145,7 +145,7 @@ def _as(connection: Connection, role: str) -> Iterator[None]:
     """Be `role` in a transaction that leaves nothing behind."""
     with connection.transaction(force_rollback=True):
         if role == EVERY_ROLE:
-            connection.execute("CREATE ROLE matrix_nobody; SET LOCAL ROLE matrix_nobody")
+            connection.execute("CREATE ROLE matrix_any_role; SET LOCAL ROLE matrix_any_role")
         else:
             connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
         yield

@@ -1,6 +1,4 @@
-"""
-What people read of their own, among 100,000 assignments: by an index, whatever the policies for others add.
-"""
+"""Among 100,000 assignments, a user's own rows are read by an index, even with policies for other roles."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_migration_that_is_repeated_changes_nothing(owner: Connection) -> None:
     assert before == owner.execute(query).fetchone()
 
 
-def test_limits_leave_room(owner: Connection) -> None:
+def test_limits_leave_enough_connections(owner: Connection) -> None:
     """Connections for as many shards as the settings allow; a lease of the run lock is shorter than the idle limit."""
     rows = owner.execute("SELECT rolname, rolconnlimit FROM pg_roles WHERE rolname = ANY(%s)", [list(OUR_ROLES)])
     limits = {str(name): int(limit) for name, limit in rows}
@@ -79,7 +79,7 @@ def test_limits_leave_room(owner: Connection) -> None:
 
 
 def test_one_login_cannot_take_all_connections(server: Server, database: str, superuser: Connection) -> None:
-    """A login that opens as many connections as it can leaves room for the other roles."""
+    """A login that opens as many connections as it can leaves connections for the other roles."""
     (limit,) = superuser.execute(
         "SELECT rolconnlimit FROM pg_roles WHERE rolname = 'contact_admin_api'"
     ).fetchone() or (0,)

@@ -14,7 +14,7 @@ from psycopg import errors, sql
 from reminders.database import Connection
 from tests.helpers.cases import first, table
 from tests.migrations.matrix import MATRIX
-from tests.migrations.personas import ASSIGNMENT, COORDINATOR, MENTOR, ORG, SOMEBODY, claims
+from tests.migrations.personas import ASSIGNMENT, COORDINATOR, MENTOR, ORG, UNRELATED_USER, claims
 
 Params = Sequence[object] | Mapping[str, object]
 OF_A = [str(ORG["a"])]
@@ -22,7 +22,7 @@ OF_A = [str(ORG["a"])]
 PERSONAS: dict[str, tuple[str, dict[str, Any] | None]] = {
     "visitor": ("anon", {"role": "anon"}),
     "without_claims": ("authenticated", None),
-    "stranger": ("authenticated", claims()),
+    "unrelated_user": ("authenticated", claims()),
     "mentor": ("authenticated", claims(MENTOR["a"])),
     "coordinator": ("authenticated", claims(COORDINATOR["a"])),
     "admin": ("authenticated", claims(role="admin")),
@@ -137,7 +137,7 @@ def test_each_persona_corrects_where_the_matrix_says(filled: Connection) -> None
 CHANGES = {
     "admin_set_coordinator": f"""
         SELECT admin_set_coordinator(
-            assignment_id => %(assignment)s, coordinator_id => '{SOMEBODY}', reason => 'on leave',
+            assignment_id => %(assignment)s, coordinator_id => '{UNRELATED_USER}', reason => 'on leave',
             expected_coordinator_id => %(coordinator)s)
     """,
     "admin_close_assignment": "SELECT admin_close_assignment(%(assignment)s, 'moved away')",

@@ -41,7 +41,7 @@ def migrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def fresh_database(server: Postgres, migrations: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """A migrated database of the test's own."""
-    template = database.prepared(server, migrations)
+    template = database.prepare_template(server, migrations)
     name = database.create_database(server, f"test_{abs(hash(request.node.name))}", template)
     yield name
     database.drop_database(server, name)

@@ -92,7 +92,7 @@ def test_two_versions_of_one_package_are_both_asked_about(
         asked.append(list(group))
         return [{"name": "click", "version": pin.partition("==")[2], "vulns": []} for pin in group]
 
-    monkeypatch.setattr(audit, "_asked", answer)
+    monkeypatch.setattr(audit, "_query_pip_audit", answer)
     assert audit.CLEAN == audit.main(sorted(tmp_path.glob("*.lock")))
     assert [["click==8.1.0"], ["click==8.2.0"]] == asked
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from ops.local.aws import Aws
-from ops.local.containers import Engine, EngineError, reachable
+from ops.local.containers import Engine, EngineError, environments_for_containers
 from ops.local.forward import forwarded
 from tests.helpers.cases import table
 from tests.listening import Listening
@@ -78,7 +78,9 @@ def test_environments_for_containers(aws: Aws, echo: Echo) -> None:
     aws.put_secret("containers/database", uri.format("127.0.0.1"))
     given = {"DATABASE_SECRET": "containers/database", "SLACK_WEBHOOK_SECRET": "", "BATCH_SIZE": "5000"}
 
-    with reachable(BRIDGE, aws, {"cron": {**given, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{echo.port}"}}) as found:
+    with environments_for_containers(
+        BRIDGE, aws, {"cron": {**given, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{echo.port}"}}
+    ) as found:
         answer = asked(echo.port)
 
     copy = found["cron"].pop("DATABASE_SECRET")

@@ -82,7 +82,7 @@ def test_postgres_cannot_become_superuser(server: Postgres, fresh_database: str)
 
 def test_copies_are_apart_and_can_be_migrated_further(server: Postgres, migrations: Path, tmp_path: Path) -> None:
     """A change in one copy is not in the next, and a later migration runs in a copy."""
-    template = database.prepared(server, migrations)
+    template = database.prepare_template(server, migrations)
     first = database.create_database(server, "first_copy", template)
     second = database.create_database(server, "second_copy", template)
     (tmp_path / "20260102000000_next.sql").write_text(
@@ -98,13 +98,13 @@ def test_template_is_made_once_even_by_two_at_once(server: Postgres, tmp_path: P
     """Two that ask for the same template at once get the same one."""
     (tmp_path / "20260101000000_only.sql").write_text("-- migrate:up\nSELECT pg_sleep(0.2);\n-- migrate:down\n")
     with ThreadPoolExecutor() as pool:
-        names = set(pool.map(lambda _: database.prepared(server, tmp_path), range(2)))
+        names = set(pool.map(lambda _: database.prepare_template(server, tmp_path), range(2)))
     assert 1 == len(names)
     left = "SELECT count(*) FROM pg_database WHERE datname LIKE 'making%'"
     assert [(0,)] == rows(server.dsn(SUPERUSER), left)
 
 
-def test_failed_migration_tells_why_without_the_password(server: Postgres, fresh_database: str, tmp_path: Path) -> None:
+def test_failed_migration_says_why_without_the_password(server: Postgres, fresh_database: str, tmp_path: Path) -> None:
     """dbmate's words are in the error, the DSN's password is not."""
     (tmp_path / "20260102000000_bad.sql").write_text("-- migrate:up\nSELECT no_such_thing;\n-- migrate:down\n")
     with pytest.raises(MigrationError, match='column "no_such_thing" does not exist') as caught:
@@ -137,7 +137,7 @@ def existing(server: Postgres) -> Iterator[ExistingServer]:
 def test_existing_server_keeps_only_what_it_had(server: Postgres, existing: ExistingServer, migrations: Path) -> None:
     """Databases made on a server that is not ours have names of their own and are gone after."""
     question = "SELECT array_agg(datname ORDER BY datname) FROM pg_database"
-    database.prepared(server, migrations)
+    database.prepare_template(server, migrations)
     before = rows(server.dsn(SUPERUSER), question)
     made = database.create_database(existing, "reminders")
     assert made.startswith("reminders_reminders_")
@@ -148,7 +148,7 @@ def test_existing_server_keeps_only_what_it_had(server: Postgres, existing: Exis
 def test_existing_server_migrates_as_postgres_without_its_password(existing: ExistingServer, tmp_path: Path) -> None:
     """The superuser becomes `postgres`; that role's own password is neither known nor changed."""
     (tmp_path / "20260101000000_t.sql").write_text("-- migrate:up\nCREATE TABLE public.t (i int);\n-- migrate:down\n")
-    name = database.create_database(existing, "as_postgres", database.prepared(existing, tmp_path))
+    name = database.create_database(existing, "as_postgres", database.prepare_template(existing, tmp_path))
     owner = "SELECT current_user, tableowner FROM pg_tables WHERE tablename = 't'"
     assert [("postgres", "postgres")] == rows(existing.dsn("postgres", name), owner)
 

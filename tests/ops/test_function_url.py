@@ -54,7 +54,7 @@ def test_request_reaches_the_handler_and_its_answer_the_caller() -> None:
     assert 0 < received["left"] <= 30_000
 
 
-def test_raising_handler_is_a_502_that_tells_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_raising_handler_is_a_502_without_details(capsys: pytest.CaptureFixture[str]) -> None:
     """The caller learns no more than from AWS; the log has the trace."""
 
     def fail(event: Any, context: Any) -> None:
@@ -152,7 +152,7 @@ def test_environments_answer_side_by_side(two_environments: subprocess.Popen[str
     assert 0.6 <= time.monotonic() - began
 
 
-def test_environments_end_with_their_door(two_environments: subprocess.Popen[str]) -> None:
+def test_environments_end_with_the_process_of_their_url(two_environments: subprocess.Popen[str]) -> None:
     """Even where it is killed."""
     assert two_environments.stdout
     url = two_environments.stdout.readline().strip()

@@ -99,7 +99,7 @@ def test_stopped_server_leaves_nothing() -> None:
     assert gone(pid, directory)
 
 
-def test_server_that_cannot_start_tells_its_log(temp_home: Path) -> None:
+def test_server_that_cannot_start_shows_its_log(temp_home: Path) -> None:
     """The error holds the server's own words, and the directory is gone."""
     with pytest.raises(PostgresError, match='invalid value for parameter "work_mem"'):
         Postgres.start(settings={"work_mem": "plenty"})

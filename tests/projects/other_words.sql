@@ -1,4 +1,4 @@
--- Text, and other words: everything would migrate, and nobody would ever be reminded.
+-- Text, and other words: everything would migrate, and no user would ever be reminded.
 -- refused: assignments.status is never 'open', but 'active' (2), 'done' (1)
 CREATE TABLE assignments (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),

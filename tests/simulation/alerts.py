@@ -31,7 +31,7 @@ class Alerts:
 
     def __init__(self, situation: Situation) -> None:
         self._situation, self._world, self._model = situation, situation.world, situation.model
-        self._reported: set[str] = set()  # occasions that this warm process has reported directly
+        self._reported: set[str] = set()  # dedupe keys of what this warm process has reported directly
         self._direct_expected = dict.fromkeys(CHANNELS, 0)
         self._direct_received = dict.fromkeys(CHANNELS, 0)
         self._seen = {"outbox": 0, **dict.fromkeys(CHANNELS, 0)}
@@ -68,19 +68,19 @@ class Alerts:
     def are_delivered(self) -> bool:
         return not any(self._undelivered.values())
 
-    def expect_direct(self, occasion: str, *, new_process: bool = False) -> None:
+    def expect_direct(self, dedupe_key: str, *, new_process: bool = False) -> None:
         """A failure that nothing records goes to every channel that works, once in a warm process."""
-        if occasion in self._reported and not new_process:
+        if dedupe_key in self._reported and not new_process:
             return
         up = [channel for channel in CHANNELS if not self._world.is_down(channel)]
         for channel in up:
             self._direct_expected[channel] += 1
         if up and not new_process:
-            self._reported.add(occasion)
+            self._reported.add(dedupe_key)
 
-    def succeeded(self, occasion: str) -> None:
-        """This process reports the next failure of this occasion again."""
-        self._reported.discard(occasion)
+    def succeeded(self, dedupe_key: str) -> None:
+        """This process reports the next failure with this key again."""
+        self._reported.discard(dedupe_key)
 
     def allow_a_copy(self) -> None:
         """A process died, or lost its connection, between sending and recording it: each channel may get one twice."""

@@ -1,5 +1,6 @@
 """
-Ways to break the product, by replacing text in a copy of it. The simulation must find each (test_broken.py).
+Ways to break the product, by replacing text in a copy of it. The simulation must find each
+(test_simulation.py::test_broken_product).
 
 Text of migrations is replaced in all of them, because a later one may define a function again.
 """

@@ -5,8 +5,8 @@ The simulated clock: the database's, because all that is decided by time is deci
 
 The functions of the clock are replaced in one database, before the migrations run, so that defaults, policies and
 functions use the replaced ones. Handlers, SQL and migrations are the product's, unchanged. What PostgreSQL does by
-itself, such as ending a session whose lease is over, goes by real time. So does `current_date`, which is no function:
-the simulation lies in the future, where the one place that uses it only looks further back.
+itself, such as ending a session whose lease is over, goes by real time. `current_date` cannot be replaced; its one use
+tolerates the difference.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class Clock:
         """
         From now on it is `moment` (aware), for these sessions and for all that connect from now on.
 
-        Time never goes back: if it is `moment` already, it becomes a second later than it is. So what happens later has
-        a later time in every row.
+        Time never goes back. If the clock is already past `moment`, it advances by one second. So what happens later
+        has a later time in every row.
         """
         now = datetime.now(UTC)
         self.moment = max(moment, now + self._ahead + SECOND)

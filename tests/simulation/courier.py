@@ -13,7 +13,7 @@ from uuid import UUID
 from reminders.messages.message import AccountError
 from tests.faults.processes import PATIENCE
 from tests.simulation.alerts import Alerts
-from tests.simulation.model import HOUR, Alert, Key, Note
+from tests.simulation.model import HOUR, Alert, Key, Notification
 from tests.simulation.outside import Sent, words_of
 from tests.simulation.situation import Situation, check, check_equal, shortened
 from tests.simulation.world import key_of, number_of
@@ -39,7 +39,8 @@ class Courier:
     def __init__(self, situation: Situation, alerts: Alerts) -> None:
         self._situation, self._world, self._model = situation, situation.world, situation.model
         self._alerts = alerts
-        self._kill: bool | None = None  # the next round; whether the provider takes the message
+        # None: do not kill; otherwise kill in the next round, True: the provider accepts the message first.
+        self._kill: bool | None = None
         self._after_kill = False
         self._received: Counter[tuple[str, UUID, date]] = Counter()
         self._seen = 0
@@ -118,7 +119,7 @@ class Courier:
     def _check_messages(self, new: list[Sent], *, killed: bool = False) -> None:
         """One that the provider took from a courier that was killed may be unknown to the database, and comes again."""
         rows = self._world.all(ITEMS, [sent.id for sent in new]) if new else []
-        current = {key: (org, note) for key, org, note in self._model.current_notes()}
+        current = {key: (org, notification) for key, org, notification in self._model.current_notifications()}
         for sent in new:
             person, org, now = int(re.findall(r"\d+", sent.to)[0]), number_of(sent.org), self._situation.now
             items = [row for row in rows if row["id"] == sent.id]
@@ -126,15 +127,21 @@ class Courier:
             check(killed or items, "a message that the database does not know", sent.to)
             if items:
                 keys = [key_of(row) for row in items]
-                notes = {key: current[key][1] for key in keys if key in current and current[key][0] == org}
-                theirs = {key: note for key, note in notes.items() if note.recipient == person}
+                notifications = {key: current[key][1] for key in keys if key in current and current[key][0] == org}
+                theirs = {
+                    key: notification for key, notification in notifications.items() if notification.recipient == person
+                }
                 check(theirs.keys() == set(keys), "a message about what is not open, or not theirs", sent.to, keys)
                 check_equal("numbers in a message", _numbers(theirs, sent.channel), _numbers_of(sent))
                 received = (sent.to, sent.org, items[0]["local_date"])
                 self._received[received] += 1
                 check(self._received[received] == 1, "two messages on one day", *received)
             else:
-                about = [note for to, note in current.values() if to == org and note.recipient == person]
+                about = [
+                    notification
+                    for to, notification in current.values()
+                    if to == org and notification.recipient == person
+                ]
                 check(about, "a message about nothing that is open", sent.to, now)
 
     def _check_nothing_is_left(self, channels: list[str]) -> None:
@@ -149,23 +156,23 @@ class Courier:
         young = self._situation.now - 47 * HOUR
         lost = [
             (key, channel)
-            for key, _, note in self._model.current_notes()
-            for channel in self._situation.channels_to(note.recipient).intersection(channels)
-            if note.created > young and (key, channel) not in with_message
+            for key, _, notification in self._model.current_notifications()
+            for channel in self._situation.channels_to(notification.recipient).intersection(channels)
+            if notification.created > young and (key, channel) not in with_message
         ]
         check(not lost, "notifications without a message", shortened(lost))
         check_equal("messages that were left", 0, self._situation.count(DUE, channels))
 
 
-def _numbers(notes: dict[Key, Note], channel: str) -> list[int]:
+def _numbers(notifications: dict[Key, Notification], channel: str) -> list[int]:
     """
     As a message has them, the reminders first: the days of one, or how many and the most days.
 
-    What a phone shows ends there if there are any.
+    A push shows only the first kind that has entries.
     """
     found: list[int] = []
     for wanted in ("reminder", "escalation"):
-        gaps = [note.gap for (_, kind, _), note in notes.items() if kind == wanted]
+        gaps = [notification.gap for (_, kind, _), notification in notifications.items() if kind == wanted]
         if not (found and channel == "push"):
             found += gaps if len(gaps) < 2 else [len(gaps), max(gaps)]
     return found

@@ -44,10 +44,16 @@ class Daily:
             "SELECT assignment_id, kind, contact_anchor FROM notifications WHERE resolved_at IS NULL"
         )
         found = {key_of(row) for row in rows}
-        notes = {(n, *key): note for n, pair in self._model.pairs.items() for key, note in pair.notes.items()}
-        expected = {key for key, note in notes.items() if note.is_open}
+        notifications = {
+            (n, *key): notification
+            for n, pair in self._model.pairs.items()
+            for key, notification in pair.notifications.items()
+        }
+        expected = {key for key, notification in notifications.items() if notification.is_open}
         check(found == expected, "open notifications differ", shortened(sorted(found ^ expected)))
-        check_equal("notifications in all", len(notes), self._situation.count("SELECT count(*) FROM notifications"))
+        check_equal(
+            "notifications in all", len(notifications), self._situation.count("SELECT count(*) FROM notifications")
+        )
 
     def _check_ends_of_messages(self) -> None:
         rows = self._world.all(
@@ -63,7 +69,7 @@ class Daily:
                 check(is_refused, "a message failed, and no provider refuses this person", person)
             else:
                 about = (row["send_after"] - HOUR, row["expires_at"])
-                may_be_late = self._situation.troubles.overlap(*about) or self._situation.moves.overlap(*about)
+                may_be_late = self._situation.troubles.overlap(*about) or self._situation.hour_changes.overlap(*about)
                 check(may_be_late or is_refused, "a message expired, and nothing was down", person)
 
     def _check_nothing_personal(self) -> None:

@@ -37,8 +37,8 @@ class Organisation:
 
 
 @dataclass(slots=True)
-class Note:
-    """A notification."""
+class Notification:
+    """A row of `notifications`."""
 
     recipient: int
     gap: int
@@ -57,7 +57,7 @@ class Pair:
     began: date
     last: date | None = None
     is_open: bool = True
-    notes: dict[tuple[str, date], Note] = field(default_factory=dict)  #: by kind and anchor
+    notifications: dict[tuple[str, date], Notification] = field(default_factory=dict)  #: by kind and anchor
 
     @property
     def anchor(self) -> date:
@@ -65,8 +65,8 @@ class Pair:
 
     def settle(self) -> None:
         """A notification is open while its pair is open and has its gap."""
-        for (_, anchor), note in self.notes.items():
-            note.is_open = self.is_open and anchor == self.anchor
+        for (_, anchor), notification in self.notifications.items():
+            notification.is_open = self.is_open and anchor == self.anchor
 
     def recipient(self, kind: str) -> int | None:
         """Who gets a notification of this kind now."""
@@ -126,20 +126,20 @@ class Charity:
 
     # Runs
 
-    def due(self, as_of: date, now: datetime) -> dict[Key, Note]:
+    def due(self, as_of: date, now: datetime) -> dict[Key, Notification]:
         """What a run must still dispatch."""
-        found: dict[Key, Note] = {}
+        found: dict[Key, Notification] = {}
         for number, pair in self.pairs.items():
             gap, org = (as_of - pair.anchor).days, self.orgs[pair.org]
             for kind, days in (("reminder", org.reminder), ("escalation", org.escalation)) if pair.is_open else ():
                 recipient = pair.recipient(kind)
-                if gap >= days and recipient is not None and (kind, pair.anchor) not in pair.notes:
-                    found[number, kind, pair.anchor] = Note(recipient, gap, now)
+                if gap >= days and recipient is not None and (kind, pair.anchor) not in pair.notifications:
+                    found[number, kind, pair.anchor] = Notification(recipient, gap, now)
         return found
 
-    def dispatch(self, notes: dict[Key, Note]) -> None:
-        for (number, kind, anchor), note in notes.items():
-            self.pairs[number].notes[kind, anchor] = note
+    def dispatch(self, notifications: dict[Key, Notification]) -> None:
+        for (number, kind, anchor), notification in notifications.items():
+            self.pairs[number].notifications[kind, anchor] = notification
 
     def tick_is_done(self, tick: datetime) -> bool:
         return any(
@@ -224,16 +224,16 @@ class Charity:
     # Messages
 
     def may_send(self, org: int, person: int, at: datetime) -> bool:
-        """Whether `at` lies within the organisation's hours, where the person is."""
+        """Whether `at` is within the organisation's hours, where the person is."""
         found = self.orgs[org]
         clock = at.astimezone(ZoneInfo(self.zones.get(person) or found.zone)).time()
         if found.begin < found.end:
             return found.begin <= clock < found.end
         return clock >= found.begin or clock < found.end
 
-    def current_notes(self) -> Iterator[tuple[Key, int, Note]]:
+    def current_notifications(self) -> Iterator[tuple[Key, int, Notification]]:
         """Notifications that their recipient should still hear of, and the organisation: open, unread, still theirs."""
         for number, pair in self.pairs.items():
-            for (kind, anchor), note in pair.notes.items():
-                if note.is_open and not note.is_read and note.recipient == pair.recipient(kind):
-                    yield (number, kind, anchor), pair.org, note
+            for (kind, anchor), notification in pair.notifications.items():
+                if notification.is_open and not notification.is_read and notification.recipient == pair.recipient(kind):
+                    yield (number, kind, anchor), pair.org, notification

@@ -90,12 +90,12 @@ class People:
     def on_read(self, pair: int) -> None:
         if found := self._model.pairs.get(pair):
             self._world.read(found.mentor, pair)
-            for note in found.notes.values():
-                note.is_read = note.is_read or note.recipient == found.mentor
+            for notification in found.notifications.values():
+                notification.is_read = notification.is_read or notification.recipient == found.mentor
 
     def on_react(self, nth: int, how: str, to: int) -> None:
         """A person acts on a notification whose message is not sent yet."""
-        current = {key for key, _, _ in self._model.current_notes()}
+        current = {key for key, _, _ in self._model.current_notifications()}
         keys = sorted(current & {key_of(row) for row in self._world.all(WAITING)})
         if not keys:
             return
@@ -126,7 +126,7 @@ class People:
         self._hours_change()
 
     def _hours_change(self) -> None:
-        self._situation.moves.add(self._situation.now - DAY, self._situation.now + 2 * DAY)
+        self._situation.hour_changes.add(self._situation.now - DAY, self._situation.now + 2 * DAY)
 
     def on_refuse(self, person: int) -> None:
         """The provider takes neither this person's mail nor what goes to their phone any more."""

@@ -14,7 +14,7 @@ from tests.faults.processes import PATIENCE, Process
 from tests.faults.steps import since
 from tests.simulation.alerts import Alerts
 from tests.simulation.ledger import compare_ledger
-from tests.simulation.model import HOUR, MINUTE, Key, Note, Run
+from tests.simulation.model import HOUR, MINUTE, Key, Notification, Run
 from tests.simulation.situation import START, Situation, check, check_equal, shortened
 from tests.simulation.world import LONGEST_LEASE, key_of, number_of
 
@@ -77,16 +77,16 @@ class Runs:
     def _ordinary_run(self, tick: datetime | None, name: str | None, *, out_of_time: bool = False) -> bool:
         """A run in this process, whose end is known beforehand; whether it failed."""
         event = _event(tick, name) if tick and name else {"action": "run"}
-        occasion, now = f"run {tick or 'by hand'}", self._situation.now
+        dedupe_key, now = f"run {tick or 'by hand'}", self._situation.now
         answer = self._world.cron(event, seconds=TOO_SHORT if out_of_time else 60.0)
         self._situation.counted["invocations"] += 1
         if self._world.is_down("database"):
             check(isinstance(answer, Exception), "a run without a database", answer)
-            self._alerts.expect_direct(occasion)
+            self._alerts.expect_direct(dedupe_key)
             self._alerts.compare()
             return True
         run = Run(name, tick or now, now, "running")
-        reason = self._reason_to_skip(tick)
+        reason = self._rescue_and_find_skip_reason(tick)
         self._model.runs.append(run)
         failed = False
         if reason:
@@ -100,14 +100,14 @@ class Runs:
         else:
             self._check_success(run, answer)
         if not failed:
-            self._alerts.succeeded(occasion)
+            self._alerts.succeeded(dedupe_key)
         self._compare()
         if reason != "advisory_lock_held":
             self._alerts.check_delivery()
         return failed
 
-    def _reason_to_skip(self, tick: datetime | None) -> str | None:
-        """Why the next run works nothing; one that gets the lock settles older rows first."""
+    def _rescue_and_find_skip_reason(self, tick: datetime | None) -> str | None:
+        """Why the next run does no work. A run that gets the lock settles older rows first, so the model does, too."""
         if self._world.lock_is_taken:
             return "advisory_lock_held"
         self._model.rescue(self._situation.now)
@@ -212,14 +212,14 @@ class Runs:
         check_equal("notifications of a run that was resumed after its lease", [], self._world.new_notifications())
         self._compare()
 
-    def _compare_notifications(self, due: dict[Key, Note], *, all_of_them: bool) -> int:
+    def _compare_notifications(self, due: dict[Key, Notification], *, all_of_them: bool) -> int:
         """The new notifications must be among those that are due; the model has them from now on."""
-        found: dict[Key, Note] = {}
+        found: dict[Key, Notification] = {}
         for row in self._world.new_notifications():
             key = key_of(row)
             check(key not in found, "a notification twice", key)
-            found[key] = Note(number_of(row["recipient_id"]), row["gap_days"], self._situation.now)
-        extra = {key: note for key, note in found.items() if due.get(key) != note}
+            found[key] = Notification(number_of(row["recipient_id"]), row["gap_days"], self._situation.now)
+        extra = {key: notification for key, notification in found.items() if due.get(key) != notification}
         check(not extra, "notifications that are not due, or wrong", shortened(extra))
         missing = due.keys() - found.keys()
         check(not (all_of_them and missing), "reminders that were lost", shortened(sorted(missing)))

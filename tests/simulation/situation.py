@@ -60,7 +60,7 @@ class Situation:
     counted: Counter[str] = field(default_factory=Counter)  #: what happened, for the totals
     refused: set[int] = field(default_factory=set)  #: persons whose address and phone the providers refuse
     troubles: Periods = field(default_factory=Periods)  #: in which a message may be late
-    moves: Periods = field(default_factory=Periods)  #: in which a person's hours change
+    hour_changes: Periods = field(default_factory=Periods)  #: in which a person's hours change
     up_since: dict[str, datetime] = field(default_factory=dict)  #: when an outage ended
 
     @property

@@ -32,7 +32,7 @@ import handlers.watchdog
 from ops.local.database import apply_shim, create_database, drop_database, give_logins
 from ops.local.invoke import LocalContext
 from ops.local.server import MIGRATOR, Server
-from ops.local.slack import Answer, Slack
+from ops.local.slack import Slack, SlackResponse
 from ops.local.url_payload import Request, event_from
 from ops.migrations import migrate
 from reminders import database
@@ -69,7 +69,7 @@ ROLES = {
 }
 QUIET = "SELECT FROM pg_stat_activity WHERE application_name LIKE %s AND datname = current_database()"
 PAUSED_SECONDS, LEASE_GRACE = 1.5, 0.3
-AT_ONCE = CourierLimits(settle_seconds=0)  # no waiting for further results
+NO_SETTLE_WAIT = CourierLimits(settle_seconds=0)  # no waiting for further results
 
 
 def pair_id(number: int) -> UUID:
@@ -167,8 +167,8 @@ class World:
         self.clock.sessions = [self.rows, self.owner]
 
     @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """This process' environment, secrets and log are the functions'."""
+    def as_function_environment(self) -> Iterator[None]:
+        """Until the block ends, this process has the environment, secrets and log of the functions."""
         handler, kept = logger.registered_handler, dict(os.environ)
         real_source, real_connect = Secrets._source, database.connect
         before = handler.setStream(self.log)  # type: ignore[attr-defined]  # it is a StreamHandler
@@ -201,7 +201,7 @@ class World:
         return self._invoke("cron-database", handlers.watchdog.handler, {}, LocalContext("watchdog", 60))
 
     def courier(self) -> dict[str, Any] | BaseException:
-        courier = partial(handlers.courier.handler, limits=AT_ONCE)
+        courier = partial(handlers.courier.handler, limits=NO_SETTLE_WAIT)
         return self._invoke("courier-database", courier, {}, LocalContext("courier", 60))
 
     def correct(self, pair: int, day: date, version: str) -> int:
@@ -312,7 +312,7 @@ class World:
     def set_down(self, what: str, *, down: bool) -> None:
         (self.outside.down.add if down else self.outside.down.discard)(what)
         if what == "slack":
-            self.slack.answer = Answer(503) if down else Answer()
+            self.slack.response = SlackResponse(503) if down else SlackResponse()
 
     # People
 
@@ -467,7 +467,7 @@ def make_world(server: Server, template: str, processes: Processes) -> Iterator[
         name = create_database(server, f"simulation_{time.monotonic_ns()}", template)
         stack.callback(drop_database, server, name)
         world = World(server, name, processes, stack)
-        with world.in_place():
+        with world.as_function_environment():
             yield world
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from ops.tools.build.pythons import BuildError
 from ops.tools.build.sam import sam
-from tests.helpers.transformed import transformed
+from tests.helpers.transformed import transform_template
 from tests.template.reading import Json
 
 FOLDER = Path(__file__).resolve().parent
@@ -25,7 +25,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def template() -> Json:
     """template.yaml after SAM's transformation. (Shadows the database's template of the other tests.)"""
-    return transformed("template.yaml")
+    return transform_template("template.yaml")
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def resources(template: Json) -> Json:
 def nested() -> Json:
     """The templates of infra, by their logical ids in template.yaml."""
     files = {"Alarms": "alarms", "MessageAlarms": "message-alarms", "Dashboard": "dashboard"}
-    return {name: transformed(f"infra/{file}.yaml") for name, file in files.items()}
+    return {name: transform_template(f"infra/{file}.yaml") for name, file in files.items()}
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ def test_memory_is_the_templates(template: Json) -> None:
     }
 
     assert {costs.ADMIN_GB} == {sizes.pop("AdminFunction")}
-    assert {costs.GB} == set(sizes.values())
+    assert {costs.FUNCTION_GB} == set(sizes.values())
 
 
 def test_alarms_are_counted_by_their_metrics(alarms: Json) -> None:

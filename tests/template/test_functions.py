@@ -25,7 +25,7 @@ from reminders.settings import (
 )
 from tests.helpers.cases import table
 from tests.helpers.events import SCHEDULED
-from tests.helpers.transformed import freshly_transformed
+from tests.helpers.transformed import run_sam_transform
 from tests.template.reading import Json, source
 
 READS: dict[str, list[Callable[[Mapping[str, str]], object]]] = {
@@ -123,7 +123,7 @@ def test_timeouts_fit_the_budgets_of_the_code(resources: Json) -> None:
     assert LIMITS.call_budget + LIMITS.answer_margin < timeout["SchedulerFunction"]
 
 
-def test_concurrency_is_capped_with_room_for_the_shards(template: Json) -> None:
+def test_concurrency_is_capped_but_enough_for_the_shards(template: Json) -> None:
     """The database is not flooded; an overlapping run can start, and say that it was skipped."""
     caps = {name: template["Resources"][name]["Properties"]["ReservedConcurrentExecutions"]["Fn::If"] for name in READS}
 
@@ -269,7 +269,7 @@ def test_parameters_explain_themselves(template: Json) -> None:
 
 def test_deploying_again_changes_nothing(template: Json) -> None:
     """The same template is transformed into the same resources: nothing in it depends on when it is deployed."""
-    assert template == json.loads(freshly_transformed("template.yaml"))
+    assert template == json.loads(run_sam_transform("template.yaml"))
 
 
 def test_outputs_for_the_command(template: Json) -> None:

@@ -1,4 +1,4 @@
-"""Alarms and dashboard: they ask for metrics that exist, and silence counts as wrong where it is."""
+"""Alarms and dashboard: they ask for metrics that exist, and missing data is an alarm only where it is a failure."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_all_alarms_are_known(alarms: Json) -> None:
 
 
 def test_missing_data_and_action(alarms: Json) -> None:
-    """What is not measured is wrong where silence is the failure; every alarm tells the topic."""
+    """Missing data is an alarm where silence is the failure; every alarm notifies the topic."""
     assert MISSING == {name: alarms[name]["TreatMissingData"] for name in MISSING}
     assert [] == [name for name in MISSING if [{"Ref": "TopicArn"}] != alarms[name]["AlarmActions"]]
 

@@ -1,4 +1,4 @@
-"""The admin function's environment: which combinations are settings, and which are loud."""
+"""The admin function's environment: which combinations are settings, and which raise SettingsError."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def read(**environment: str) -> AdminSettings:
 
 
 def test_issuer_comes_from_the_key_set() -> None:
-    """Supabase's JWKS lies below its issuer, so one setting says both."""
+    """The URL of Supabase's JWKS begins with the issuer, so one setting gives both."""
     settings = read(SUPABASE_JWKS_URL=JWKS)
     assert (settings.jwks_url, settings.issuer, settings.jwt_secret) == (JWKS, ISSUER, None)
 

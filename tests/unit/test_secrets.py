@@ -1,4 +1,4 @@
-"""Secrets by name: cached, checked, and fetched afresh once when their user says no."""
+"""Secrets by name: cached, checked, and fetched afresh once when the value is rejected."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_secret_that_is_simply_wrong() -> None:
 
 @table("seconds_between", [0, 1, 10, 29])
 def test_repeated_wrong_tokens(seconds_between: int) -> None:
-    """Wrong tokens do not make us call Secrets Manager at the stranger's pace, but twice a minute in the long run."""
+    """Requests with a wrong token do not call Secrets Manager each, but twice a minute in the long run."""
     vault, clock = Vault("same"), Clock()
     secrets = Secrets(vault, clock)
     for _ in range(600):

@@ -8,7 +8,7 @@ from datetime import UTC, timedelta
 import click
 
 from ops.cli import ledger, options, output
-from ops.cli.ledger import Day, filled, status_of
+from ops.cli.ledger import Day, fill_missing_days, status_of
 from ops.cli.targets.base import Target
 
 BAR = 30
@@ -29,7 +29,7 @@ def command(target: Target, days: int, as_json: bool) -> None:
     with target.connect() as connection:
         today = ledger.overview(connection).now.astimezone(UTC).date()
         found = ledger.days(connection, today - timedelta(days - 1))
-    every = filled(found, today, days)
+    every = fill_missing_days(found, today, days)
     if as_json:
         output.show_json([{**asdict(day), "status": status_of(day)} for day in every])
     else:

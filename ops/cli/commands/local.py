@@ -49,7 +49,7 @@ def up(assignments: int, days: int, for_sam: bool) -> int:
     """
     stop = _stop_signal()
     try:
-        with local_state.only_one() as handle, output.working("Starting PostgreSQL, AWS and the functions"):
+        with local_state.exclusive_state_file() as handle, output.working("Starting PostgreSQL, AWS and the functions"):
             from ops.cli.local.up import stack_for_sam, watch, whole_stack
 
             with (stack_for_sam if for_sam else whole_stack)(assignments, days) as (stack, state):

@@ -13,7 +13,7 @@ from ops.cli.errors import DONE, UNHEALTHY, expected
 from ops.cli.health import Facts
 from ops.cli.targets.base import Target
 
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 
 
 @click.command("status")
@@ -41,21 +41,22 @@ def command(target: Target, as_json: bool) -> int:
 def gather(target: Target) -> Facts:
     """Read the database and EventBridge; only the database must be reachable."""
     with target.connect() as connection:
-        # The rows before the lock: otherwise a run that ends in between would count as running.
+        # The rows are read before the lock: a run that ends in between must not look like a lock without a run.
         overview, running = ledger.overview(connection), ledger.running(connection)
         holder = ledger.holder(connection)
         if holder is None and running:
+            # A run may have ended before the lock was read. A row that is still 'running' has lost its process.
             running = ledger.running(connection)
         since = overview.last_success_at or overview.now - health.LONGEST_PAUSE
-        failures, failures_unasked = ask(lambda: target.failures(since))
+        failures, failures_error = ask(lambda: target.failures(since))
         failed_rows = ledger.failed_since(connection, since)
         sent = messages.overview(connection)
-    schedule, unasked = ask(lambda: schedules.read(target))
-    why = unasked and f"The schedule was not read. {unasked}"
-    return Facts(overview, running, holder, schedule, why, failures, failures_unasked, failed_rows, sent)
+    schedule, error = ask(lambda: schedules.read(target))
+    schedule_error = error and f"The schedule was not read. {error}"
+    return Facts(overview, running, holder, schedule, schedule_error, failures, failures_error, failed_rows, sent)
 
 
-def ask(question: Callable[[], Answer]) -> tuple[Answer | None, str | None]:
+def ask(question: Callable[[], T]) -> tuple[T | None, str | None]:
     """The result, or the error in words."""
     try:
         return question(), None

@@ -21,9 +21,9 @@ FIRST_MIGRATION = MIGRATIONS / "20261121090000_roles.sql"
 _BLOCK = re.compile(r"^DO \$check\$\n.*?^\$check\$;$", re.DOTALL | re.MULTILINE)
 
 
-def app_tables(it: Examination) -> Iterator[Finding]:
+def app_tables(examination: Examination) -> Iterator[Finding]:
     """Everything that does not fit, then everything to look at."""
-    found = report(it.database)
+    found = report(examination.database)
     yield from found
     if not any(finding.level == "problem" for finding in found):
         yield ok("the app's tables have all that we rely on")

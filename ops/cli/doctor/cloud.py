@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from ops.cli import schedules
 from ops.cli.doctor.examination import Examination, Finding, Skipped, ok, problem, warning
 
-MOST_RETRIES = 2
+DEFAULT_RETRIES = 2
 
 
-def schedule(it: Examination) -> Iterator[Finding]:
-    found = schedules.read(it.target)
-    configured = it.target.environment("watchdog").get("REMINDER_CRON_EXPRESSION", "cron(0 6 * * ? *)")
+def schedule(examination: Examination) -> Iterator[Finding]:
+    found = schedules.read(examination.target)
+    configured = examination.target.environment("watchdog").get("REMINDER_CRON_EXPRESSION", "cron(0 6 * * ? *)")
     if not found.enabled:
         why = f" ({found.reason})" if found.reason else ""
         yield warning(f"paused{why}", "`reminders resume`.")
@@ -27,21 +27,21 @@ def schedule(it: Examination) -> Iterator[Finding]:
         yield ok(f"enabled, {found.expression} {found.timezone}")
 
 
-def lambda_retries(it: Examination) -> Iterator[Finding]:
-    """Retries help while a database restarts; more than these would only be late."""
-    if it.target.is_local:
+def lambda_retries(examination: Examination) -> Iterator[Finding]:
+    """Reports the number of retries, and whether failed events are kept."""
+    if examination.target.is_local:
         raise Skipped("a local stack has no Lambda")
     from botocore.exceptions import ClientError
 
-    name = it.target.function_name("cron")
+    name = examination.target.function_name("cron")
     try:
-        found = it.target.client("lambda").get_function_event_invoke_config(FunctionName=name)
+        found = examination.target.client("lambda").get_function_event_invoke_config(FunctionName=name)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
         yield warning("not configured: Lambda retries for six hours", "Deploy template.yaml, which sets it.")
         return
-    retries = found.get("MaximumRetryAttempts", MOST_RETRIES)
+    retries = found.get("MaximumRetryAttempts", DEFAULT_RETRIES)
     if "DestinationConfig" not in found or not found["DestinationConfig"].get("OnFailure"):
         yield warning(
             "events that failed three times are not kept", "Deploy template.yaml, which sets a queue for them."

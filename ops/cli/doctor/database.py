@@ -17,26 +17,28 @@ APPS = {"assignments", "org_settings", "activities", "notifications", "reminder_
 OURS = {table for table in MATRIX["tables"] if "." not in table} - APPS
 
 
-def reachable(it: Examination) -> Iterator[Finding]:
+def check_connection(examination: Examination) -> Iterator[Finding]:
     """The connection was made before this check: it names the login."""
-    if it.unreachable:
-        yield it.unreachable
+    if examination.unreachable:
+        yield examination.unreachable
         return
-    user, name = it.rows("SELECT current_user::text, current_database()::text")[0]
+    user, name = examination.rows("SELECT current_user::text, current_database()::text")[0]
     yield ok(f"as {user}, database {name}")
 
 
-def server_version(it: Examination) -> Iterator[Finding]:
-    number, text = it.rows("SELECT current_setting('server_version_num')::int, current_setting('server_version')")[0]
+def server_version(examination: Examination) -> Iterator[Finding]:
+    number, text = examination.rows(
+        "SELECT current_setting('server_version_num')::int, current_setting('server_version')"
+    )[0]
     if number < OLDEST_SERVER:
         yield problem(f"PostgreSQL {text}", "15 or newer is needed: upgrade the project in Supabase's dashboard.")
     else:
         yield ok(f"PostgreSQL {text}")
 
 
-def clock_skew(it: Examination) -> Iterator[Finding]:
+def clock_skew(examination: Examination) -> Iterator[Finding]:
     before = datetime.now(UTC)
-    (server_time,) = it.rows("SELECT clock_timestamp()")[0]
+    (server_time,) = examination.rows("SELECT clock_timestamp()")[0]
     after = datetime.now(UTC)
     skew = max(before - server_time, server_time - after, timedelta(0))
     if skew > LARGEST_SKEW:
@@ -44,23 +46,23 @@ def clock_skew(it: Examination) -> Iterator[Finding]:
         yield warning(f"the clocks of this machine and the database differ by {span(skew)}", fix)
 
 
-def migrations(it: Examination) -> Iterator[Finding]:
-    pending = ledger.pending_migrations(it.database)
+def migrations(examination: Examination) -> Iterator[Finding]:
+    pending = ledger.pending_migrations(examination.database)
     if pending:
         yield problem(f"{len(pending)} pending, from {pending[0]}", "`reminders migrate`.")
 
 
-def lock(it: Examination) -> Iterator[Finding]:
-    running = ledger.running(it.database)
-    held = ledger.holder(it.database)
+def lock(examination: Examination) -> Iterator[Finding]:
+    running = ledger.running(examination.database)
+    held = ledger.holder(examination.database)
     if held and running:
         yield ok(f"held by a running run, pid {held.pid}")
     elif held:
         yield problem(f"held by pid {held.pid} ({held.application_name}), but no run is running", "`reminders unlock`.")
 
 
-def last_runs(it: Examination) -> Iterator[Finding]:
-    seen = ledger.overview(it.database)
+def last_runs(examination: Examination) -> Iterator[Finding]:
+    seen = ledger.overview(examination.database)
     if seen.last_success_at is None:
         yield warning("no run has ever succeeded", "`reminders run --dry-run`, then `reminders run`.")
     elif seen.consecutive_failures:

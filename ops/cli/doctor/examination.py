@@ -71,13 +71,13 @@ class Skipped(Exception):
     """This check does not apply; the message has the reason."""
 
 
-Look = Callable[[Examination], Iterator[Finding]]
+CheckFunction = Callable[[Examination], Iterator[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: its name, as `doctor` shows it, its function, and the sentence for when that finds nothing."""
+    """One check: its name, as `doctor` shows it, its function, and the sentence that is shown when it finds nothing."""
 
     name: str
-    look: Look
+    run: CheckFunction
     ok: str = ""

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import conninfo
 
-from ops.cli.doctor.examination import Examination, Finding, Look, Skipped, ok, problem, warning
+from ops.cli.doctor.examination import CheckFunction, Examination, Finding, Skipped, ok, problem, warning
 from ops.schema import FUNCTION_OF
 from reminders import database, unreachable
 from reminders.alerts.slack import LOOPBACK
@@ -25,12 +25,12 @@ VERIFY = (
 WEAK_TLS = {"disable", "allow", "prefer"}
 
 
-def login_of(role: str) -> Look:
+def login_of(role: str) -> CheckFunction:
     """The check of one role's secret, and of the connection that it makes."""
 
-    def look(it: Examination) -> Iterator[Finding]:
-        name = _secret_name(it, FUNCTION_OF[role], "DATABASE_SECRET")
-        uri = it.secret(name)
+    def check(examination: Examination) -> Iterator[Finding]:
+        name = _secret_name(examination, FUNCTION_OF[role], "DATABASE_SECRET")
+        uri = examination.secret(name)
         try:
             found = conninfo.conninfo_to_dict(uri)
         except psycopg.ProgrammingError as error:
@@ -43,13 +43,13 @@ def login_of(role: str) -> Look:
         yield from _uri(name, role, found)
         yield from _connection(uri, role, found)
 
-    return look
+    return check
 
 
-def scheduler_token(it: Examination) -> Iterator[Finding]:
+def scheduler_token(examination: Examination) -> Iterator[Finding]:
     """Cron and scheduler have the same token, and it is long enough."""
-    names = {_secret_name(it, function, "SCHEDULER_TOKEN_SECRET") for function in ("cron", "scheduler")}
-    tokens = {it.secret(name) for name in names}
+    names = {_secret_name(examination, function, "SCHEDULER_TOKEN_SECRET") for function in ("cron", "scheduler")}
+    tokens = {examination.secret(name) for name in names}
     if len(tokens) > 1:
         yield problem(
             "cron and scheduler have different tokens", "Let SCHEDULER_TOKEN_SECRET name one secret for both."
@@ -58,13 +58,13 @@ def scheduler_token(it: Examination) -> Iterator[Finding]:
         yield problem(f"shorter than {SHORTEST_TOKEN} characters", "`openssl rand -base64 48`, into the secret.")
 
 
-def alert_channels(it: Examination) -> Iterator[Finding]:
-    environment = it.target.environment("cron")
+def alert_channels(examination: Examination) -> Iterator[Finding]:
+    environment = examination.target.environment("cron")
     topic, slack = environment.get("ALERT_TOPIC_ARN"), environment.get("SLACK_WEBHOOK_SECRET")
     if not topic and not slack:
         yield problem("none is configured, so no failure is reported", "Set ALERT_TOPIC_ARN or SLACK_WEBHOOK_SECRET.")
     if slack:
-        parts = urlsplit(it.secret(slack))
+        parts = urlsplit(examination.secret(slack))
         if not (parts.scheme == "https" or parts.hostname in LOOPBACK) or not parts.path.strip("/"):
             yield problem(
                 f"the secret {slack} holds no https URL of a webhook", "Copy the URL from the Slack app's page."
@@ -72,12 +72,12 @@ def alert_channels(it: Examination) -> Iterator[Finding]:
         else:
             yield ok("Slack's webhook is well-formed")
     if topic:
-        it.target.client("sns").get_topic_attributes(TopicArn=topic)
+        examination.target.client("sns").get_topic_attributes(TopicArn=topic)
         yield ok("the SNS topic exists")
 
 
-def _secret_name(it: Examination, function: str, variable: str) -> str:
-    name = it.target.environment(function).get(variable)
+def _secret_name(examination: Examination, function: str, variable: str) -> str:
+    name = examination.target.environment(function).get(variable)
     if not name:
         raise Skipped(f"the {function} function has no {variable}")
     return name
@@ -110,10 +110,10 @@ def _connection(uri: str, role: str, found: dict[str, Any]) -> Iterator[Finding]
         yield problem(str(error), error.hint or "Compare host and port with Supabase's Connect page.")
         return
     with closing(connection):
-        yield from _as_it_is(connection, role, found)
+        yield from _check_session(connection, role, found)
 
 
-def _as_it_is(connection: Connection, role: str, found: dict[str, Any]) -> Iterator[Finding]:
+def _check_session(connection: Connection, role: str, found: dict[str, Any]) -> Iterator[Finding]:
     row = connection.execute("SELECT current_user::text, pg_backend_pid()").fetchone()
     user, pid = row or ("", 0)
     if user != role:

@@ -7,19 +7,19 @@ from collections.abc import Iterator, Mapping
 from ops.cli.doctor.examination import Examination, Finding, Skipped, ok, problem, warning
 
 
-def _settings(it: Examination) -> Mapping[str, str]:
-    if not it.courier:
+def _settings(examination: Examination) -> Mapping[str, str]:
+    if not examination.courier:
         raise Skipped("no messages are sent from here")
-    return it.courier
+    return examination.courier
 
 
-def email_account(it: Examination) -> Iterator[Finding]:
+def email_account(examination: Examination) -> Iterator[Finding]:
     """Sandbox, paused sending and the day's quota (Amazon SES API v2 Reference, "GetAccount")."""
-    if not _settings(it).get("EMAIL_FROM"):
+    if not _settings(examination).get("EMAIL_FROM"):
         raise Skipped("no e-mails are sent from here")
-    if it.target.is_local:
+    if examination.target.is_local:
         raise Skipped("moto takes every mail")
-    found = it.target.client("sesv2").get_account()
+    found = examination.target.client("sesv2").get_account()
     quota = found.get("SendQuota", {})
     if not found.get("ProductionAccessEnabled"):
         yield problem(
@@ -32,22 +32,22 @@ def email_account(it: Examination) -> Iterator[Finding]:
         yield warning(
             f"{sent:,.0f} of {most:,.0f} e-mails of the last 24 hours are used", "Ask for a higher quota in SES."
         )
-    rate = float(_settings(it).get("MESSAGES_PER_SECOND") or 10)
+    rate = float(_settings(examination).get("MESSAGES_PER_SECOND") or 10)
     if 0 < quota.get("MaxSendRate", 0.0) < rate:
         fix = "Lower MessagesPerSecond, or ask for a higher rate in SES."
         yield warning(f"SES takes {quota['MaxSendRate']:,.0f} a second, and the courier sends {rate:,.0f}", fix)
     yield ok(f"{sent:,.0f} of {most:,.0f} e-mails in 24 hours, {quota.get('MaxSendRate', 0):,.0f} a second")
 
 
-def email_identity(it: Examination) -> Iterator[Finding]:
+def email_identity(examination: Examination) -> Iterator[Finding]:
     """The domain of EMAIL_FROM, else the address itself: verified, and signed by DKIM."""
-    sender = _settings(it).get("EMAIL_FROM", "")
+    sender = _settings(examination).get("EMAIL_FROM", "")
     if not sender:
         raise Skipped("no e-mails are sent from here")
-    if it.target.is_local:
+    if examination.target.is_local:
         raise Skipped("moto verifies no sender")
     address = sender.rpartition("<")[2].rstrip("> ")
-    client = it.target.client("sesv2")
+    client = examination.target.client("sesv2")
     for name in (address.rpartition("@")[2], address):
         try:
             found = client.get_email_identity(EmailIdentity=name)
@@ -65,13 +65,15 @@ def email_identity(it: Examination) -> Iterator[Finding]:
         yield ok(f"{name} is verified")
 
 
-def push_applications(it: Examination) -> Iterator[Finding]:
+def push_applications(examination: Examination) -> Iterator[Finding]:
     """Disabled ones reach no one: Apple's and Google's credentials expire."""
-    arns = [arn for arn in _settings(it).get("PUSH_APPLICATION_ARNS", "").split(",") if arn]
+    arns = [arn for arn in _settings(examination).get("PUSH_APPLICATION_ARNS", "").split(",") if arn]
     if not arns:
         raise Skipped("no pushes are sent from here")
     for arn in arns:
-        found = it.target.client("sns").get_platform_application_attributes(PlatformApplicationArn=arn)["Attributes"]
+        found = examination.target.client("sns").get_platform_application_attributes(PlatformApplicationArn=arn)[
+            "Attributes"
+        ]
         name = arn.rpartition(":")[2]
         if found.get("Enabled", "true").lower() != "true":
             yield problem(f"{name} is disabled", "Give it new credentials in SNS, and enable it.")
@@ -81,13 +83,13 @@ def push_applications(it: Examination) -> Iterator[Finding]:
             yield ok(f"{name} is enabled")
 
 
-def recipients(it: Examination) -> Iterator[Finding]:
+def recipients(examination: Examination) -> Iterator[Finding]:
     """The view that addresses come from, which a project may have replaced."""
-    _settings(it)
+    _settings(examination)
     query = """
     SELECT count(*), count(*) FILTER (WHERE coalesce(email, '') NOT LIKE '%_@_%') FROM reminder_private.recipients
     """
-    everyone, without = it.rows(query)[0]
+    everyone, without = examination.rows(query)[0]
     if without:
         yield warning(f"{without:,} of {everyone:,} people have no address", "They are reminded in the app only.")
     else:

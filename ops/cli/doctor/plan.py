@@ -12,7 +12,7 @@ from ops.cli.targets.base import Target
 from ops.schema import OUR_ROLES
 
 CHECKS = (
-    Check("database", database.reachable),
+    Check("database", database.check_connection),
     Check("server version", database.server_version),
     Check("clock skew", database.clock_skew, "the clocks agree"),
     Check("migrations", database.migrations, "all applied"),
@@ -41,33 +41,35 @@ BEFORE_THE_FIRST_MIGRATION = ("database", "server version", "app's tables")
 
 def examine(target: Target, *, adopt: bool = False) -> Iterator[tuple[Check, list[Finding]]]:
     """Run all checks in order, or with `adopt` those that work before the first migration; yield each in turn."""
-    it = Examination(target)
+    examination = Examination(target)
     with ExitStack() as stack:
         try:
-            it.connection = stack.enter_context(target.connect())
+            examination.connection = stack.enter_context(target.connect())
         except Exception as error:
-            it.unreachable = _of(error, "Compare DATABASE_URL with Supabase's Connect page. Is the project paused?")
+            examination.unreachable = _finding_from_error(
+                error, "Compare DATABASE_URL with Supabase's Connect page. Is the project paused?"
+            )
         for check in CHECKS:
             if not adopt or check.name in BEFORE_THE_FIRST_MIGRATION:
-                yield check, _findings(check, it)
+                yield check, _findings(check, examination)
 
 
-def _findings(check: Check, it: Examination) -> list[Finding]:
+def _findings(check: Check, examination: Examination) -> list[Finding]:
     """What the check yields; what it raises, as a finding."""
     found: list[Finding] = []
     try:
-        for finding in check.look(it):
+        for finding in check.run(examination):
             found.append(finding)
     except Skipped as why:
         found.append(Finding("skipped", str(why)))
     except CliError as error:
         found.append(Finding("skipped", str(error), error.hint))
     except Exception as error:
-        found.append(_of(error, "Are the migrations applied? `reminders migrate --check` shows it."))
+        found.append(_finding_from_error(error, "Are the migrations applied? `reminders migrate --check` shows it."))
     return found or [ok(check.ok)]
 
 
-def _of(error: Exception, hint: str) -> Finding:
+def _finding_from_error(error: Exception, hint: str) -> Finding:
     if known := expected(error):
         return problem(str(known), known.hint or hint)
     return problem(

@@ -108,28 +108,30 @@ ROW_LEVEL_SECURITY = (
 )
 
 
-def roles(it: Examination) -> Iterator[Finding]:
+def roles(examination: Examination) -> Iterator[Finding]:
     ours = list(schema.OUR_ROLES)
-    needed = [role for role in ours if it.courier or role not in schema.MESSAGE_ROLES]
+    needed = [role for role in ours if examination.courier or role not in schema.MESSAGE_ROLES]
     others = [role for role in schema.ROLES if role not in ours]
-    return _problems(it, ROLES, ours=ours, needed=needed, others=others)
+    return _problems(examination, ROLES, ours=ours, needed=needed, others=others)
 
 
-def row_level_security(it: Examination) -> Iterator[Finding]:
-    return _problems(it, ROW_LEVEL_SECURITY, ours=list(OURS), tables=list(OURS | APPS))
+def row_level_security(examination: Examination) -> Iterator[Finding]:
+    return _problems(examination, ROW_LEVEL_SECURITY, ours=list(OURS), tables=list(OURS | APPS))
 
 
-def _problems(it: Examination, checks: Sequence[tuple[str, str, str]], **values: list[str]) -> Iterator[Finding]:
+def _problems(
+    examination: Examination, checks: Sequence[tuple[str, str, str]], **values: list[str]
+) -> Iterator[Finding]:
     for query, what, fix in checks:
-        for row in it.database.execute(query.encode(), values).fetchall():
+        for row in examination.database.execute(query.encode(), values).fetchall():
             yield problem(what.format(*row), fix.format(*row))
 
 
-def grants(it: Examination) -> Iterator[Finding]:
+def grants(examination: Examination) -> Iterator[Finding]:
     # In a project whose own notifications table did not fit, ours has another name (migrations, existing_projects).
-    ours = dict(it.rows("SELECT 'notifications', notifications FROM reminder_private.project"))
-    theirs = {row[0] for row in it.rows(THEIR_SEQUENCES)}
-    there = {row[0] for row in it.rows("SELECT rolname::text FROM pg_roles")} | {schema.EVERY_ROLE}
+    ours = dict(examination.rows("SELECT 'notifications', notifications FROM reminder_private.project"))
+    theirs = {row[0] for row in examination.rows(THEIR_SEQUENCES)}
+    there = {row[0] for row in examination.rows("SELECT rolname::text FROM pg_roles")} | {schema.EVERY_ROLE}
     roles = [role for role in schema.ROLES if role in there]
     wanted = {}
     for key, rights in schema.expected().items():
@@ -138,7 +140,9 @@ def grants(it: Examination) -> Iterator[Finding]:
         if name not in theirs:
             wanted[kind, name if "." in name else f"public.{name}"] = rights
     found: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
-    for name, role, verb, columns in it.rows(RIGHTS, *map(list, zip(*wanted, strict=True)), [r.lower() for r in roles]):
+    for name, role, verb, columns in examination.rows(
+        RIGHTS, *map(list, zip(*wanted, strict=True)), [r.lower() for r in roles]
+    ):
         found[name, role][verb] = columns or True
     for (kind, name), rights in wanted.items():
         for role in roles:

@@ -1,7 +1,8 @@
 """
 The settings that our sessions start with: ALTER DATABASE and ALTER ROLE ... SET, which are not in the code.
 
-The functions set their own time-outs, and only within a run. Other settings must be PostgreSQL's defaults.
+The functions set time-outs within each transaction only. Reported are the values in HARMFUL, and time-outs that are
+too short.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ TIMEOUTS = {
 }
 
 # The most specific one counts (PostgreSQL, "ALTER ROLE"): database alone, then role alone, then role in database.
-STARTS_WITH = """
+SESSION_SETTINGS = """
 SELECT DISTINCT ON (r.rolname, lower(split_part(c.setting, '=', 1)))
     r.rolname::text,
     lower(split_part(c.setting, '=', 1)),
@@ -53,8 +54,8 @@ ORDER BY r.rolname, lower(split_part(c.setting, '=', 1)), s.setrole = 0, s.setda
 """
 
 
-def role_settings(it: Examination) -> Iterator[Finding]:
-    rows = it.rows(STARTS_WITH, list(OUR_ROLES))
+def role_settings(examination: Examination) -> Iterator[Finding]:
+    rows = examination.rows(SESSION_SETTINGS, list(OUR_ROLES))
     found: dict[tuple[str, str, str], list[str]] = {}
     for role, name, value, where in rows:
         if _harm(name, value):

@@ -23,10 +23,10 @@ Key = tuple[str, str, str]
 ON_A_TABLE = {"trigger", "policy"}
 
 
-def compare(it: Examination) -> Iterator[Finding]:
-    if ledger.pending_migrations(it.database):
+def compare(examination: Examination) -> Iterator[Finding]:
+    if ledger.pending_migrations(examination.database):
         raise Skipped("migrations are pending, so what they create is not there yet")
-    wanted, found = _by_key(shapes.expected()), _by_key(shapes.of(it.database))
+    wanted, found = _by_key(shapes.expected()), _by_key(shapes.of(examination.database))
     yield from (*_missing_or_other(wanted, found), *_added(wanted, found))
 
 
@@ -41,16 +41,16 @@ def _by_key(all_shapes: Iterable[Shape]) -> dict[Key, list[Shape]]:
 def _missing_or_other(wanted: dict[Key, list[Shape]], found: dict[Key, list[Shape]]) -> Iterator[Finding]:
     elsewhere = {(kind, name): table for kind, table, name in found}
     for key, shape in ((key, each) for key, several in wanted.items() for each in several):
-        judged = problem if shape.is_ours or shape.on_table in OURS else warning
+        level = problem if shape.is_ours or shape.on_table in OURS else warning
         if key in found:
             if found[key] != wanted[key]:
-                yield judged(_difference(shape, found[key]), _repair(shape))
+                yield level(_difference(shape, found[key]), _repair(shape))
         elif (shape.kind, shape.name) in elsewhere:
             table = elsewhere[shape.kind, shape.name]
-            yield judged(f"{shape.kind} {shape.name} is on {table}, not on {shape.on_table}", _repair(shape))
+            yield level(f"{shape.kind} {shape.name} is on {table}, not on {shape.on_table}", _repair(shape))
         elif shape.on_table in OURS or shape.is_ours:
-            judged = problem if "UNIQUE" in shape.shape or shape.kind != "index" else warning
-            yield judged(f"{shape.kind} {shape.name}{_on(shape)} is missing", _repair(shape))
+            level = problem if "UNIQUE" in shape.shape or shape.kind != "index" else warning
+            yield level(f"{shape.kind} {shape.name}{_on(shape)} is missing", _repair(shape))
 
 
 def _difference(shape: Shape, found: list[Shape]) -> str:

@@ -30,7 +30,7 @@ def command(function: str, event: IO[str], options: tuple[str, ...]) -> int:
     from ops.cli.local import sam
 
     sam.check_build()
-    answer = sam.invoke(state, function, _completed(event.read(), state), options)
+    answer = sam.invoke(state, function, _fill_placeholders(event.read(), state), options)
     output.show_json(answer)
     return UNHEALTHY if sam.failed(answer) else DONE
 
@@ -43,7 +43,7 @@ def _state() -> LocalState:
     return state
 
 
-def _completed(text: str, state: LocalState) -> str:
+def _fill_placeholders(text: str, state: LocalState) -> str:
     from ops.cli.local import events
     from ops.cli.targets.local import Local
 

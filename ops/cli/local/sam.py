@@ -19,7 +19,7 @@ from typing import Any
 
 from ops.cli.errors import UNREACHABLE, WRONG_USE, CliError
 from ops.cli.local_state import LocalState
-from ops.local.containers import Engine, EngineError, find_engine, reachable
+from ops.local.containers import Engine, EngineError, environments_for_containers, find_engine
 from ops.local.stack import LocalStack
 from ops.tools.build.artifact import ROOT, this_architecture
 from ops.tools.build.local import FUNCTION_NAMES
@@ -45,12 +45,12 @@ def engine() -> Engine:
 
 
 @contextmanager
-def prepared(stack: LocalStack, state: LocalState, found: Engine) -> Iterator[LocalState]:
+def share_with_containers(stack: LocalStack, state: LocalState, found: Engine) -> Iterator[LocalState]:
     """Let containers reach the stack, and keep the environment file, until the block ends."""
     # These addresses must be https except on loopback: containers alert through the topic alone, and no user signs in.
     without = dict.fromkeys(("SLACK_WEBHOOK_SECRET", "SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY_SECRET"), "")
     given = {function: {**variables, **without} for function, variables in state.environments.items()}
-    with reachable(found, stack.aws, given) as environments:
+    with environments_for_containers(found, stack.aws, given) as environments:
         ENVIRONMENT_FILE.parent.mkdir(exist_ok=True)
         ENVIRONMENT_FILE.write_text(json.dumps(_by_logical_id(environments), indent=2) + "\n")
         try:
@@ -88,7 +88,7 @@ def invoke(state: LocalState, function: str, event: str, options: Sequence[str])
     done = subprocess.run(
         [str(sam()), "local", "invoke", FUNCTION_NAMES[function], *settings, *options],
         cwd=ROOT,
-        env=_isolated(state),
+        env=_local_aws_environment(state),
         input=event,
         stdout=subprocess.PIPE,
         text=True,
@@ -111,7 +111,7 @@ def _by_logical_id(environments: Mapping[str, Mapping[str, str]]) -> dict[str, d
     }
 
 
-def _isolated(state: LocalState) -> dict[str, str]:
+def _local_aws_environment(state: LocalState) -> dict[str, str]:
     """This process' environment, with the local stack's AWS in the place of the user's."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     aws = {name: value for name, value in state.environments["cron"].items() if name.startswith("AWS_")}

@@ -20,7 +20,7 @@ from ops.cli.local_state import LocalState
 from ops.local import messages
 from ops.local.database import give_logins
 from ops.local.seed import add_past_runs, name_people, seed
-from ops.local.stack import LocalStack, scheduler_process
+from ops.local.stack import LocalStack, function_process
 from ops.local.supabase_auth import PUBLISHABLE_KEY, SupabaseAuth, User
 
 GROUP = "reminders-local"
@@ -53,7 +53,7 @@ def whole_stack(assignments: int, days: int) -> Iterator[tuple[LocalStack, Local
             admin, courier = admin_environment(stack, secret, auth.url), messages.environments(stack)
             with stack.connect() as connection:
                 messages.add_push(stack, courier, connection)
-            endpoints = scheduler_process(admin, ADMIN, log=other), messages.unsubscribe_endpoint(courier)
+            endpoints = function_process(admin, ADMIN, log=other), messages.unsubscribe_endpoint(courier)
             with endpoints[0] as admin_url, endpoints[1] as unsubscribe_url:
                 yield stack, _state(stack, {"admin": admin, **courier}, (admin_url, unsubscribe_url), now)
 
@@ -62,8 +62,8 @@ def whole_stack(assignments: int, days: int) -> Iterator[tuple[LocalStack, Local
 def stack_for_sam(assignments: int, days: int) -> Iterator[tuple[LocalStack, LocalState]]:
     """The same, reachable from containers. Raise `CliError` before the start when there is no container engine."""
     engine = sam.engine()
-    with whole_stack(assignments, days) as (stack, state), sam.prepared(stack, state, engine) as prepared:
-        yield stack, prepared
+    with whole_stack(assignments, days) as (stack, state), sam.share_with_containers(stack, state, engine) as shared:
+        yield stack, shared
 
 
 def make_schedule(stack: LocalStack, group: str = GROUP) -> str:

@@ -20,8 +20,8 @@ MESSAGE_FUNCTIONS = ("courier", "feedback", "unsubscribe")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a function answered: `result`, or the error it raised, in words."""
+class InvocationResult:
+    """What a function returned: `result`, or the error it raised, in words."""
 
     result: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
@@ -100,8 +100,8 @@ class Target:
         """The environment variables of one of `FUNCTIONS` or `MESSAGE_FUNCTIONS`; empty where it is not there."""
         raise needs_a_stack()
 
-    def invoke(self, event: Mapping[str, Any], *, wait: bool = True) -> Answer:
-        """Call the cron function; without `wait` the answer is empty."""
+    def invoke(self, event: Mapping[str, Any], *, wait: bool = True) -> InvocationResult:
+        """Call the cron function; without `wait` the result is empty."""
         raise needs_a_stack()
 
     def database_url(self) -> str:

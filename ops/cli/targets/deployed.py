@@ -11,7 +11,7 @@ from typing import Any
 
 from ops.cli.errors import UNREACHABLE, WRONG_USE, CliError
 from ops.cli.function_log import log_lines
-from ops.cli.targets.base import MESSAGE_FUNCTIONS, Answer, Failures, Target, TargetOptions
+from ops.cli.targets.base import MESSAGE_FUNCTIONS, Failures, InvocationResult, Target, TargetOptions
 
 # Lambda's longest run, and some seconds for the answer.
 LONGEST_RUN_SECONDS = 910
@@ -101,7 +101,7 @@ class Deployed(Target):
             self._environments[function] = found.get("Environment", {}).get("Variables", {})
         return self._environments[function]
 
-    def invoke(self, event: Mapping[str, Any], *, wait: bool = True) -> Answer:
+    def invoke(self, event: Mapping[str, Any], *, wait: bool = True) -> InvocationResult:
         # One attempt: after a time-out, boto3 would start a second run.
         limits = {"read_timeout": LONGEST_RUN_SECONDS, "retries": {"total_max_attempts": 1}}
         answer = self.client("lambda", **limits).invoke(
@@ -110,11 +110,13 @@ class Deployed(Target):
             Payload=json.dumps(event).encode(),
         )
         if not wait:
-            return Answer()
+            return InvocationResult()
         result = json.loads(answer["Payload"].read() or b"{}")
         if answer.get("FunctionError"):
-            return Answer(error=f"{result.get('errorType', 'error')}: {result.get('errorMessage', 'no message')}")
-        return Answer(result)
+            return InvocationResult(
+                error=f"{result.get('errorType', 'error')}: {result.get('errorMessage', 'no message')}"
+            )
+        return InvocationResult(result)
 
     def database_url(self) -> str:
         if self.options.database:

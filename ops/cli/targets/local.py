@@ -12,7 +12,7 @@ from typing import Any
 
 from ops.cli import function_log, local_state
 from ops.cli.local_state import LocalState
-from ops.cli.targets.base import Answer, Failures, Target, TargetOptions
+from ops.cli.targets.base import Failures, InvocationResult, Target, TargetOptions
 
 # Shared by all targets of this process: their key has the stack's address.
 CLIENTS: dict[tuple[Any, ...], Any] = {}
@@ -46,7 +46,7 @@ class Local(Target):
     def environment(self, function: str) -> Mapping[str, str]:
         return self.state.environments.get(function, {})
 
-    def invoke(self, event: Mapping[str, Any], *, wait: bool = True) -> Answer:
+    def invoke(self, event: Mapping[str, Any], *, wait: bool = True) -> InvocationResult:
         command = [sys.executable, "-m", "ops.local.invoke", "handlers.cron:handler", json.dumps(event)]
         # The command silences the functions' log in its own process; here it is what `reminders logs` shows.
         environment = {**os.environ, **self.environment("cron"), "POWERTOOLS_LOG_LEVEL": "INFO"}
@@ -60,12 +60,12 @@ class Local(Target):
                     stdout=subprocess.DEVNULL,
                     stderr=log,
                 )
-                return Answer()
+                return InvocationResult()
             done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
             log.write(done.stderr)
         if done.returncode == 0:
-            return Answer(json.loads(done.stdout))
-        return Answer(error=_error_from_log(done.stderr))
+            return InvocationResult(json.loads(done.stdout))
+        return InvocationResult(error=_error_from_log(done.stderr))
 
     def function_name(self, function: str) -> str:
         return function

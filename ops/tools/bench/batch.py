@@ -16,7 +16,7 @@ from uuid import UUID
 
 import psycopg
 
-from ops.local.database import create_database, give_logins, prepared
+from ops.local.database import create_database, give_logins, prepare_template
 from ops.local.server import MIGRATOR, any_server
 from ops.tools.bench import contenders, data
 from reminders.scheduling.ids import UUIDS, AssignmentId, next_id
@@ -40,7 +40,7 @@ VALUES ('assignment-reminder-cron', 'manual', now(), 'running') RETURNING id
 
 def main() -> None:
     with any_server() as server:
-        name = create_database(server, "bench_batch", prepared(server))
+        name = create_database(server, "bench_batch", prepare_template(server))
         with (
             psycopg.connect(server.dsn(MIGRATOR, name), autocommit=True) as owner,
             psycopg.connect(give_logins(server, name)["reminder_scheduler"], prepare_threshold=None) as scheduler,

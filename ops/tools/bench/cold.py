@@ -1,7 +1,7 @@
 """
 `make bench-cold`: how long from a process' start to its first answer, under Lambda's own runtime client.
 
-Each handler four ways, in turns so that a busy machine is unfair to all of them alike:
+Each handler is started in four ways. The ways take turns, so a busy machine slows all of them equally:
 
     built     our artifact: byte code compiled in, nothing that is not used
     plain     the same code and libraries without byte code, as `sam build` leaves them, in a folder that cannot
@@ -12,8 +12,8 @@ Each handler four ways, in turns so that a busy machine is unfair to all of them
 The answers are quick ones that open no connection to the database: an event that is refused, a request without a
 token, a page without a session, a watchdog that cannot read its secret. "console" is the admin function with its pages.
 Printed are the fastest round on the clock, and in brackets the least processor time, which other processes on the
-machine disturb less. Lambda gives 512 MB three tenths of a processor, so that there the second is what is waited for,
-three times over. It is not all of a cold start, which also fetches the code and starts a machine; it is the part that
+machine disturb less. With 512 MB, Lambda gives about 0.3 of a processor. A start there takes about three times the
+processor time. This is not all of a cold start, which also fetches the code and starts a machine; it is the part that
 the code decides. A second table has what our artifacts import before their first event, by library.
 """
 
@@ -38,7 +38,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from ops.tools.build.local import FUNCTION_NAMES, Built, built
+from ops.tools.build.local import FUNCTION_NAMES, Built, build_missing
 
 Event = dict[str, Any]
 
@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args(arguments)
-    artifacts = built()
+    artifacts = build_missing()
     with tempfile.TemporaryDirectory(prefix="reminders-cold-") as folder:
         ways = {name: _ways(artifacts, name, Path(folder)) for name in NAIVE}
         times = _measure(artifacts, ways, options.rounds)

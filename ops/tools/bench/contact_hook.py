@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 
-from ops.local.database import create_database, drop_database, prepared
+from ops.local.database import create_database, drop_database, prepare_template
 from ops.local.seed import seed
 from ops.local.server import MIGRATOR, Server, any_server
 from ops.tools.bench import times
@@ -56,7 +56,7 @@ def measure() -> list[dict[str, object]]:
 
 
 def _filled(server: Server) -> str:
-    database = create_database(server, "bench_filled", prepared(server))
+    database = create_database(server, "bench_filled", prepare_template(server))
     with psycopg.connect(server.dsn(MIGRATOR, database), autocommit=True) as connection:
         seed(connection, assignments=ASSIGNMENTS, today=datetime.now(UTC).date())
         connection.execute(queries.by_name["fill"], {})

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 
-from ops.local.database import create_database, give_logins, prepared
+from ops.local.database import create_database, give_logins, prepare_template
 from ops.local.server import MIGRATOR, any_server
 from ops.tools.bench import times
 from reminders import database
@@ -34,7 +34,7 @@ NEWEST = "SELECT * FROM cron_execution_log ORDER BY triggered_at DESC LIMIT 10"
 def measure() -> list[dict[str, object]]:
     """Median and p99 in milliseconds on loopback, beside the limit."""
     with any_server() as server:
-        name = create_database(server, "bench_ledger", prepared(server))
+        name = create_database(server, "bench_ledger", prepare_template(server))
         with closing(database.connect(server.dsn(MIGRATOR, name), name="bench")) as owner:
             owner.execute(HISTORY.encode(), {"job": JOB_NAME})
             owner.execute("VACUUM (ANALYZE) cron_execution_logs")

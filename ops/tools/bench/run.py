@@ -149,7 +149,7 @@ def _title(size: int, ids: data.Ids) -> str:
 
 
 def _contenders(bench: Bench, size: int, ids: data.Ids, *, peers: bool) -> Table:
-    """Each from empty notifications, in one go; round by round, so that a slow minute is everybody's."""
+    """Each from empty notifications, in one go; round by round, so that a slow minute affects all of them."""
     data.fill(bench.database, size, DAY, ids)
     contenders.prepare_floor(bench.database, DAY)
     todo = dict(_all_contenders(bench, size, peers=peers))

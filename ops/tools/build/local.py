@@ -66,8 +66,8 @@ class Built:
         return [self.directory / FUNCTION_NAMES[function], *(self.directory / layer / "python" for layer in layers)]
 
 
-def built() -> Built:
-    """Build what is not built yet; raise `BuildError`."""
+def build_missing() -> Built:
+    """Build the artifacts if there are none of the present sources; raise `BuildError`."""
     version = LAMBDA_PYTHON if find_python(LAMBDA_PYTHON) else "{}.{}".format(*sys.version_info)
     architecture = this_architecture()
     python = lambda_python(version)

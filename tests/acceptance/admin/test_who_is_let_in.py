@@ -16,8 +16,8 @@ PATHS = [("GET", "/runs"), ("PATCH", "/assignments/x/last-contact-date"), ("GET"
 
 @table(("method", "path"), PATHS)
 @table("token", ["", "x", "a.b.c", "x" * 50_000])
-def test_stranger(endpoint: AdminEndpoint, method: str, path: str, token: str) -> None:
-    """The same 401 everywhere, which tells nothing about what is behind the endpoint."""
+def test_caller_without_a_valid_token(endpoint: AdminEndpoint, method: str, path: str, token: str) -> None:
+    """The same 401 everywhere, which reveals nothing about what is behind the endpoint."""
     response = endpoint.request(method, path, token=token)
     assert problem(response) == (401, {"type": "about:blank", "title": "Unauthorized", "status": 401})
     assert response.headers["www-authenticate"] == "Bearer"

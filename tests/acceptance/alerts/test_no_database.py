@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ops.local.cluster import free_port
-from ops.local.slack import Answer
+from ops.local.slack import SlackResponse
 from ops.local.stack import LocalStack
 from reminders.errors import DatabaseUnavailable, SecretError
 from tests.helpers.events import scheduled_event
@@ -53,9 +53,9 @@ def test_retry_in_the_same_process(stack: LocalStack) -> None:
 def test_channels_that_do_not_work_either(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """The original error is raised all the same; and the retry sends to the channel that failed."""
     monkeypatch.delenv("ALERT_TOPIC_ARN")
-    stack.slack.answer = Answer(500)
+    stack.slack.response = SlackResponse(500)
     unreachable(stack, scheduled_event(1))
-    stack.slack.answer = Answer()
+    stack.slack.response = SlackResponse()
     unreachable(stack, scheduled_event(1))
     assert [COULD_NOT_BEGIN] == [message["text"] for message in stack.slack.posted]
 
@@ -76,7 +76,7 @@ def test_database_that_comes_back(stack: LocalStack, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.usefixtures("no_database")
 def test_watchdog(stack: LocalStack) -> None:
-    """It tells the same way, and once while nothing changes."""
+    """It alerts in the same way, and once while nothing changes."""
     for _ in range(2):
         with pytest.raises(DatabaseUnavailable):
             stack.watch()

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from handlers.wiring import common
-from ops.local.slack import Answer, Slack
+from ops.local.slack import Slack, SlackResponse
 from ops.local.stack import LocalStack
 from reminders.database import Connection
 from reminders.errors import SchedulerError
@@ -115,7 +115,7 @@ def test_webhook_that_is_replaced_while_the_function_is_warm(stack: LocalStack, 
     ).items()
     with Slack() as new:
         stack.aws.put_secret(stack.environment["SLACK_WEBHOOK_SECRET"], new.webhook)
-        stack.slack.answer = Answer(404, b"no_service")
+        stack.slack.response = SlackResponse(404, b"no_service")
         failing_day(stack, 1)
         assert [FAILURE] == [message["text"] for message in new.posted]
     assert deliveries(owner)["slack"]["is_delivered"]
@@ -124,10 +124,10 @@ def test_webhook_that_is_replaced_while_the_function_is_warm(stack: LocalStack, 
 @pytest.mark.usefixtures("first_failure")
 def test_alert_that_the_next_run_sends(stack: LocalStack, owner: Connection) -> None:
     """What Slack did not take is sent by the next run, before its own news; the topic gets nothing twice."""
-    stack.slack.answer = Answer(503)
+    stack.slack.response = SlackResponse(503)
     failing_day(stack, 1)
     assert (0, 1) == reported(stack)
-    stack.slack.answer = Answer()
+    stack.slack.response = SlackResponse()
     time_passes(owner)
     failing_day(stack, 2)
     assert (1, 1) == reported(stack)

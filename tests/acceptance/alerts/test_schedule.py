@@ -17,7 +17,7 @@ from tests.helpers.stacks import reported
 
 @pytest.fixture
 def tick(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> datetime:
-    """20 minutes ago, by the watchdog's settings; no row tells of it."""
+    """20 minutes ago, by the watchdog's settings; no row records it."""
     tick = (datetime.now(UTC) - timedelta(minutes=20)).replace(second=0, microsecond=0)
     monkeypatch.setenv("REMINDER_CRON_EXPRESSION", f"cron({tick.minute} {tick.hour} * * ? *)")
     return tick

@@ -21,7 +21,7 @@ import pytest
 from handlers.wiring import common
 from ops.local.cluster import free_port
 from ops.local.server import Server
-from ops.local.slack import Answer
+from ops.local.slack import SlackResponse
 from ops.local.stack import LocalStack
 from reminders.database import Connection
 from tests.alerting import Behaviour, answering, captured_log, closing_halfway, webhook
@@ -135,9 +135,9 @@ def test_day_that_succeeds(leaks: Leaks) -> None:
 
 @pytest.mark.usefixtures("outage")
 def test_outage_and_whatever_slack_answers(leaks: Leaks) -> None:
-    """Delivered or refused, permanently or not, nothing tells where it was sent."""
+    """Delivered or refused, permanently or not, nothing shows where it was sent."""
     for day, status in enumerate((200, 400, 403, 404, 410, 429, 500)):
-        leaks.stack.slack.answer = Answer(status, b"no_service")
+        leaks.stack.slack.response = SlackResponse(status, b"no_service")
         leaks.run(lambda day=day: leaks.stack.invoke(scheduled_event(day)))  # type: ignore[misc]
         leaks.run(lambda: leaks.stack.invoke({"action": "test_alert"}))
 
@@ -202,9 +202,9 @@ def test_database_that_cannot_be_reached(leaks: Leaks, server: Server) -> None:
 def test_scheduler_that_rejects_the_token(leaks: Leaks) -> None:
     """A token that does not fit is in no error."""
     name = f"{leaks.stack.environment['SCHEDULER_TOKEN_SECRET']}"
-    leaks.keep("a-token-that-nobody-knows")
+    leaks.keep("a-token-that-is-not-known")
     with suppress(Exception):
         leaks.stack.invoke({"dry_run": True})  # the endpoint has read the right one
-    leaks.stack.aws.put_secret(name, "a-token-that-nobody-knows")
+    leaks.stack.aws.put_secret(name, "a-token-that-is-not-known")
     common.secrets.cache_clear()
     leaks.run(lambda: leaks.stack.invoke(scheduled_event(1)))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ops.local.slack import Answer
+from ops.local.slack import SlackResponse
 from ops.local.stack import LocalStack
 from reminders.database import Connection
 from tests.factories import count
@@ -32,7 +32,7 @@ def test_channels_that_work(stack: LocalStack, owner: Connection) -> None:
 
 def test_channel_that_does_not_work(stack: LocalStack, owner: Connection) -> None:
     """The answer says which, and why; the other one got the alert."""
-    stack.slack.answer = Answer(403, b"action_prohibited")
+    stack.slack.response = SlackResponse(403, b"action_prohibited")
     answer = ask(stack)
     assert "failed" == answer["status"]
     assert {

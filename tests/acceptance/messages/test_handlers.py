@@ -217,7 +217,7 @@ def test_unsubscribed_person_gets_no_mail(owner: Connection, mentor: str) -> Non
         f"?p={MENTOR}",
         f"?p={MENTOR}&s=",
         f"?p={MENTOR}&s={sign(KEY, UUID(int=1))}",
-        f"?p=nobody&s={sign(KEY, MENTOR)}",
+        f"?p=no-id&s={sign(KEY, MENTOR)}",
         f"?p={MENTOR}&s=%ff%00",
     ],
 )

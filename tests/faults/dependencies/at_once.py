@@ -1,12 +1,12 @@
 """
 The cron function in many processes at once, as Lambda runs it in many environments.
 
-    stdin    {"events": [...], "environment": {...}, "clock_off": seconds}, a line each
+    stdin    {"events": [...], "environment": {...}, "clock_shift": seconds}, a line each
     stdout   what became of each, in order, as a line: [{"status": ..., "note": ..., ...}, {"error": "..."}]
 
 Each is a fork of this process, since importing the function again takes longer than a whole run; its secrets are known
-already, as those of a warm function are. All wait at a gate, and go when it opens. A clock that is off is off in the
-forks alone: for Python's `time` and for every `datetime` that the functions know.
+already, as those of a warm function are. All wait at a gate, and start when it opens. A shifted clock is
+shifted in the forks alone: for Python's `time` and for every `datetime` that the functions know.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ def finish(work: Callable[[], Any], write: int) -> NoReturn:
     os._exit(0)
 
 
-def invoke_at_once(events: Sequence[object], environment: dict[str, str], clock_off: float) -> list[Any]:
-    """Know the secrets, put the clock off, make the forks, open the gate, and gather what they answer."""
+def invoke_at_once(events: Sequence[object], environment: dict[str, str], clock_shift: float) -> list[Any]:
+    """Load the secrets, shift the clock, fork, open the gate, collect the answers."""
     os.environ.update(environment)
     for name in ("DATABASE_SECRET", "SCHEDULER_TOKEN_SECRET", "SLACK_WEBHOOK_SECRET"):
         common.secrets().get(environment[name])
     httpx.Client().close()  # imports what it needs at its first use
-    put_clock_off(clock_off)
+    shift_clock(clock_shift)
     gate, opener = os.pipe()
     children = [fork(partial(invoke_behind, gate, event)) for event in events]
     os.write(opener, b"!" * len(children))
@@ -82,24 +82,24 @@ def invoke_behind(gate: int, event: object) -> Any:
         return {"error": f"{type(error).__name__}: {error}"}
 
 
-class Off(datetime.datetime):
+class ShiftedDatetime(datetime.datetime):
     """Follows `time.time`, as the real one does not."""
 
     @classmethod
-    def now(cls, tz: datetime.tzinfo | None = None) -> Off:
+    def now(cls, tz: datetime.tzinfo | None = None) -> ShiftedDatetime:
         return cls.fromtimestamp(time.time(), tz)
 
     @classmethod
-    def utcnow(cls) -> Off:
+    def utcnow(cls) -> ShiftedDatetime:
         return cls.now(datetime.UTC).replace(tzinfo=None)
 
 
-def put_clock_off(seconds: float) -> None:
+def shift_clock(seconds: float) -> None:
     right = time.time
     vars(time)["time"] = lambda: right() + seconds
     for name, module in sys.modules.items():
         if name.partition(".")[0] in OURS and getattr(module, "datetime", None) is datetime.datetime:
-            vars(module)["datetime"] = Off
+            vars(module)["datetime"] = ShiftedDatetime
 
 
 if __name__ == "__main__":

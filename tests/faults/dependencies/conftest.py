@@ -11,7 +11,7 @@ from handlers.wiring.alerts import unrecorded_failures
 from ops.local.aws import Aws
 from ops.local.server import Server
 from ops.local.slack import Slack
-from ops.local.stack import LocalStack, scheduler_process
+from ops.local.stack import LocalStack, function_process
 from reminders.database import Connection
 from tests.faults.dependencies.days import Days, populate
 from tests.faults.dependencies.faulty_service import FaultyService
@@ -21,7 +21,7 @@ from tests.helpers.stacks import stack_on
 @pytest.fixture(scope="session")
 def scheduler_url(aws: Aws) -> Iterator[str]:
     """The scheduler, a process of its own."""
-    with scheduler_process(aws.environment(), "tests.faults.dependencies.impatient_scheduler:handler") as url:
+    with function_process(aws.environment(), "tests.faults.dependencies.impatient_scheduler:handler") as url:
         yield url
 
 

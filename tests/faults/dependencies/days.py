@@ -1,9 +1,9 @@
 """
 The days around a fault, and what must be true when they are over.
 
-    days.fail(SchedulerError, "answered 500")     an invocation that raises
-    days.go()                                     one that succeeds
-    days.end_well()                               more of them until all is quiet; then everything is compared
+    days.expect_failure(SchedulerError, "answered 500")     an invocation that raises
+    days.expect_success()                                   one that succeeds
+    days.check_final_state()                                more of them until all is quiet; then everything is compared
 
 What must be there is computed again, in Python, from the assignments and from how each invocation ended. Nothing of
 the product's SQL is asked, and its policy is not imported.
@@ -162,30 +162,30 @@ class Days:
         self.invocations: list[Invocation] = []
         self._next = FIRST_DAY
 
-    def fail(
+    def expect_failure(
         self, error: type[Exception], expected_message: str, status: Status = "failed", *, seconds: float = 60.0
     ) -> dict[str, Any] | None:
-        """Raises `error` with `expected_message`; return its row, if there is one."""
+        """Invoke; expect `error` with `expected_message`. Return the run's row, if there is one."""
         with pytest.raises(error, match=expected_message):
             self.stack.invoke(self._event(), seconds=seconds)
         self._add(status)
         return None if status in NO_ROW else runs(self.owner)[-1]
 
-    def go(self, *, seconds: float = 60.0) -> dict[str, Any]:
-        """Succeeds; gives its summary."""
+    def expect_success(self, *, seconds: float = 60.0) -> dict[str, Any]:
+        """Invoke; expect a success. Return its summary."""
         summary: dict[str, Any] = self.stack.invoke(self._event(), seconds=seconds)
         assert "success" == summary["status"]
         self._add("success")
         return summary
 
-    def end_well(self, never: Collection[UUID] = ()) -> None:
+    def check_final_state(self, never: Collection[UUID] = ()) -> None:
         """
         The next tick succeeds, its second delivery is a duplicate, and a run by hand finds nothing left to do.
 
         Then every due reminder is there exactly once (none for the assignments in `never`), and ledger, outbox and
-        Slack tell what the model does.
+        Slack have what the model has.
         """
-        self.go()
+        self.expect_success()
         self._again()
         self._by_hand()
         wanted = [reminder for reminder in due(self.owner, self._today) if reminder[0] not in never]

@@ -1,7 +1,7 @@
 """
 A server on loopback between the caller and a service: it passes a request on, or fails as the test says.
 
-    with FaultyService(door_url) as faulty:
+    with FaultyService(url) as faulty:
         faulty.next(answer_with(503), cut_halfway)     # one fault for each request, then all goes well
 
 A fault gets the call: it may have the service do its work first, and then lose, spoil or keep back the answer.
@@ -101,7 +101,7 @@ def cut_halfway(call: Call) -> None:
     call.connection.sendall(head.encode() + body[: len(body) // 2])
 
 
-def lie(**claims: object) -> Fault:
+def answer_falsely(**claims: object) -> Fault:
     """The service has done its work; its answer says something else about it."""
 
     def act(call: Call) -> None:

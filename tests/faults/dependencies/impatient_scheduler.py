@@ -1,8 +1,7 @@
 """
 The scheduler's endpoint for these tests: it serves many stacks, and its time limits are short.
 
-What production gives seconds, a statement, a lock, gets one or a part of one here, so that what hangs is found while a
-test can wait for it. The code that gives up is production's.
+Statement and lock time-outs are 1 s or less, so that a test need not wait long. The code that gives up is production's.
 """
 
 from __future__ import annotations

@@ -48,9 +48,9 @@ def forker(aws: Aws) -> Iterator[Callable[[dict[str, Any]], Answers]]:
 def invoke(stack: LocalStack, forker: Callable[[dict[str, Any]], Answers]) -> Invoke:
     """Invokes the cron function with all events at once, each in a process of its own."""
 
-    def ask(events: list[Any], clock_off: float = 0) -> Answers:
+    def ask(events: list[Any], clock_shift: float = 0) -> Answers:
         environment = stack.environment | {"ALERT_TOPIC_ARN": "", "ALERT_THRESHOLD": "1"}
-        return forker({"events": events, "environment": environment, "clock_off": clock_off})
+        return forker({"events": events, "environment": environment, "clock_shift": clock_shift})
 
     return ask
 
@@ -105,7 +105,7 @@ def test_clock_that_is_off(owner: Connection, invoke: Invoke, hours: int) -> Non
     on_time = add_assignment(owner, 10, today=today)
     add_assignment(owner, 9, today=today)
     before = now(owner)
-    (answer,) = invoke([{}], clock_off=hours * 3600)
+    (answer,) = invoke([{}], clock_shift=hours * 3600)
     after = now(owner)
     if before.date() != after.date():  # midnight has come between: nothing is known
         pytest.skip("it became midnight")

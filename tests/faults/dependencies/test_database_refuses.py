@@ -30,16 +30,16 @@ END_THE_LEDGERS_SESSION = """
 def test_database_that_is_read_only(days: Days, server: Server, database: str) -> None:
     """No row can be written, so the channels get an alert at once; the next run does all."""
     with setting(server, database, "default_transaction_read_only = on"):
-        days.fail(DatabaseError, "ReadOnlySqlTransaction 25006", "unrecorded")
-    days.end_well()
+        days.expect_failure(DatabaseError, "ReadOnlySqlTransaction 25006", "unrecorded")
+    days.check_final_state()
 
 
 def test_read_only_for_the_scheduler_alone(days: Days, server: Server, database: str) -> None:
     """The run fails at once, with PostgreSQL's reason in its row; no assignment is skipped for it."""
     with setting(server, database, "default_transaction_read_only = on", "reminder_scheduler"):
-        row = days.fail(SchedulerError, "ReadOnlySqlTransaction 25006")
+        row = days.expect_failure(SchedulerError, "ReadOnlySqlTransaction 25006")
     assert row and (500, 0) == (row["http_status"], row["assignments_failed"])
-    days.end_well()
+    days.check_final_state()
 
 
 def test_read_only_when_the_run_is_to_be_settled(
@@ -57,11 +57,11 @@ def test_read_only_when_the_run_is_to_be_settled(
         call.answer(answer.status_code, answer.content)
 
     faulty.next(fail_over)
-    days.fail(DatabaseError, "ReadOnlySqlTransaction 25006", "lost")
+    days.expect_failure(DatabaseError, "ReadOnlySqlTransaction 25006", "lost")
     assert "running" == runs(owner)[-1]["status"]
     replica.close()
-    assert 0 == days.go()["reminders_dispatched"]
-    days.end_well()
+    assert 0 == days.expect_success()["reminders_dispatched"]
+    days.check_final_state()
 
 
 @contextmanager
@@ -81,16 +81,16 @@ def full(owner: Connection, table: str, when: str) -> Iterator[None]:
 def test_disk_that_is_full_for_notifications(days: Days, owner: Connection) -> None:
     """No row is at fault: no batch is split, no assignment is skipped, the run fails with the reason in its row."""
     with full(owner, "notifications", "INSERT"):
-        row = days.fail(SchedulerError, "DiskFull 53100")
+        row = days.expect_failure(SchedulerError, "DiskFull 53100")
     assert row and (500, 0) == (row["http_status"], row["assignments_failed"])
-    days.end_well()
+    days.check_final_state()
 
 
 def test_disk_that_is_full_for_the_ledger(days: Days, owner: Connection) -> None:
     """No row can be written, so the channels get an alert at once."""
     with full(owner, "cron_execution_logs", "INSERT"):
-        days.fail(DatabaseError, "DiskFull 53100", "unrecorded")
-    days.end_well()
+        days.expect_failure(DatabaseError, "DiskFull 53100", "unrecorded")
+    days.check_final_state()
 
 
 @pytest.mark.parametrize("table", first(1, ["cron_execution_logs", "cron_alerts"]))
@@ -99,8 +99,8 @@ def test_disk_that_is_full_when_the_run_is_to_be_settled(days: Days, owner: Conn
     failing = table == "cron_alerts"
     if failing:  # only a run that fails, or recovers, writes an alert
         with full(owner, "notifications", "INSERT"):
-            days.fail(SchedulerError, "DiskFull 53100")
+            days.expect_failure(SchedulerError, "DiskFull 53100")
     with full(owner, table, "INSERT OR UPDATE" if failing else "UPDATE"):
-        days.fail(DatabaseError, "DiskFull 53100", "lost")
-    assert 0 == days.go()["reminders_dispatched"]
-    days.end_well()
+        days.expect_failure(DatabaseError, "DiskFull 53100", "lost")
+    assert 0 == days.expect_success()["reminders_dispatched"]
+    days.check_final_state()

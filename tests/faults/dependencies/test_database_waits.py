@@ -56,7 +56,7 @@ def meanwhile(days: Days, act: Callable[[], None]) -> dict[str, object]:
             act()
 
         watching = pool.submit(watch)
-        summary = days.go()
+        summary = days.expect_success()
         watching.result()
     return summary
 
@@ -71,16 +71,16 @@ def test_table_that_is_locked_for_a_moment(days: Days, other_session: Connection
     other_session.execute("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE")
     summary = meanwhile(days, let_one_try_fail)
     assert (DUE, 0) == (summary["reminders_dispatched"], summary["assignments_failed"])
-    days.end_well()
+    days.check_final_state()
 
 
 def test_table_that_stays_locked(days: Days, other_session: Connection) -> None:
     """The run ends in time as a failure, and the next one reminds all whom it could not."""
     days.stack.limits = replace(LIMITS, reserve=1.0, answer_margin=0.5)
     other_session.execute("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE")
-    days.fail(DeadlineExceeded, "no time was left|did not answer in time", seconds=3.5)
+    days.expect_failure(DeadlineExceeded, "no time was left|did not answer in time", seconds=3.5)
     other_session.rollback()
-    days.end_well()
+    days.check_final_state()
 
 
 def test_deadlock(
@@ -100,7 +100,7 @@ def test_deadlock(
         summary = meanwhile(days, wait_for_the_dispatch)
     assert eventually(lambda: [(1,)] == owner.execute(log).fetchall())
     assert (DUE - 2, 0) == (summary["reminders_dispatched"], summary["assignments_failed"])
-    days.end_well()
+    days.check_final_state()
 
 
 @pytest.mark.parametrize("isolation", first(1, ["repeatable read", "serializable"]))
@@ -127,7 +127,7 @@ def test_serialization_failure(
     with setting(server, database, f"default_transaction_isolation = '{isolation}'", "reminder_scheduler"):
         summary = meanwhile(days, log_contact)
     assert (DUE - 1, 0) == (summary["reminders_dispatched"], summary["assignments_failed"])
-    days.end_well()
+    days.check_final_state()
 
 
 @pytest.fixture
@@ -147,8 +147,8 @@ def hanging(owner: Connection, assignments: list[UUID]) -> None:
 def test_row_that_hangs(days: Days, owner: Connection, call_budget: float) -> None:
     """It is found by halving and skipped, also when a call has time for one statement only; the rest goes out."""
     days.stack.limits = replace(LIMITS, call_budget=call_budget)
-    summary = days.go()
+    summary = days.expect_success()
     assert (DUE - 1, 1) == (summary["reminders_dispatched"], summary["assignments_failed"])
     owner.execute("DROP FUNCTION sleep() CASCADE")
-    assert 1 == days.go()["reminders_dispatched"]
-    days.end_well()
+    assert 1 == days.expect_success()["reminders_dispatched"]
+    days.check_final_state()

@@ -41,29 +41,29 @@ def test_mentor_who_was_deleted(days: Days, owner: Connection, mentors: list[UUI
     """All others are notified; on a day on which nothing else is due, the run fails and says so."""
     gone = [mentors[n] for n in deleted]
     owner.execute("DELETE FROM people WHERE id = ANY (%s)", [gone])
-    assert len(gone) == days.go()["assignments_failed"]
-    row = days.fail(AssignmentsFailed, "that were due failed: ForeignKeyViolation 23503")
+    assert len(gone) == days.expect_success()["assignments_failed"]
+    row = days.expect_failure(AssignmentsFailed, "that were due failed: ForeignKeyViolation 23503")
     assert row and len(gone) == row["assignments_failed"]
     owner.execute("INSERT INTO people SELECT unnest(%s::uuid [])", [gone])
-    days.end_well()
+    days.check_final_state()
 
 
 def test_mentor_who_comes_back(days: Days, owner: Connection, mentors: list[UUID]) -> None:
     """What a day could not do, the next one does."""
     owner.execute("DELETE FROM people WHERE id = %s", [mentors[2]])
-    assert 1 == days.go()["assignments_failed"]
+    assert 1 == days.expect_success()["assignments_failed"]
     owner.execute("INSERT INTO people VALUES (%s)", [mentors[2]])
-    summary = days.go()
+    summary = days.expect_success()
     assert (0, 1) == (summary["assignments_failed"], summary["reminders_dispatched"])
-    days.end_well()
+    days.check_final_state()
 
 
 def test_check_that_the_application_added(days: Days, owner: Connection, assignments: list[UUID]) -> None:
     """An assignment is skipped as a whole: with its reminder, its escalation is missing as well."""
     owner.execute("ALTER TABLE notifications ADD CONSTRAINT app CHECK (kind <> 'reminder' OR gap_days < 40)")
-    assert 2 == days.go()["assignments_failed"]
+    assert 2 == days.expect_success()["assignments_failed"]
     owner.execute("ALTER TABLE notifications DROP CONSTRAINT app")
-    days.end_well()
+    days.check_final_state()
 
 
 @pytest.fixture
@@ -91,11 +91,11 @@ def test_cost_of_poison(stack: LocalStack, owner: Connection, wire: Wire, poison
     ids = add_assignments(owner, 200, today=TODAY)
     forbid(owner, [ids[n] for n in poisoned] or [UUID(int=0)])
     days = Days(stack, owner)
-    summary = days.go()
+    summary = days.expect_success()
     assert (200 - len(poisoned), len(poisoned)) == (summary["reminders_dispatched"], summary["assignments_failed"])
     # One more for the end: the last batch that is full does not know that it is the last.
     batches = math.ceil(200 / BATCH_SIZE) + 1 + 2 * len(poisoned) * math.ceil(math.log2(BATCH_SIZE))
     # The first statement of a call asks which tables the project has.
     assert len(wire.statements) <= 1 + STATEMENTS_IN_A_BATCH * batches + len(poisoned)
     owner.execute("ALTER TABLE notifications DROP CONSTRAINT app")
-    days.end_well()
+    days.check_final_state()

@@ -22,7 +22,14 @@ from reminders.limits import LIMITS
 from reminders.scheduling import client
 from tests.alerting import Behaviour, dripping_body, dripping_header, silence
 from tests.faults.dependencies.days import DUE, Days
-from tests.faults.dependencies.faulty_service import Fault, FaultyService, after_the_work, answer_with, cut_halfway, lie
+from tests.faults.dependencies.faulty_service import (
+    Fault,
+    FaultyService,
+    after_the_work,
+    answer_falsely,
+    answer_with,
+    cut_halfway,
+)
 from tests.helpers.cases import first
 
 BUSY_MACHINE_SECONDS = 2
@@ -47,9 +54,9 @@ def test_connection_refused(days: Days, monkeypatch: pytest.MonkeyPatch) -> None
     """Connection refused: the run fails, and the next one does all."""
     with monkeypatch.context() as broken:
         broken.setenv("REMINDER_FUNCTION_URL", f"http://127.0.0.1:{free_port()}")
-        days.fail(SchedulerError, r"^scheduler unreachable: ConnectError$")
-    assert DUE == days.go()["reminders_dispatched"]
-    days.end_well()
+        days.expect_failure(SchedulerError, r"^scheduler unreachable: ConnectError$")
+    assert DUE == days.expect_success()["reminders_dispatched"]
+    days.check_final_state()
 
 
 def stalling(behave: Behaviour) -> Fault:
@@ -71,27 +78,27 @@ def test_answer_that_does_not_come(days: Days, faulty: FaultyService, short_of_t
     fault, left = STALLS[stall]
     faulty.next(fault)
     began = time.monotonic()
-    row = days.fail(DeadlineExceeded, "the scheduler did not answer in time", seconds=short_of_time)
+    row = days.expect_failure(DeadlineExceeded, "the scheduler did not answer in time", seconds=short_of_time)
     assert time.monotonic() - began < short_of_time + BUSY_MACHINE_SECONDS
     assert row and 0 == row["reminders_dispatched"]
-    assert left == days.go()["reminders_dispatched"]
-    days.end_well()
+    assert left == days.expect_success()["reminders_dispatched"]
+    days.check_final_state()
 
 
 def test_answer_that_is_cut_once(days: Days, faulty: FaultyService) -> None:
     """The call is made again; the second answer counts what the first, lost one had dispatched."""
     faulty.next(cut_halfway)
-    assert DUE == days.go()["reminders_dispatched"]
+    assert DUE == days.expect_success()["reminders_dispatched"]
     assert 2 == len(faulty.calls)
-    days.end_well()
+    days.check_final_state()
 
 
 def test_answer_that_is_cut_every_time(days: Days, faulty: FaultyService) -> None:
     """After four attempts the run fails; all was dispatched by the first one, and once."""
     faulty.next(*[cut_halfway] * client.ATTEMPTS)
-    days.fail(SchedulerError, r"^scheduler unreachable: RemoteProtocolError$")
-    assert 0 == days.go()["reminders_dispatched"]
-    days.end_well()
+    days.expect_failure(SchedulerError, r"^scheduler unreachable: RemoteProtocolError$")
+    assert 0 == days.expect_success()["reminders_dispatched"]
+    days.check_final_state()
 
 
 @pytest.mark.parametrize("status", first(2, [500, 504, 501]))
@@ -99,27 +106,27 @@ def test_refusal_that_stays(days: Days, faulty: FaultyService, status: int) -> N
     """The run fails with the status in its row; of those that may pass, four attempts are made."""
     attempts = client.ATTEMPTS if status in client.RETRYABLE_STATUS else 1
     faulty.next(*[answer_with(status)] * attempts)
-    row = days.fail(SchedulerError, f"^scheduler answered {status}: ")
+    row = days.expect_failure(SchedulerError, f"^scheduler answered {status}: ")
     assert row and status == row["http_status"]
     assert attempts == len(faulty.calls)
-    days.end_well()
+    days.check_final_state()
 
 
 def test_refusal_that_passes(days: Days, faulty: FaultyService) -> None:
     """A 503 before the work and a 502 after it: the run succeeds with the right counts."""
     faulty.next(answer_with(503), after_the_work(answer_with(502)))
-    assert DUE == days.go()["reminders_dispatched"]
-    days.end_well()
+    assert DUE == days.expect_success()["reminders_dispatched"]
+    days.check_final_state()
 
 
 NONSENSE: dict[str, Fault] = {
     "a page": after_the_work(answer_with(200, b"<html>", "text/html")),
     "half a JSON": after_the_work(answer_with(200, b'{"assignments_evaluated": 1')),
     "another JSON": after_the_work(answer_with(200, b'{"ok": true}')),
-    "a negative count": lie(reminders_dispatched=-1),
-    "a count beyond an integer": lie(assignments_evaluated=2**31),
-    "a cursor outside the shard": lie(next_cursor="soon"),
-    "the cursor that it was given": lie(next_cursor=str(UUID(int=0))),
+    "a negative count": answer_falsely(reminders_dispatched=-1),
+    "a count beyond an integer": answer_falsely(assignments_evaluated=2**31),
+    "a cursor outside the shard": answer_falsely(next_cursor="soon"),
+    "the cursor that it was given": answer_falsely(next_cursor=str(UUID(int=0))),
 }
 
 
@@ -127,20 +134,20 @@ NONSENSE: dict[str, Fault] = {
 def test_answer_that_cannot_be_true(days: Days, faulty: FaultyService, nonsense: str) -> None:
     """A 200 that is no result fails the run, writes no number into the ledger, and is asked for once."""
     faulty.next(NONSENSE[nonsense])
-    row = days.fail(SchedulerError, NO_RESULT)
+    row = days.expect_failure(SchedulerError, NO_RESULT)
     assert row and (0, 0) == (row["assignments_evaluated"], row["reminders_dispatched"])
     assert 1 == len(faulty.calls)
-    days.end_well()
+    days.check_final_state()
 
 
 def test_cursor_that_goes_backwards(days: Days, faulty: FaultyService) -> None:
     """A run cannot be made to circle: the second answer points behind the call, and the run fails."""
     middle, before = UUID(int=1 << 127), UUID(int=(1 << 127) - 1)
-    faulty.next(lie(next_cursor=str(middle)), lie(next_cursor=str(before)))
-    row = days.fail(SchedulerError, NO_RESULT)
+    faulty.next(answer_falsely(next_cursor=str(middle)), answer_falsely(next_cursor=str(before)))
+    row = days.expect_failure(SchedulerError, NO_RESULT)
     assert [None, str(middle)] == [call.body["cursor"] for call in faulty.calls]
     assert row and DUE == row["reminders_dispatched"]
-    days.end_well()
+    days.check_final_state()
 
 
 def test_counts_whose_sum_no_ledger_can_hold(
@@ -148,7 +155,7 @@ def test_counts_whose_sum_no_ledger_can_hold(
 ) -> None:
     """Each count may be true, their sum cannot: the run fails by name, and its row can be written."""
     monkeypatch.setenv("SCHEDULER_SHARDS", "2")
-    faulty.next(*[lie(assignments_evaluated=2**31 - 1)] * 2)
-    row = days.fail(SchedulerError, "counts are larger than the ledger can hold")
+    faulty.next(*[answer_falsely(assignments_evaluated=2**31 - 1)] * 2)
+    row = days.expect_failure(SchedulerError, "counts are larger than the ledger can hold")
     assert row and 2**31 - 1 == row["assignments_evaluated"]
-    days.end_well()
+    days.check_final_state()

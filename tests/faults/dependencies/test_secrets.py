@@ -45,8 +45,8 @@ def throttled_for(secret: str) -> Fault:
 def test_throttled_for_a_moment(days: Days, vault: FaultyService) -> None:
     """boto3 tries again: the run notices nothing."""
     vault.next(throttled, throttled)
-    assert DUE == days.go()["reminders_dispatched"]
-    days.end_well()
+    assert DUE == days.expect_success()["reminders_dispatched"]
+    days.check_final_state()
 
 
 def test_throttled_throughout(days: Days, vault: FaultyService, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,21 +55,21 @@ def test_throttled_throughout(days: Days, vault: FaultyService, monkeypatch: pyt
     vault.from_now_on(throttled)
     with monkeypatch.context() as patched:
         patched.setenv("ALERT_TOPIC_ARN", topic)
-        days.fail(SecretError, "could not be read: ThrottlingException", "unreported")
+        days.expect_failure(SecretError, "could not be read: ThrottlingException", "unreported")
     (mail,) = days.stack.aws.published(topic)
     assert "could not be read: ThrottlingException" in mail.message
     vault.from_now_on(all_is_well)
-    assert DUE == days.go()["reminders_dispatched"]
-    days.end_well()
+    assert DUE == days.expect_success()["reminders_dispatched"]
+    days.check_final_state()
 
 
 @pytest.mark.matrix
 def test_throttled_for_the_database_alone(days: Days, vault: FaultyService) -> None:
     """Slack gets an alert at once."""
     vault.from_now_on(throttled_for(days.stack.environment["DATABASE_SECRET"]))
-    days.fail(SecretError, "ThrottlingException", "unrecorded")
+    days.expect_failure(SecretError, "ThrottlingException", "unrecorded")
     vault.from_now_on(all_is_well)
-    days.end_well()
+    days.check_final_state()
 
 
 class Password:
@@ -80,14 +80,14 @@ class Password:
         self._role = f"cron_{uuid4().hex[:8]}"
         self._run("CREATE ROLE {} IN ROLE cron_runner LOGIN")
         self.change()
-        self.tell()
+        self.store_in_secret()
 
     def change(self) -> None:
         """In the database: the old one is rejected from now on."""
         self._password = uuid4().hex
         self._run("ALTER ROLE {} PASSWORD '" + self._password + "'")
 
-    def tell(self) -> None:
+    def store_in_secret(self) -> None:
         """In the secret."""
         uri = f"postgresql://{self._role}:{self._password}@127.0.0.1:{self._stack.server.port}/{self._stack.database}"
         self._stack.aws.put_secret(self._stack.environment["DATABASE_SECRET"], uri)
@@ -114,34 +114,34 @@ def fetches(vault: FaultyService, days: Days) -> int:
 
 def test_password_that_is_rotated_under_a_warm_process(password: Password, days: Days, vault: FaultyService) -> None:
     """The old one is rejected, the secret is fetched afresh once, and the run goes."""
-    days.go()
+    days.expect_success()
     assert 1 == fetches(vault, days)
     password.change()
-    password.tell()
-    days.go()
+    password.store_in_secret()
+    days.expect_success()
     assert 2 == fetches(vault, days)
-    days.end_well()
+    days.check_final_state()
 
 
 def test_password_that_is_rotated_in_two_steps(password: Password, days: Days, vault: FaultyService) -> None:
     """A run between the database's step and the secret's fails, and the next one, a moment later, finds the new one."""
-    days.go()
+    days.expect_success()
     password.change()
-    days.fail(DatabaseUnavailable, "it rejected the password", "unrecorded")
-    password.tell()
-    days.go()
-    days.end_well()
+    days.expect_failure(DatabaseUnavailable, "it rejected the password", "unrecorded")
+    password.store_in_secret()
+    days.expect_success()
+    days.check_final_state()
 
 
 def test_password_that_cannot_be_fetched_afresh(password: Password, days: Days, vault: FaultyService) -> None:
     """The alert says that the password was rejected, not that Secrets Manager was busy then."""
-    days.go()
+    days.expect_success()
     password.change()
     vault.from_now_on(throttled_for(days.stack.environment["DATABASE_SECRET"]))
-    days.fail(DatabaseUnavailable, "it rejected the password", "unrecorded")
+    days.expect_failure(DatabaseUnavailable, "it rejected the password", "unrecorded")
     vault.from_now_on(all_is_well)
-    password.tell()
-    days.end_well()
+    password.store_in_secret()
+    days.check_final_state()
 
 
 def call_scheduler(stack: LocalStack, token: str) -> int:
@@ -160,21 +160,21 @@ def rotate_token(stack: LocalStack) -> str:
 @pytest.mark.parametrize("scheduler_knows", first(1, ["old", "new"]))
 def test_token_that_is_rotated_under_warm_processes(days: Days, cron_knows: str, scheduler_knows: str) -> None:
     """Whichever side knows the new token, the run succeeds, and no reminder waits for five minutes."""
-    days.go()
+    days.expect_success()
     token = rotate_token(days.stack)
     if cron_knows == "new":
         common.secrets.cache_clear()
     if scheduler_knows == "new":
         assert HTTPStatus.UNAUTHORIZED != call_scheduler(days.stack, token)
-    days.go()
-    days.end_well()
+    days.expect_success()
+    days.check_final_state()
 
 
 def test_token_that_is_rotated_a_moment_after_a_wrong_one(days: Days) -> None:
     """A wrong token has just caused a fetch of a newer token; the right caller is accepted all the same."""
-    days.go()
+    days.expect_success()
     assert HTTPStatus.UNAUTHORIZED == call_scheduler(days.stack, "guess")
     rotate_token(days.stack)
     common.secrets.cache_clear()
-    days.go()
-    days.end_well()
+    days.expect_success()
+    days.check_final_state()

@@ -113,7 +113,7 @@ def after_lost_answer(step: str) -> Outcome:
     if step.startswith("courier: connect"):
         return Outcome(UNAVAILABLE)
     if step == "courier: claim":
-        return Outcome(sent(0))  # until the lease ends, nobody knows what was claimed
+        return Outcome(sent(0))  # until the lease ends, it is not known what was claimed
     if step in PROVIDER_STEPS:
         return Outcome(sent(PEOPLE - 1, 1), ONE_TWICE)
     return Outcome(sent())

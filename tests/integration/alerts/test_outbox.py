@@ -64,7 +64,7 @@ def written(outbox: Outbox, runner: Connection, failure: Alert) -> Alert:
 
 
 def test_alert_written_twice(outbox: Outbox, runner: Connection, owner: Connection, failure: Alert) -> None:
-    """Whoever notices the same thing a second time writes nothing."""
+    """A second alert about the same event writes nothing."""
     assert [True, False] == [outbox.write(runner, failure) for _ in range(2)]
     assert (1, 2) == (count(owner, "cron_alerts"), count(owner, "cron_alert_deliveries"))
 
@@ -285,7 +285,7 @@ def test_recovery_before_the_failure_was_sent(
 
 
 def test_failure_after_a_recovery(outbox: Outbox, runner: Connection, slack: FakeChannel, write: Write) -> None:
-    """A recovery tells of the failures before it, not of those after it."""
+    """A recovery reports the failures before it, not of those after it."""
     for kind in ("recovery", "failure"):
         write(kind)
     outbox.deliver(runner)
@@ -306,7 +306,7 @@ def test_channel_that_is_no_longer_configured(
 
 
 def test_no_channel_at_all(make_outbox: MakeOutbox, runner: Connection, owner: Connection, failure: Alert) -> None:
-    """The alert stands in the outbox for whoever looks, and the log says what to set."""
+    """The alert stays in the outbox, where operators can see it, and the log says what to set."""
     with captured_log() as log:
         make_outbox().write(runner, failure)
     make_outbox().deliver(runner)
@@ -349,17 +349,17 @@ def test_deliverer_that_is_frozen(
     """
     PostgreSQL takes the claim from it, and another session sends.
 
-    What it does when it thaws cannot be helped: it sends, too, and its mark changes nothing.
+    What it does when it resumes cannot be prevented: it sends, too, and its mark changes nothing.
     """
     outbox = make_outbox(slack, sns, limits=replace(LIMITS, claim=replace(LIMITS.claim, idle=0.2)))
-    sending, thaw = threading.Event(), threading.Event()
+    sending, resume = threading.Event(), threading.Event()
 
     def freeze(alert: Alert) -> None:
         slack.works()
         sending.set()
-        assert thaw.wait(30)
+        assert resume.wait(30)
 
-    def somebody_else_sends() -> bool:
+    def another_session_sends() -> bool:
         outbox.deliver(runner)
         return bool(slack.sent)
 
@@ -367,9 +367,9 @@ def test_deliverer_that_is_frozen(
     with captured_log() as log, ThreadPoolExecutor(1) as pool:
         frozen = pool.submit(outbox.deliver, runner)
         assert sending.wait(30)
-        assert eventually(somebody_else_sends)
+        assert eventually(another_session_sends)
         assert (["failure"], True) == (slack.kinds, deliveries(owner)["slack"]["is_delivered"])
-        thaw.set()
+        resume.set()
         frozen.result(timeout=30)
     assert 1 == deliveries(owner)["slack"]["attempts"]
     assert "alerts not delivered" in log.getvalue()
@@ -422,7 +422,7 @@ def test_payload_of_a_version_to_come(
     ("succeeded", "counts", "expected"),
     [(False, (2, 1), ("failure", 2)), (True, (0, 3), ("recovery", 3))],
 )
-def test_what_an_alert_of_a_run_tells(
+def test_what_an_alert_of_a_run_contains(
     outbox: Outbox, runner: Connection, owner: Connection, succeeded: bool, counts: tuple[int, int], expected: object
 ) -> None:
     """The count of the outage, before it ended, and the run's own times; the key is kind and run."""

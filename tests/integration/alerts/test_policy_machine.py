@@ -124,7 +124,7 @@ class Machine(RuleBasedStateMachine):
         self.deliver()
 
     @rule()
-    def somebody_delivers(self) -> None:
+    def delivery_without_a_run(self) -> None:
         self.deliver()
 
     @rule(name=st.sampled_from(["slack", "sns"]))
@@ -209,7 +209,7 @@ class Machine(RuleBasedStateMachine):
         assert sorted(self.due) == sorted(alerts(self.place.owner))
 
     @invariant()
-    def nobody_is_told_twice(self) -> None:
+    def no_alert_arrives_twice(self) -> None:
         for name in self.channels:
             for key, copies in self.copies(name).items():
                 assert copies <= 1 + self.copies_lost_track_of[name, key]
@@ -217,7 +217,7 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """
         When everything works again, every channel has got everything, once and in order. Only a failure that
-        had not arrived when the run recovered is not reported by itself: the recovery tells of it.
+        had not arrived when the run recovered is not reported by itself: the recovery reports it.
         """
         if not hasattr(self, "channels"):
             return

@@ -146,7 +146,7 @@ def test_run_that_lives(make_watchdog: MakeWatchdog, owner: Connection, minutes:
 
 @pytest.mark.usefixtures("lock_is_held")
 def test_run_older_than_any_lambda(make_watchdog: MakeWatchdog, owner: Connection) -> None:
-    """Whoever holds the lock, it is not this run: no Lambda lives so long."""
+    """Another session holds the lock, not this run: no Lambda runs so long."""
     running(owner, OLDEST_LIVING_RUN / MINUTE + 0.1)
     assert 1 == watch(make_watchdog()).rescued
 
@@ -156,8 +156,8 @@ def test_lock_of_another_database(make_watchdog: MakeWatchdog, owner: Connection
     import psycopg
 
     running(owner, 1)
-    with psycopg.connect(server.dsn(server.superuser, "postgres")) as next_door:
-        next_door.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK_KEY])
+    with psycopg.connect(server.dsn(server.superuser, "postgres")) as elsewhere:
+        elsewhere.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK_KEY])
         assert 1 == watch(make_watchdog()).rescued
 
 
@@ -300,12 +300,12 @@ def test_lock_that_a_session_holds(
     make_watchdog: MakeWatchdog, owner: Connection, as_role: AsRole, tick: datetime, slack: FakeChannel
 ) -> None:
     """Any login can take the lock, so the alert names who has it: pid, role, application name and since when."""
-    stranger = as_role("contact_admin_api")
-    stranger.execute("SELECT set_config('application_name', 'psql \x1b[2J', false), pg_advisory_lock(%s)", [LOCK_KEY])
+    holder = as_role("contact_admin_api")
+    holder.execute("SELECT set_config('application_name', 'psql \x1b[2J', false), pg_advisory_lock(%s)", [LOCK_KEY])
     add_run(owner, "skipped", scheduled_for=tick, started_at=tick, note="advisory_lock_held")
     watch(make_watchdog(daily(tick)))
     (alert,) = slack.sent
-    pid = stranger.info.backend_pid
+    pid = holder.info.backend_pid
     assert alert.error_message
     assert f"; the run lock is held by pid {pid}, role contact_admin_api, application name psql" in alert.error_message
     assert "\x1b" not in alert.error_message

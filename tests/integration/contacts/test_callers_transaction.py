@@ -136,7 +136,7 @@ def test_connection_without_a_caller(owner: Connection, as_role: AsRole) -> None
             connection.execute(f"SELECT FROM {table}".encode())
 
 
-def test_door_that_forgets_to_ask(owner: Connection, as_role: AsRole) -> None:
+def test_endpoint_that_does_not_check_the_claims(owner: Connection, as_role: AsRole) -> None:
     """The database checks again: claims that say no find no assignment, also where the caller sees it as its mentor."""
     pair, connection = add_pair(owner), as_role("contact_admin_api")
     add_run(owner)

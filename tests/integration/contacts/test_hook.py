@@ -109,7 +109,7 @@ def test_upsert_that_updates_changes_nothing(owner: Connection) -> None:
     assert last_contact(owner, pair) == now - timedelta(days=4)
 
 
-def test_debug_line_tells_assignment_old_and_new(owner: Connection) -> None:
+def test_debug_line_names_assignment_old_and_new(owner: Connection) -> None:
     """An operator who asks why a date is what it is gets the answer from the log, once for each move."""
     now = today(owner)
     pair = add_pair(owner, last=15)

@@ -1,4 +1,4 @@
-"""The bound on a channel: over in time whatever it does, and its errors are safe to tell."""
+"""A channel's time limit always holds, and its errors contain no secret."""
 
 from __future__ import annotations
 

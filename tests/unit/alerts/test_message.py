@@ -19,7 +19,7 @@ JOB = "assignment-reminder-cron"
 
 
 def test_payload_through_json() -> None:
-    """What lies in the outbox comes back as the same alert."""
+    """An alert that is read from the outbox equals the one that was written."""
     assert FAILURE == Alert.from_payload(json.loads(json.dumps(FAILURE.payload())))
 
 

@@ -57,9 +57,9 @@ def test_success_after_an_unreported_outage(threshold: int, repeat_every: int) -
 def test_alerts_of_an_outage(threshold: int, repeat_every: int, failures: int) -> None:
     """One 'failure', a 'repeat' for each full interval after it, one 'recovery', whatever the numbers."""
     sent = story(Policy(threshold, repeat_every), failures)
-    is_told = failures >= threshold
-    repeats = (failures - threshold) // repeat_every if repeat_every and is_told else 0
-    assert (int(is_told), repeats, int(is_told)) == tuple(
+    is_reported = failures >= threshold
+    repeats = (failures - threshold) // repeat_every if repeat_every and is_reported else 0
+    assert (int(is_reported), repeats, int(is_reported)) == tuple(
         sent.count(kind) for kind in ("failure", "repeat", "recovery")
     )
 

@@ -1,4 +1,4 @@
-"""The HTTP client against a real server on loopback that fails, stalls, redirects and lies."""
+"""The HTTP client against a real server on loopback that fails, stalls, redirects and sends false results."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ def test_retries_end_with_the_deadline(service: FakeService, http: httpx.Client)
     assert len(service.requests) <= 2
 
 
-LIES: list[object] = [
+FALSE_RESULTS: list[object] = [
     None,
     [],
     "fine",
@@ -252,10 +252,10 @@ LIES: list[object] = [
 ]
 
 
-@table("lie", LIES, ids=lambda lie: json.dumps(lie)[-60:])
-def test_answer_that_is_no_result(service: FakeService, call: Call, lie: object) -> None:
+@table("answer", FALSE_RESULTS, ids=lambda answer: json.dumps(answer)[-60:])
+def test_answer_that_is_no_result(service: FakeService, call: Call, answer: object) -> None:
     """A 200 with nonsense is a failure, not a number in the ledger."""
-    service.answers = [result(lie)]
+    service.answers = [result(answer)]
     with pytest.raises(SchedulerError, match="answered 200 with something else than a result") as caught:
         call()
     assert None is caught.value.http_status
