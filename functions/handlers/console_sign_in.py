@@ -103,7 +103,11 @@ def submit_factor(request: Request) -> Response:
 
 
 def sign_out(request: Request) -> Response:
-    """End the session at Supabase and in the browser; in the browser also if Supabase does not answer."""
+    """
+    End the session at Supabase and in the browser; in the browser also if Supabase does not answer.
+
+    An access token that had ended was refreshed before: Supabase ends a session only for a valid one.
+    """
     assert request.session is not None
     try:
         wiring.auth(request.settings).sign_out(request.session.tokens.access)

@@ -8,7 +8,7 @@ import pytest
 
 from handlers.wiring import console as wiring
 from ops.local.supabase_auth import totp
-from tests.console.visitors import PASSWORD, Console, text_of
+from tests.console.visitors import PASSWORD, Console, Visitor, text_of
 from tests.helpers.cases import table
 
 ADMIN = {"role": "admin"}
@@ -144,6 +144,46 @@ def test_tokens_are_refreshed_before_they_end(console: Console) -> None:
     assert 200 == visitor.get("/console").status_code
     after = visitor.cookies["__Host-console"].split("!")
     assert (before[0], True) == (after[0], before[2] != after[2])
+
+
+def idle(console: Console) -> Visitor:
+    """A visitor who signed in, and whose access token has ended since."""
+    visitor = console.visitor()
+    visitor.get("/console/sign-in")
+    console.auth.token_seconds = -3600
+    visitor.post(
+        "/console/sign-in", email="ada@example.org", password=PASSWORD, by="password", _options={"follow": False}
+    )
+    console.auth.token_seconds = 3600
+    return visitor
+
+
+def test_signing_out_after_an_idle_hour(console: Console) -> None:
+    """The tokens that were refreshed for it do not stay in the browser, and the session at Supabase has ended."""
+    console.user(ADMIN)
+    visitor = idle(console)
+    copy = console.visitor()
+    copy.cookies = dict(visitor.cookies)
+    page = visitor.post("/console/sign-out")
+    assert "You are signed out." in text_of(page)
+    assert not [name for name in visitor.cookies if name.startswith("__Host-console") and "form" not in name]
+    assert "Your session has ended." in text_of(copy.get("/console"))
+
+
+def test_second_factor_after_an_idle_hour(console: Console) -> None:
+    """The browser gets the tokens that the second factor has confirmed, and not those that were refreshed before it."""
+    secret = base64.b32encode(b"ten bytes.").decode()
+    console.user(ADMIN, totp_secret=secret)
+    page = idle(console).post(FACTOR, code=totp(secret), next="/console")
+    assert (200, True) == (page.status_code, "Who needs contact" in text_of(page))
+
+
+def test_no_cookie_is_set_twice(console: Console) -> None:
+    """Browsers differ in which of two values they keep (RFC 6265, section 4.1.1)."""
+    console.user(ADMIN)
+    answer = idle(console).post("/console/sign-out", _options={"follow": False})
+    names = [cookie.partition("=")[0] for cookie in answer.headers.get_list("set-cookie")]
+    assert sorted(set(names)) == sorted(names)
 
 
 def test_session_that_was_ended_elsewhere(console: Console) -> None:
