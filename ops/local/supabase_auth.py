@@ -40,7 +40,10 @@ Answer = tuple[int, dict[str, Any]]
 
 @dataclass
 class User:
-    """An account. `totp_secret`: of the authenticator app, Base32; None: no second factor."""
+    """
+    An account. `totp_secret`: of the authenticator app, Base32; None: none. `other_factors`: the status by the type,
+    such as phone or webauthn.
+    """
 
     email: str
     password: str
@@ -49,6 +52,7 @@ class User:
     is_confirmed: bool = True
     totp_secret: str | None = None
     factor_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    other_factors: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -232,9 +236,11 @@ class SupabaseAuth(Loopback):
 
 def _user_document(user: User) -> dict[str, Any]:
     document = {"id": user.id, "aud": "authenticated", "role": "authenticated", "email": user.email}
-    factor = {"id": user.factor_id, "status": "verified", "factor_type": "totp", "friendly_name": "phone"}
-    factors = {} if user.totp_secret is None else {"factors": [factor]}
-    return {**document, "app_metadata": user.app_metadata, **factors}
+    factors = [{"id": str(uuid.uuid4()), "status": it, "factor_type": kind} for kind, it in user.other_factors.items()]
+    if user.totp_secret is not None:
+        factors.append({"id": user.factor_id, "status": "verified", "factor_type": "totp"})
+    # Supabase leaves the field out when there is none.
+    return {**document, "app_metadata": user.app_metadata, **({"factors": factors} if factors else {})}
 
 
 def totp(secret: str, steps_back: int = 0) -> str:

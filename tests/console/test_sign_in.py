@@ -128,6 +128,46 @@ def test_second_factor(console: Console) -> None:
     assert "runs in the history" in text_of(right) or "No run has taken place yet" in text_of(right)
 
 
+def test_second_factor_of_a_session_that_has_ended(console: Console) -> None:
+    """The person signs in again, also where the process had not asked Supabase about the session before."""
+    console.user(ADMIN, totp_secret=base64.b32encode(b"ten bytes.").decode())
+    visitor = console.visitor()
+    visitor.sign_in("ada@example.org")
+    console.auth.end_sessions()
+    wiring.second_factor.cache_clear()  # as in another process
+    assert "Your session has ended." in text_of(visitor.post(FACTOR, code="000000", next="/console"))
+
+
+@pytest.mark.parametrize("kind", ["phone", "webauthn"])
+def test_second_factor_that_the_console_cannot_ask_for(console: Console, kind: str) -> None:
+    """The password alone does not open the console, and the person learns what to set up. No form leads past this."""
+    console.user(ADMIN, other_factors={kind: "verified"})
+    visitor = console.visitor()
+    for page in (
+        visitor.sign_in("ada@example.org"),
+        visitor.get("/console/settings"),
+        visitor.post(FACTOR, code="000000", next="/console"),
+    ):
+        assert (403, True) == (page.status_code, "supports authenticator apps only" in text_of(page))
+    assert "You are signed out." in text_of(visitor.post("/console/sign-out"))
+
+
+def test_authenticator_app_beside_another_factor(console: Console) -> None:
+    """The app is asked for, whatever else the account has."""
+    secret = base64.b32encode(b"ten bytes.").decode()
+    console.user(ADMIN, totp_secret=secret, other_factors={"webauthn": "verified"})
+    visitor = console.visitor()
+    visitor.sign_in("ada@example.org")
+    assert visitor.visited[-1].startswith(FACTOR)
+    assert 200 == visitor.post(FACTOR, code=totp(secret), next="/console").status_code
+
+
+def test_factor_that_was_never_verified(console: Console) -> None:
+    """Supabase keeps an enrolment that was not finished; it is no second factor."""
+    console.user(ADMIN, other_factors={"phone": "unverified"})
+    assert 200 == console.visitor().sign_in("ada@example.org").status_code
+
+
 def test_second_factor_that_everybody_must_have(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     """With ADMIN_REQUIRE_AAL2, an admin without an authenticator app is refused, and learns what to do."""
     monkeypatch.setenv("ADMIN_REQUIRE_AAL2", "true")

@@ -83,7 +83,7 @@ def test_every_function_has_an_alarm_for_throttles(alarms: Json, resources: Json
 
 
 def test_every_function_has_an_alarm_for_errors(alarms: Json, resources: Json) -> None:
-    """A function with a URL answers 5xx when it cannot work. For Lambda this is no error, so it is counted separately."""
+    """With a URL, a function that cannot work answers 5xx. For Lambda this is no error, so it is counted separately."""
     watched: dict[str, set[str]] = {"Errors": set(), "Url5xxCount": set()}
     for metric in (part for alarm in alarms.values() for part in walk(alarm) if isinstance(part, dict)):
         if metric.get("MetricName") in watched:

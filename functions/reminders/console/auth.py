@@ -41,6 +41,10 @@ class SessionEnded(ReminderError):
     """The refresh token is not valid any more: signed out elsewhere, used already, or too old."""
 
 
+class FactorNotSupported(ReminderError):
+    """The person has a second factor, but none that the console can ask for."""
+
+
 class AuthUnavailable(ReminderError):
     """Supabase Auth could not be reached, or its answer is not valid. A retry may help."""
 
@@ -89,13 +93,21 @@ class SupabaseAuth:
             raise AuthUnavailable(f"signing out: Supabase Auth answered {response.status_code}")
 
     def second_factor(self, access_token: str) -> UUID | None:
-        """The person's verified authenticator app, if there is one; raise `SessionEnded` when the session is over."""
+        """
+        The person's verified authenticator app, if there is one.
+
+        Raise `SessionEnded` when the session is over, and `FactorNotSupported` for a person who has verified only
+        factors of other types (phone, WebAuthn): without this, their password alone would be enough.
+        """
         response = self._request("GET", "/user", None, access_token)
         if response.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND}:
             raise SessionEnded(f"the session is over: {_code(response)}")
-        for factor in _document(response).get("factors") or []:
-            if factor.get("status") == "verified" and factor.get("factor_type") == "totp":
+        factors = [each for each in _document(response).get("factors") or [] if each.get("status") == "verified"]
+        for factor in factors:
+            if factor.get("factor_type") == "totp":
                 return UUID(factor["id"])
+        if factors:
+            raise FactorNotSupported("the person's second factor is not an authenticator app")
         return None
 
     def confirm_second_factor(self, access_token: str, factor: UUID, code: str) -> Tokens:
