@@ -132,7 +132,10 @@ def _code_page(request: Request, email: str, error: str = "") -> CodePage:
         form=Form({"email": email[:LONGEST_EMAIL]}, {"code": error} if error else {}),
         next=safe_next(request.form.get("next", "")),
         title="Check your e-mail",
-        text="If there is an account with this address, a code is on its way to it. It arrives within some minutes.",
+        text=(
+            "If there is an account with this address, a code is on its way to it. It arrives within some minutes. "
+            "If it does not arrive, wait a few minutes, then start again."
+        ),
         label="Code from the e-mail",
         action=f"{SIGN_IN}/code",
     )

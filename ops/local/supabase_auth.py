@@ -32,6 +32,12 @@ TOKEN_SECONDS = 3600
 CODE_SECONDS = 3600
 # Supabase's default: a refresh token may be used again for so long, because two tabs may do it at once.
 REUSE_SECONDS = 10.0
+# Supabase's default: after an e-mail, the account gets no other one for so long.
+EMAIL_SECONDS = 60
+_TOO_MANY_EMAILS = (
+    "over_email_send_rate_limit",
+    "For security purposes, you can only request this after 60 seconds.",
+)
 _INVALID_LOGIN = (400, "invalid_credentials", "Invalid login credentials")
 _EXPIRED_CODE = (403, "otp_expired", "Token has expired or is invalid")
 
@@ -82,6 +88,7 @@ class SupabaseAuth(Loopback):
         self.limited = False
         self.token_seconds = TOKEN_SECONDS
         self._codes: dict[str, tuple[str, float]] = {}
+        self._next_email: dict[str, float] = {}
         self._sessions: list[_Session] = []
         self._challenges: dict[str, str] = {}
 
@@ -137,16 +144,17 @@ class SupabaseAuth(Loopback):
         raise Refused(400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found")
 
     def _otp(self, request: Request, body: dict[str, Any]) -> Answer:
-        self._check_limit(
-            "over_email_send_rate_limit", "For security purposes, you can only request this after 60 seconds."
-        )
+        self._check_limit(*_TOO_MANY_EMAILS)
         email = str(body.get("email")).lower()
         if "@" not in email:
             raise Refused(400, "validation_failed", "Unable to validate email address: invalid format")
         if email not in self.users:
             raise Refused(422, "otp_disabled", "Signups not allowed for otp")
+        now = time.monotonic()
+        if now < self._next_email.get(email, now):
+            raise Refused(429, *_TOO_MANY_EMAILS)
         code = f"{secrets.randbelow(10**6):06}"
-        self._codes[email] = (code, time.monotonic() + CODE_SECONDS)
+        self._codes[email], self._next_email[email] = (code, now + CODE_SECONDS), now + EMAIL_SECONDS
         self.sent.append((email, code))
         return 200, {}
 

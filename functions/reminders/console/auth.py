@@ -16,6 +16,7 @@ from uuid import UUID
 import httpx
 
 from reminders.errors import ReminderError
+from reminders.telemetry import logger
 
 TIMEOUT_SECONDS = 5.0
 _TOO_MANY = "Too many attempts. Wait a few minutes, then try again."
@@ -70,9 +71,16 @@ class SupabaseAuth:
         return _tokens(self._post("/token?grant_type=password", {"email": email, "password": password}))
 
     def send_code(self, email: str) -> None:
-        """E-mail a code. An address without an account gets no e-mail, and the caller cannot see the difference."""
+        """
+        E-mail a code. An address without an account gets no e-mail, and the caller cannot see the difference.
+
+        Too many requests (429) look the same as well, because Supabase counts the e-mails of an account: a second one
+        within a minute is refused, and for an address without an account there is none to refuse.
+        """
         response = self._request("POST", "/otp", {"email": email, "create_user": False})
-        if not response.is_success and _code(response) not in _NO_ACCOUNT:
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            logger.warning("no code was sent: too many requests", extra={"reason": _code(response)})
+        elif not response.is_success and _code(response) not in _NO_ACCOUNT:
             raise _refusal(response)
 
     def sign_in_with_code(self, email: str, code: str) -> Tokens:
