@@ -41,7 +41,7 @@ from handlers.wiring import console as wiring
 from handlers.wiring.admin import identity
 from reminders import telemetry
 from reminders.console import rendering, session
-from reminders.console.auth import AuthUnavailable, SessionEnded, SignInRefused
+from reminders.console.auth import AuthUnavailable, FactorNotSupported, SessionEnded, SignInRefused
 from reminders.console.pages import Link
 from reminders.console.reading import NoSuchId
 from reminders.console.session import Session
@@ -155,6 +155,8 @@ def _answer(request: Request) -> Response:
         return found.route.view(request, **found.parameters).with_cookies(cookies)
     except NotSignedIn as error:
         return _redirect_to_sign_in(request, error.had_one)
+    except SessionEnded:
+        return _redirect_to_sign_in(request, had_one=True)
     except Exception as error:
         return _problem(request, error).with_cookies(cookies)
 
@@ -208,8 +210,9 @@ def _check_access(request: Request, route: Route | None) -> None:
     """
     Check what a signed-in person may see. Public pages and those before the second factor are not checked.
 
-    Raise `NotAllowed` for a user who is not an admin, or who needs a second factor and has none; `_FactorNeeded` if its
-    code was not entered; `NotSignedIn` if the session has ended.
+    Raise `NotAllowed` for a user who is not an admin, or who needs a second factor and has none; `FactorNotSupported`
+    if the console cannot ask for it; `_FactorNeeded` if its code was not entered; `SessionEnded` if the session has
+    ended.
     """
     if request.caller is None or (route and route.before_factor):
         return
@@ -221,11 +224,7 @@ def _check_access(request: Request, route: Route | None) -> None:
     if request.caller.has_second_factor:
         return
     assert request.session is not None
-    try:
-        factor = wiring.second_factor(request.settings, request.session.tokens.access)
-    except SessionEnded:
-        raise NotSignedIn(had_one=True) from None
-    if factor is not None:
+    if wiring.second_factor(request.settings, request.session.tokens.access) is not None:
         raise _FactorNeeded("a second factor is needed")
     if request.admin.require_aal2:
         raise NotAllowed(
@@ -294,6 +293,12 @@ def _describe_error(error: Exception) -> tuple[HTTPStatus, str, str, Link | None
         return HTTPStatus.NOT_FOUND, "Not found", text, _HOME
     if isinstance(error, NotAllowed):
         return HTTPStatus.FORBIDDEN, error.title, str(error), _HOME
+    if isinstance(error, FactorNotSupported):
+        text = (
+            "Your account has a second factor, and the console supports authenticator apps only. Add an authenticator "
+            "app in the app of your organisation, then sign out and in again."
+        )
+        return HTTPStatus.FORBIDDEN, "An authenticator app is needed", text, _HOME
     if isinstance(error, SignInRefused):
         return HTTPStatus.TOO_MANY_REQUESTS, "Not now", str(error), None
     if isinstance(error, AuthUnavailable | IdentityUnavailable):

@@ -75,7 +75,10 @@ class Response:
     cookies: Sequence[str] = ()
 
     def with_cookies(self, cookies: Sequence[str]) -> Response:
-        return replace(self, cookies=(*self.cookies, *cookies))
+        """Add cookies, except those that this response sets: signing out is final although tokens were refreshed."""
+        own = {_cookie_name(cookie) for cookie in self.cookies}
+        others = [cookie for cookie in cookies if _cookie_name(cookie) not in own]
+        return replace(self, cookies=(*self.cookies, *others))
 
     def as_event(self) -> dict[str, Any]:
         """In the form that a Function URL expects."""
@@ -87,6 +90,10 @@ class Response:
             "body": self.body,
             "isBase64Encoded": False,
         }
+
+
+def _cookie_name(cookie: str) -> str:
+    return cookie.partition("=")[0]
 
 
 @dataclass(frozen=True, slots=True)

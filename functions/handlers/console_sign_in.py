@@ -103,7 +103,11 @@ def submit_factor(request: Request) -> Response:
 
 
 def sign_out(request: Request) -> Response:
-    """End the session at Supabase and in the browser; in the browser also if Supabase does not answer."""
+    """
+    End the session at Supabase and in the browser; in the browser also if Supabase does not answer.
+
+    An access token that had ended was refreshed before: Supabase ends a session only for a valid one.
+    """
     assert request.session is not None
     try:
         wiring.auth(request.settings).sign_out(request.session.tokens.access)
@@ -128,7 +132,10 @@ def _code_page(request: Request, email: str, error: str = "") -> CodePage:
         form=Form({"email": email[:LONGEST_EMAIL]}, {"code": error} if error else {}),
         next=safe_next(request.form.get("next", "")),
         title="Check your e-mail",
-        text="If there is an account with this address, a code is on its way to it. It arrives within some minutes.",
+        text=(
+            "If there is an account with this address, a code is on its way to it. It arrives within some minutes. "
+            "If it does not arrive, wait a few minutes, then start again."
+        ),
         label="Code from the e-mail",
         action=f"{SIGN_IN}/code",
     )

@@ -20,6 +20,11 @@ CACHE_SECONDS = 300
 # secret may be rotated just after it was rejected.
 REFETCH_PAUSE_SECONDS = 30
 REFETCHES_AT_ONCE = 4
+# With boto3's own limits (60 s, five attempts), Lambda would end most functions before an error could be reported.
+# Three attempts, because Secrets Manager may throttle for a moment.
+CONNECT_SECONDS = 2.0
+READ_SECONDS = 3.0
+ATTEMPTS = 3
 
 
 class Provider(Protocol):
@@ -82,8 +87,12 @@ class Secrets:
         # Only now, because it makes a boto3 client: nothing is opened at import.
         if self._provider is None:
             from aws_lambda_powertools.utilities.parameters import SecretsProvider
+            from botocore.config import Config
 
-            self._provider = SecretsProvider()
+            config = Config(
+                connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": ATTEMPTS}
+            )
+            self._provider = SecretsProvider(boto_config=config)
         return self._provider
 
 

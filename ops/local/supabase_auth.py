@@ -32,6 +32,12 @@ TOKEN_SECONDS = 3600
 CODE_SECONDS = 3600
 # Supabase's default: a refresh token may be used again for so long, because two tabs may do it at once.
 REUSE_SECONDS = 10.0
+# Supabase's default: after an e-mail, the account gets no other one for so long.
+EMAIL_SECONDS = 60
+_TOO_MANY_EMAILS = (
+    "over_email_send_rate_limit",
+    "For security purposes, you can only request this after 60 seconds.",
+)
 _INVALID_LOGIN = (400, "invalid_credentials", "Invalid login credentials")
 _EXPIRED_CODE = (403, "otp_expired", "Token has expired or is invalid")
 
@@ -40,7 +46,10 @@ StatusAndBody = tuple[int, dict[str, Any]]
 
 @dataclass
 class User:
-    """An account. `totp_secret`: of the authenticator app, Base32; None: no second factor."""
+    """
+    An account. `totp_secret`: of the authenticator app, Base32; None: none. `other_factors`: the status by the type,
+    such as phone or webauthn.
+    """
 
     email: str
     password: str
@@ -49,6 +58,7 @@ class User:
     is_confirmed: bool = True
     totp_secret: str | None = None
     factor_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    other_factors: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -78,6 +88,7 @@ class SupabaseAuth(Loopback):
         self.limited = False
         self.token_seconds = TOKEN_SECONDS
         self._codes: dict[str, tuple[str, float]] = {}
+        self._next_email: dict[str, float] = {}
         self._sessions: list[_Session] = []
         self._challenges: dict[str, str] = {}
 
@@ -133,16 +144,17 @@ class SupabaseAuth(Loopback):
         raise Refused(400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found")
 
     def _otp(self, request: Request, body: dict[str, Any]) -> StatusAndBody:
-        self._check_limit(
-            "over_email_send_rate_limit", "For security purposes, you can only request this after 60 seconds."
-        )
+        self._check_limit(*_TOO_MANY_EMAILS)
         email = str(body.get("email")).lower()
         if "@" not in email:
             raise Refused(400, "validation_failed", "Unable to validate email address: invalid format")
         if email not in self.users:
             raise Refused(422, "otp_disabled", "Signups not allowed for otp")
+        now = time.monotonic()
+        if now < self._next_email.get(email, now):
+            raise Refused(429, *_TOO_MANY_EMAILS)
         code = f"{secrets.randbelow(10**6):06}"
-        self._codes[email] = (code, time.monotonic() + CODE_SECONDS)
+        self._codes[email], self._next_email[email] = (code, now + CODE_SECONDS), now + EMAIL_SECONDS
         self.sent.append((email, code))
         return 200, {}
 
@@ -232,9 +244,11 @@ class SupabaseAuth(Loopback):
 
 def _user_document(user: User) -> dict[str, Any]:
     document = {"id": user.id, "aud": "authenticated", "role": "authenticated", "email": user.email}
-    factor = {"id": user.factor_id, "status": "verified", "factor_type": "totp", "friendly_name": "phone"}
-    factors = {} if user.totp_secret is None else {"factors": [factor]}
-    return {**document, "app_metadata": user.app_metadata, **factors}
+    factors = [{"id": str(uuid.uuid4()), "status": it, "factor_type": kind} for kind, it in user.other_factors.items()]
+    if user.totp_secret is not None:
+        factors.append({"id": user.factor_id, "status": "verified", "factor_type": "totp"})
+    # Supabase leaves the field out when there is none.
+    return {**document, "app_metadata": user.app_metadata, **({"factors": factors} if factors else {})}
 
 
 def totp(secret: str, steps_back: int = 0) -> str:

@@ -189,6 +189,31 @@ def test_cell_is_no_formula(console: Console, filled: Connection, start: str) ->
     assert f"'{name.strip()}" == row["mentor"]
 
 
+@table(
+    ("name", "cell"),
+    [
+        ("Bob;=HYPERLINK(1)", "Bob;'=HYPERLINK(1)"),
+        ("Bob; \t=HYPERLINK(1)", "Bob;'  =HYPERLINK(1)"),
+        ('Bob;"=HYPERLINK(1)"', 'Bob;\'"=HYPERLINK(1)"'),
+        ("Bob;;+1;-1", "Bob;;'+1;'-1"),
+        ("Bob,@SUM(1)", "Bob,'@SUM(1)"),
+        ("Olsen, Kari", "Olsen, Kari"),
+        ("Anne-Marie; Per + Kari (=2)", "Anne-Marie; Per + Kari (=2)"),
+    ],
+)
+def test_cell_is_no_formula_after_a_separator(console: Console, filled: Connection, name: str, cell: str) -> None:
+    """
+    Where the list separator is not a comma (Norway: a semicolon), Excel starts a new cell within a name: that cell must
+    not be a formula either. Ordinary names stay as they are.
+    """
+    filled.execute(
+        "UPDATE auth.users SET raw_user_meta_data = jsonb_build_object('full_name', %s::text) WHERE id = %s",
+        [name, MENTOR],
+    )
+    [row] = rows(console.admin(ORG).get(f"{NEEDS}.csv").content.decode())
+    assert cell == row["mentor"]
+
+
 def test_long_csv_is_split(console: Console, filled: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts whose sum is the list, each row once, even where the first rows leave it meanwhile; the page says why."""
     monkeypatch.setattr("reminders.console.export.PART_ROWS", 20)

@@ -35,6 +35,7 @@ BY_API = {
     "AWS::SNS::Subscription": "made by the API, where AlertEmail is given",
     "AWS::SES::ConfigurationSet": "not made: this deployment sends no messages",
     "AWS::SES::ConfigurationSetEventDestination": "not made: this deployment sends no messages",
+    "AWS::SQS::QueuePolicy": "not made: this deployment sends no messages",
     "AWS::CloudWatch::Alarm": "made by the API, from the nested stack that moto made",
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
+from reminders import secrets
 from reminders.limits import LIMITS
 from reminders.runs.watchdog import OLDEST_LIVING_RUN
 from reminders.settings import (
@@ -298,3 +299,11 @@ def _resolved(template: Json, value: Any) -> str:
     reference = value.get("Ref") or value.get("Fn::Sub") or value["Fn::GetAtt"][0]
     parameter = template["Parameters"].get(reference, {})
     return MADE.get(reference) or str(parameter.get("Default", reference))
+
+
+def test_secret_that_cannot_be_read_is_reported(resources: Json) -> None:
+    """All attempts to read one, and boto3's pauses of at most 1 and 2 s between them, end before any function does."""
+    attempts = secrets.ATTEMPTS * max(secrets.CONNECT_SECONDS, secrets.READ_SECONDS)
+    limits = [it["Properties"]["Timeout"] for it in resources.values() if it["Type"] == "AWS::Lambda::Function"]
+
+    assert (3, True) == (secrets.ATTEMPTS, attempts + 1 + 2 < min(limits))

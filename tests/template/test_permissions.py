@@ -178,6 +178,43 @@ def test_no_other_principal_may_invoke(resources: Json) -> None:
     assert {"NONE"} == {p["FunctionUrlAuthType"] for p in by_url if p not in through}
 
 
+def test_one_rule_may_keep_its_undelivered_events(resources: Json) -> None:
+    """
+    An EventBridge rule has no role, so the queue's policy must allow it: without that, what cannot be delivered is lost
+    without an error message. Each rule with a dead-letter queue is named, and nothing else.
+    """
+    rules = {name: rule for name, rule in resources.items() if rule["Type"] == "AWS::Events::Rule"}
+    queues = [target["DeadLetterConfig"]["Arn"] for rule in rules.values() for target in rule["Properties"]["Targets"]]
+    [policy] = [it for it in resources.values() if it["Type"] == "AWS::SQS::QueuePolicy"]
+    [statement] = policy["Properties"]["PolicyDocument"]["Statement"]
+
+    assert ["FeedbackFunctionFromSes"] == list(rules)
+    assert [{"Fn::GetAtt": ["DeadLetters", "Arn"]}] == queues
+    assert [{"Ref": "DeadLetters"}] == policy["Properties"]["Queues"]
+    assert rules["FeedbackFunctionFromSes"]["Condition"] == policy["Condition"]
+    assert {
+        "Sid": "KeepUndeliveredEvents",
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queues[0],
+        "Condition": {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["FeedbackFunctionFromSes", "Arn"]}}},
+    } == statement
+
+
+def test_no_other_service_writes_dead_letters_without_a_role(resources: Json) -> None:
+    """
+    Schedules have a role, and Lambda uses the function's. A subscription of SNS with a RedrivePolicy would need the
+    queue's policy.
+    """
+    subscriptions = [it["Properties"] for it in resources.values() if it["Type"] == "AWS::SNS::Subscription"]
+    schedules = [it["Properties"]["Target"] for it in resources.values() if it["Type"] == "AWS::Scheduler::Schedule"]
+
+    assert [] == [each for each in subscriptions if "RedrivePolicy" in each]
+    assert {"Fn::GetAtt": ["ScheduleRole", "Arn"]} in [each["RoleArn"] for each in schedules]
+    assert [] == [each for each in schedules if "DeadLetterConfig" in each and "RoleArn" not in each]
+
+
 def test_no_secret_in_plain_text(template: Json) -> None:
     """Neither values nor references that CloudFormation would resolve into values."""
     texts = [text for text in walk(template) if isinstance(text, str)]

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from tests.helpers.cases import table
-from tests.template.reading import Json
+from tests.template.reading import Json, walk
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 MISSING = {
@@ -20,6 +20,7 @@ MISSING = {
     "CronThrottles": "notBreaching",
     "SchedulerThrottles": "notBreaching",
     "WatchdogThrottles": "notBreaching",
+    "AdminErrors": "notBreaching",
     "AdminThrottles": "notBreaching",
     "SchedulerRefusals": "notBreaching",
     "AdminRefusals": "notBreaching",
@@ -79,6 +80,23 @@ def test_every_function_has_an_alarm_for_throttles(alarms: Json, resources: Json
     }
 
     assert named == {name.replace("Deployment", "AWS::StackName") for name in watched}
+
+
+def test_every_function_has_an_alarm_for_errors(alarms: Json, resources: Json) -> None:
+    """With a URL, a function that cannot work answers 5xx. For Lambda this is no error, so it is counted separately."""
+    watched: dict[str, set[str]] = {"Errors": set(), "Url5xxCount": set()}
+    for metric in (part for alarm in alarms.values() for part in walk(alarm) if isinstance(part, dict)):
+        if metric.get("MetricName") in watched:
+            watched[metric["MetricName"]].add(metric["Dimensions"][0]["Value"]["Fn::Sub"].removeprefix("${Deployment}"))
+    functions = {
+        name: it["Properties"]["FunctionName"]["Fn::Sub"].removeprefix("${AWS::StackName}")
+        for name, it in resources.items()
+        if it["Type"].endswith("Function")
+    }
+    with_url = {functions[name] for name in functions if f"{name}Url" in resources}
+
+    assert with_url == watched["Url5xxCount"]
+    assert set(functions.values()) - with_url <= watched["Errors"]
 
 
 def test_every_endpoint_has_an_alarm_for_refusals(alarms: Json, resources: Json) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
+import threading
+
 import pytest
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore import retryhandler
 
 from reminders.errors import SecretError
 from reminders.secrets import CACHE_SECONDS, REFETCH_PAUSE_SECONDS, REFETCHES_AT_ONCE, Secrets
 from tests.helpers.cases import table
+from tests.listening import Listening
 
 
 class Vault:
@@ -57,6 +64,44 @@ def test_aws_that_cannot_be_reached() -> None:
     """An error without code is reported by its class."""
     with pytest.raises(SecretError, match=r"^secret 'reminders/db' could not be read: ConnectionError$"):
         Secrets(Vault(ConnectionError("to 10.0.0.1"))).get("reminders/db")
+
+
+class Silent(Listening):
+    """It accepts connections, and never answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.over = threading.Event()
+        self.connections = 0
+
+    def answer(self, client: socket.socket) -> None:
+        self.connections += 1
+        self.over.wait(30)
+
+
+def test_aws_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given up after three attempts, each with a limit, so that the function can report it before Lambda ends it."""
+    monkeypatch.setattr("reminders.secrets.READ_SECONDS", 0.2)
+    monkeypatch.setattr(retryhandler, "delay_exponential", lambda **_: 0)
+    with Silent() as silent:
+        environment = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "eu-west-2"}
+        for name, value in {
+            **environment,
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER": f"http://127.0.0.1:{silent.port}",
+        }.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(SecretError, match=r"^secret 'reminders/db' could not be read: ReadTimeoutError$"):
+            Secrets().get("reminders/db")
+        silent.over.set()
+    assert 3 == silent.connections
+
+
+def test_boto3_is_loaded_late() -> None:
+    """Importing it takes 40 % of a cold start, and a refused request needs no secret."""
+    code = "import sys, reminders.secrets; print([name for name in ('boto3', 'botocore') if name in sys.modules])"
+    assert (
+        "[]" == subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    )
 
 
 def test_rotated_secret() -> None:

@@ -16,6 +16,7 @@ from uuid import UUID
 import httpx
 
 from reminders.errors import ReminderError
+from reminders.telemetry import logger
 
 TIMEOUT_SECONDS = 5.0
 _TOO_MANY = "Too many attempts. Wait a few minutes, then try again."
@@ -39,6 +40,10 @@ class SignInRefused(ReminderError):
 
 class SessionEnded(ReminderError):
     """The refresh token is not valid any more: signed out elsewhere, used already, or too old."""
+
+
+class FactorNotSupported(ReminderError):
+    """The person has a second factor, but none that the console can ask for."""
 
 
 class AuthUnavailable(ReminderError):
@@ -66,9 +71,16 @@ class SupabaseAuth:
         return _tokens(self._post("/token?grant_type=password", {"email": email, "password": password}))
 
     def send_code(self, email: str) -> None:
-        """E-mail a code. An address without an account gets no e-mail, and the caller cannot see the difference."""
+        """
+        E-mail a code. An address without an account gets no e-mail, and the caller cannot see the difference.
+
+        Too many requests (429) look the same as well, because Supabase counts the e-mails of an account: a second one
+        within a minute is refused, and for an address without an account there is none to refuse.
+        """
         response = self._request("POST", "/otp", {"email": email, "create_user": False})
-        if not response.is_success and _code(response) not in _NO_ACCOUNT:
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            logger.warning("no code was sent: too many requests", extra={"reason": _code(response)})
+        elif not response.is_success and _code(response) not in _NO_ACCOUNT:
             raise _refusal(response)
 
     def sign_in_with_code(self, email: str, code: str) -> Tokens:
@@ -89,13 +101,21 @@ class SupabaseAuth:
             raise AuthUnavailable(f"signing out: Supabase Auth answered {response.status_code}")
 
     def second_factor(self, access_token: str) -> UUID | None:
-        """The person's verified authenticator app, if there is one; raise `SessionEnded` when the session is over."""
+        """
+        The person's verified authenticator app, if there is one.
+
+        Raise `SessionEnded` when the session is over, and `FactorNotSupported` for a person who has verified only
+        factors of other types (phone, WebAuthn): without this, their password alone would be enough.
+        """
         response = self._request("GET", "/user", None, access_token)
         if response.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND}:
             raise SessionEnded(f"the session is over: {_code(response)}")
-        for factor in _document(response).get("factors") or []:
-            if factor.get("status") == "verified" and factor.get("factor_type") == "totp":
+        factors = [each for each in _document(response).get("factors") or [] if each.get("status") == "verified"]
+        for factor in factors:
+            if factor.get("factor_type") == "totp":
                 return UUID(factor["id"])
+        if factors:
+            raise FactorNotSupported("the person's second factor is not an authenticator app")
         return None
 
     def confirm_second_factor(self, access_token: str, factor: UUID, code: str) -> Tokens:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -34,8 +35,9 @@ HEADER = (
 )
 # Only where messages are sent.
 MESSAGES = ("mentor_messages_utc", "coordinator_messages_utc")
-# Characters that start a formula in a spreadsheet (OWASP, "CSV Injection").
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Where a spreadsheet would see a formula (OWASP, "CSV Injection"): at the start of a text, and after a character that
+# may be its list separator. In Norway this is the semicolon, so Excel splits `Bob;=1+1` into two cells there.
+_FORMULA = re.compile(r"""(^|[;,\t])(?=[\s"]*[=+\-@])""")
 
 
 def as_csv(rows: Iterable[Waiting], organisations: Mapping[UUID, str], *, messages: bool = False) -> str:
@@ -75,6 +77,6 @@ def _messages(messages: Sequence[Mapping[str, Any]] | None) -> str:
 
 
 def _cell(value: object) -> str:
-    """Put an apostrophe before a text that a spreadsheet would run as a formula, and before a negative id."""
+    """Put an apostrophe where a formula would begin, and before a negative id."""
     text = str(value or "") if not isinstance(value, str) else printable_line(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return _FORMULA.sub(r"\1'", text)
