@@ -98,6 +98,24 @@ def test_person_whom_no_channel_reaches(console: Console, filled: Connection, ca
 
 
 @pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("UPDATE message_rates SET is_in_use = channel = 'push'", "messages of that kind are not sent from here"),
+        ("UPDATE notifications SET created_at = now() - interval '49 hours'", "No message was made in the two days"),
+    ],
+    ids=["channel that is not used", "no message in time"],
+)
+def test_person_for_whom_no_message_is_made(console: Console, filled: Connection, change: str, words: str) -> None:
+    """An address alone does not mean that a message was sent."""
+    message(filled, COORDINATOR, "delivered")
+    filled.execute(change.encode())
+    visitor = console.admin(ORG)
+    assert "1 person could not be reached" in text_of(visitor.get("/console"))
+    text = text_of(visitor.get(LIST))
+    assert words in text and "Mia Mentor" in text
+
+
+@pytest.mark.parametrize(
     ("statuses", "reached"),
     [
         (("failed", "expired"), False),

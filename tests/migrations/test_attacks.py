@@ -24,7 +24,11 @@ from tests.migrations.matrix import full_name, objects
 # What a function does to which table, that a role may call.
 BY_FUNCTION = {
     "prune_runs": {"cron_execution_logs": {"DELETE"}},
-    "reminder_private.compose_messages": {"messages": {"INSERT", "UPDATE"}, "message_items": {"INSERT"}},
+    "reminder_private.compose_messages": {
+        "messages": {"INSERT", "UPDATE"},
+        "message_items": {"INSERT"},
+        "message_rates": {"UPDATE"},
+    },
     "reminder_private.claim_messages": {
         "messages": {"UPDATE"},
         "message_items": {"DELETE"},
@@ -36,7 +40,11 @@ BY_FUNCTION = {
     "reminder_private.record_email_feedback": {"messages": {"UPDATE"}, "email_suppressions": {"INSERT"}},
     "reminder_private.disable_endpoint": {"devices": {"UPDATE"}},
     "reminder_private.unsubscribe": {"recipient_settings": {"INSERT", "UPDATE"}},
-    "reminder_private.prune_messages": {"messages": {"DELETE"}, "message_items": {"DELETE"}},
+    "reminder_private.prune_messages": {
+        "messages": {"DELETE"},
+        "message_items": {"DELETE"},
+        "message_rates": {"UPDATE"},
+    },
 }
 # Roles that a login of ours may become.
 BECOMES = {"contact_admin_api": {"authenticated"}}

@@ -125,7 +125,7 @@ class Unreached:
     id: UUID
     name: str | None
     role: str  #: mentor or coordinator
-    reason: str  #: failed, refused, turned_off or no_address
+    reason: str  #: failed, too_old, refused, turned_off, unused or no_address
     assignments: int  #: how many assignments the person was not notified about
     assignment_id: AssignmentId
     org_id: UUID

@@ -87,6 +87,33 @@ def test_bounce_ends_the_mails(owner: Connection, aws: Aws, mentor: str, monkeyp
     assert [(hashlib.sha256(mentor.encode()).digest(), "bounce")] == kept
 
 
+@pytest.mark.parametrize(
+    ("stored", "reported"),
+    [("mentor@bücher.example", "mentor@xn--bcher-kva.example"), ("mentor@example.org", "mailbox@elsewhere.example")],
+    ids=["international", "forwarded"],
+)
+def test_bounce_of_another_address(
+    owner: Connection, mentor: str, monkeypatch: pytest.MonkeyPatch, stored: str, reported: str
+) -> None:
+    """A bounce of another spelling, or of where mail is forwarded to, ends the mails to the address that is known."""
+    owner.execute("UPDATE auth.users SET email = %s", [stored])
+    owner.execute("DELETE FROM devices")
+    add_notification(owner)
+    handlers.courier.handler({}, LocalContext("courier", 60))
+    (sent,) = messages(owner)
+    monkeypatch.setenv("DATABASE_SECRET", feedback_secret())
+    bounce = {"bounceType": "Permanent", "bouncedRecipients": [{"emailAddress": reported}]}
+    detail = {"eventType": "Bounce", "mail": {"messageId": sent["provider_message_id"]}, "bounce": bounce}
+    event = {"source": "aws.ses", "detail": detail}
+    assert {"recorded": 1} == handlers.feedback.handler(event, LocalContext("courier", 60))
+    kept = owner.execute("SELECT address_sha256 FROM email_suppressions").fetchall()
+    assert {hashlib.sha256(address.encode()).digest() for address in (stored, reported)} == {row[0] for row in kept}
+    # The same report once more, when the person has another address.
+    owner.execute("UPDATE auth.users SET email = 'new@example.org'")
+    handlers.feedback.handler(event, LocalContext("courier", 60))
+    assert (2,) == owner.execute("SELECT count(*) FROM email_suppressions").fetchone()
+
+
 def feedback_secret() -> str:
     return os.environ["FEEDBACK_DATABASE_SECRET"]
 

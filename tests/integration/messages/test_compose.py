@@ -178,6 +178,7 @@ def next_time(owner: Connection, zone: str, hours: tuple[str, str], moment: str)
 
 DAY = ("08:00", "20:00")
 NIGHT = ("22:00", "06:00")
+WHOLE_DAY = ("00:00", "00:00")
 
 
 @table(
@@ -215,11 +216,25 @@ NIGHT = ("22:00", "06:00")
         ("Europe/Oslo", NIGHT, "2026-06-01T23:00+00:00", "2026-06-01 23:00"),
         ("Europe/Oslo", NIGHT, "2026-06-02T03:59+00:00", "2026-06-02 03:59"),
         ("Europe/Oslo", NIGHT, "2026-06-02T04:00+00:00", "2026-06-02 20:00"),
+        # Hours that end when they begin.
+        ("Europe/Oslo", WHOLE_DAY, "2026-06-01T21:59+00:00", "2026-06-01 21:59"),
+        ("Europe/Oslo", WHOLE_DAY, "2026-06-01T22:00+00:00", "2026-06-01 22:00"),
+        ("UTC", ("09:00", "09:00"), "2026-06-01T08:59+00:00", "2026-06-01 08:59"),
     ],
 )
 def test_decent_hour(owner: Connection, zone: str, hours: tuple[str, str], moment: str, expected: str) -> None:
     """A message is sent within the hours, in the recipient's zone, on the days of a clock change as well."""
     assert expected == next_time(owner, zone, hours, moment)
+
+
+@pytest.mark.parametrize("time", ["00:00", "12:00", "24:00"])
+def test_hours_that_end_when_they_begin(owner: Connection, courier: Connection, time: str) -> None:
+    """They are the whole day: a message is claimed at once, and not put off for ever."""
+    always_open(owner, send_from=time, send_until=time)
+    add_person(owner)
+    add_notification(owner)
+    compose(courier)
+    assert [m["id"] for m in messages(owner)] == claim(courier)
 
 
 def test_person_s_zone_beats_the_organisation_s(owner: Connection, courier: Connection) -> None:

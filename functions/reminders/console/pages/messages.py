@@ -30,7 +30,9 @@ _REASONS = {
     "failed": "The last message could not be delivered, or not in time. There may be a mistake in the address.",
     "refused": "The address does not take mail any more: a mail came back, or was marked as unwanted.",
     "turned_off": "E-mail or push is turned off, and there is no other way.",
+    "unused": "There is an e-mail address or a device, but messages of that kind are not sent from here.",
     "no_address": "There is no e-mail address, and no device with the app.",
+    "too_old": "No message was made in the two days after the reminder. An older reminder gets none.",
 }
 
 
