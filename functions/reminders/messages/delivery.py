@@ -49,7 +49,7 @@ class CourierLimits:
     connect_seconds: float = 3.0  #: to connect to a provider
     provider_seconds: float = 10.0  #: for its answer
     settle_seconds: float = 0.05  #: results that come within this time are settled in one statement
-    reconnect_pause: float = 1.0  #: between attempts to reach the database again
+    reconnect_pause: float = 1.0  #: before each further attempt to reach the database
     reserve_seconds: float = 15.0  #: of the invocation, kept back to settle what is in flight
     first_pause: float = 60.0  #: after a failed attempt, doubling
     longest_pause: float = 3_600.0
@@ -112,9 +112,10 @@ class Session:
     def __init__(self, deps: CourierDeps) -> None:
         self._deps = deps
         self._stack = ExitStack()
+        self._connection: Connection | None = None
 
     def __enter__(self) -> Session:
-        self._connection = self._stack.enter_context(self._deps.connect())
+        self._connected()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -122,27 +123,25 @@ class Session:
 
     def run(self, call: Callable[[Connection], T]) -> T:
         """
-        The result of `call`, on a new connection if need be, as long as a third of the reserve is left.
+        The result of `call`, repeated on a new connection after a pause, as long as a third of the reserve is left.
 
-        What the provider took must be settled, or it would be sent again.
+        What the provider took must be settled, or it would be sent again. A pooler may accept logins while its server
+        is down, so a connection that was made does not end the attempts. Raise `DatabaseUnavailable` of the last one.
         """
         while True:
             try:
-                return call(self._connection)
+                return call(self._connected())
             except DatabaseUnavailable:
-                self._reconnect()
-
-    def _reconnect(self) -> None:
-        """Raise `DatabaseUnavailable` when there is no time left for another attempt."""
-        self._stack.close()
-        while True:
-            try:
-                self._connection = self._stack.enter_context(self._deps.connect())
-                return
-            except DatabaseUnavailable:
+                self._stack.close()
+                self._connection = None
                 if self._deps.seconds_left() < self._deps.limits.reserve_seconds / 3:
                     raise
                 self._deps.sleep(self._deps.limits.reconnect_pause)
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._stack.enter_context(self._deps.connect())
+        return self._connection
 
 
 class Delivery:
