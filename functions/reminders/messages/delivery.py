@@ -68,7 +68,7 @@ class CourierDeps:
     seconds_left: Callable[[], float]
     clock: Callable[[], float]  #: monotonic seconds
     sleep: Callable[[float], None]
-    alert_channels: Sequence[str] = ()  #: where operators hear of a channel that refuses every message
+    alert_channels: Sequence[str] = ()  #: where operators hear of a channel that refuses messages
 
 
 @dataclass(slots=True)
@@ -156,9 +156,14 @@ class Delivery:
         self._done: queue.SimpleQueue[_Done] = queue.SimpleQueue()
         self._in_flight = 0
         self._stopped: AccountError | None = None
+        self._part_stopped: AccountError | None = None
 
     def run(self) -> None:
-        """Send group after group; raise `AccountError` when the channel had to be stopped."""
+        """
+        Send group after group.
+
+        Raise `AccountError` when the channel had to be stopped, or after the last group when a part of it was refused.
+        """
         with ThreadPoolExecutor(self._limits.workers, thread_name_prefix=self._channel.name) as workers:
             try:
                 while self._stopped is None and self._deps.seconds_left() > self._limits.reserve_seconds:
@@ -169,8 +174,8 @@ class Delivery:
                     self._send_group(claims, workers)
             finally:
                 self._settle_the_rest()
-        if self._stopped is not None:
-            raise self._stopped
+        if error := self._stopped or self._part_stopped:
+            raise error
 
     def _claim(self) -> list[_Claim]:
         """What is due. A claim whose answer was lost stays claimed until its lease ends."""
@@ -222,12 +227,15 @@ class Delivery:
             # This process was paused. Another courier may have the message by now.
             return Result(Status.RELEASE, error="it could not be sent before its lease ended")
         try:
-            return self._channel.send(message)
+            result = self._channel.send(message)
         except AccountError as error:
             self._stopped = error
             return Result(Status.RELEASE, error=safe_message(error))
         except Exception as error:
             return Result(Status.RETRY, error=safe_message(error))
+        if result.account_error:
+            self._part_stopped = AccountError(result.account_error)
+        return result
 
     def _settle_until(self, moment: float) -> None:
         """Settle what comes back until `moment` on the monotonic clock."""
@@ -268,7 +276,8 @@ class Delivery:
                 done.append(self._done.get_nowait())
         self._in_flight -= len(done)
         try:
-            self._write([_row(d, self._limits) for d in done], [row for d in done for row in d.result.devices])
+            rows = [_row(d, self._limits, self._deps.seconds_left()) for d in done]
+            self._write(rows, [row for d in done for row in d.result.devices])
         finally:
             for settled in done:
                 settled.settled.set()
@@ -290,8 +299,8 @@ class Delivery:
             self._session.run(lambda connection: queries.run(connection, "record_devices", results=Jsonb(devices)))
 
 
-def _row(done: _Done, limits: CourierLimits) -> dict[str, Any]:
-    """A result as `settle_messages` takes it."""
+def _row(done: _Done, limits: CourierLimits, seconds_left: float) -> dict[str, Any]:
+    """A result as `settle_messages` takes it. `seconds_left`: of this invocation."""
     result = done.result
     row: dict[str, Any] = {"id": done.message.message_id, "lease": done.lease_until.isoformat()}
     row |= {"status": result.status, "error": result.error}
@@ -302,4 +311,7 @@ def _row(done: _Done, limits: CourierLimits) -> dict[str, Any]:
     if result.status is Status.RETRY:
         pause = min(limits.first_pause * 2.0 ** min(done.message.attempts - 1, 20), limits.longest_pause)
         row["pause_seconds"] = max(pause, result.retry_after or 0)
+    if result.status is Status.RELEASE and result.account_error:
+        # This round goes on, and would claim the message again and again.
+        row["pause_seconds"] = max(seconds_left, 0)
     return row

@@ -155,6 +155,67 @@ def test_error_of_the_account(code: str) -> None:
         PushChannel(lambda: sns, {"fcm": "arn:app"}, "https://app").send(message(devices=[device(endpoint="arn:e")]))
 
 
+class OnePlatformRefuses(Sns):
+    """Apple's credentials have expired. `asked`: the platforms that were published to."""
+
+    def __init__(self, android: str = "") -> None:
+        super().__init__(android)
+        self.asked: list[str] = []
+
+    def publish(self, **request: Any) -> dict[str, str]:
+        self.asked.append("apns" if "/APNS/" in request["TargetArn"] else "fcm")
+        if self.asked[-1] == "apns":
+            raise ClientError({"Error": {"Code": "PlatformApplicationDisabled", "Message": "no"}}, "Publish")
+        return super().publish(**request)
+
+
+ANDROID, IPHONE = device(endpoint="arn:endpoint/GCM/1"), device("apns", "arn:endpoint/APNS/1", number=2)
+BOTH = {"fcm": "arn:app/GCM", "apns": "arn:app/APNS"}
+DISABLED = "sns: PlatformApplicationDisabled"
+
+
+def test_platform_that_refuses_and_one_that_takes() -> None:
+    """The message is sent, so that it is not sent again to the phone that has it. The error is reported."""
+    sns = OnePlatformRefuses()
+    result = PushChannel(lambda: sns, BOTH, "https://app").send(message(devices=[device(), IPHONE]))
+    assert (Status.SENT, "1", None, DISABLED) == (
+        result.status,
+        result.provider_message_id,
+        result.error,
+        result.account_error,
+    )
+    assert [{"id": 1, "endpoint_arn": "arn:endpoint"}] == result.devices
+
+
+@table(
+    ("code", "status", "learned"),
+    [("Throttled", Status.RETRY, []), ("EndpointDisabled", Status.RELEASE, [{"id": 1, "dead": True}])],
+)
+def test_platform_that_refuses_and_one_that_does_not_take(code: str, status: Status, learned: list[object]) -> None:
+    """What may pass is tried again. When the other device is dead, the message waits for the platform."""
+    sns = OnePlatformRefuses(code)
+    result = PushChannel(lambda: sns, BOTH, "https://app").send(message(devices=[ANDROID, IPHONE]))
+    assert (status, learned, DISABLED) == (result.status, result.devices, result.account_error)
+
+
+def test_platform_that_refuses_is_not_called_again() -> None:
+    """In this round: its messages are given back, and people with the other platform get theirs."""
+    sns = OnePlatformRefuses()
+    channel = PushChannel(lambda: sns, BOTH, "https://app")
+    results = [channel.send(message(devices=[phone])) for phone in (IPHONE, ANDROID, IPHONE, ANDROID)]
+    assert [Status.RELEASE, Status.SENT] * 2 == [result.status for result in results]
+    assert [DISABLED, None] * 2 == [result.error for result in results]
+    assert ["apns", "fcm", "fcm"] == sns.asked
+
+
+def test_no_platform_is_left() -> None:
+    """When both have refused, the channel has to stop."""
+    channel = PushChannel(lambda: OnePlatformRefuses("AuthorizationError"), BOTH, "https://app")
+    assert Status.RELEASE == channel.send(message(devices=[IPHONE])).status
+    with pytest.raises(AccountError, match="AuthorizationError"):
+        channel.send(message(devices=[ANDROID]))
+
+
 def test_every_field_is_plain_data() -> None:
     """Devices may come as dictionaries, as JSON from the database gives them."""
     made = message(devices=[{"id": 7, "platform": "fcm", "token": "t", "endpoint_arn": None}])
