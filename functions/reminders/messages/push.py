@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from reminders.aws_errors import error_code, error_text
@@ -60,7 +61,7 @@ class PushChannel:
         `AccountError` when no platform is left.
         """
         devices = message.devices or []
-        usable = [device for device in devices if device.platform in self._applications]
+        usable = [self._with_own_endpoint(device) for device in devices if device.platform in self._applications]
         if not usable:
             return Result(Status.FAILED, error="there is no device that may be used")
         payload = self._payload(message, test=test)
@@ -71,6 +72,13 @@ class PushChannel:
             raise AccountError(best.account_error)
         account_error = next((outcome.account_error for outcome in outcomes if outcome.account_error), None)
         return Result(best.status, best.provider_message_id, best.error, devices=learned, account_error=account_error)
+
+    def _with_own_endpoint(self, device: Device) -> Device:
+        """Without an endpoint of an earlier platform application: the device is registered with the present one."""
+        own = self._applications[device.platform].replace(":app/", ":endpoint/", 1) + "/"
+        if device.endpoint_arn is None or device.endpoint_arn.startswith(own):
+            return device
+        return replace(device, endpoint_arn=None)
 
     def _send_to(self, device: Device, payload: str, collapse_id: str) -> Result:
         if refusal := self._refusals.get(device.platform):
@@ -148,15 +156,24 @@ _ACCOUNT = {
 }
 
 
+# How SNS words InvalidParameter: "Invalid parameter: Token Reason: ...", "... TargetArn Reason: No endpoint found ...".
+# Without such a word it is about a setting, "... PlatformApplicationArn Reason: ...", and no device is at fault.
+_ABOUT_DEVICE = re.compile(r"\b(token|endpoint|EndpointArn|TargetArn)\b", re.IGNORECASE)
+_ABOUT_MESSAGE = re.compile(r"^Invalid parameter: Message\b")
+
+
 def _refusal(error: Exception, device: Device) -> Result:
     """The result for this device that SNS' error stands for."""
-    code = error_code(error)
-    dead = [{"id": device.id, "dead": True}]
+    code, text = error_code(error), error_text(error)
+    is_invalid = code.startswith("InvalidParameter")
     # Without an endpoint, NotFound is about the platform application: no message would arrive.
-    if code in _ACCOUNT or (code.startswith("NotFound") and device.endpoint_arn is None):
+    is_gone = code.startswith("NotFound") and device.endpoint_arn is not None
+    if code.startswith("EndpointDisabled") or is_gone or (is_invalid and _ABOUT_DEVICE.search(text)):
+        return Result(Status.FAILED, error=f"sns: {code}", devices=[{"id": device.id, "dead": True}])
+    if is_invalid and _ABOUT_MESSAGE.search(text):
+        return Result(Status.FAILED, error=f"sns: {code}")
+    if code in _ACCOUNT or code.startswith(("NotFound", "InvalidParameter")):
         return _released(f"sns: {code}")
-    if code.startswith(("EndpointDisabled", "InvalidParameter", "NotFound")):
-        return Result(Status.FAILED, error=f"sns: {code}", devices=dead)
     return Result(Status.RETRY, error=f"sns: {code}")
 
 

@@ -378,7 +378,7 @@ def test_refused_address_is_used_no_more(owner: Connection, run: Run) -> None:
     """Until the person changes it."""
     add_person(owner)
     add_notification(owner)
-    run(RecordingChannel(answer=lambda message: Result(Status.FAILED, error="ses: BadRequestException", suppress=True)))
+    run(RecordingChannel(answer=lambda message: Result(Status.FAILED, error="the address is not valid", suppress=True)))
     assert ["failed"] == statuses(owner)
     add_notification(owner)
     provider = RecordingChannel()

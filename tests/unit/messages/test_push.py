@@ -95,17 +95,19 @@ def test_platform_without_an_application(channel: PushChannel, applications: dic
 class Sns:
     """Raises `error`, or keeps what it is given."""
 
-    def __init__(self, code: str = "") -> None:
-        self._code = code
+    def __init__(self, code: str = "", text: str = "token 12345") -> None:
+        self._code, self._text = code, text
+        self.registered: list[dict[str, Any]] = []
         self.published: list[dict[str, Any]] = []
 
     def create_platform_endpoint(self, **request: Any) -> dict[str, str]:
+        self.registered.append(request)
         return {"EndpointArn": "arn:endpoint"}
 
     def publish(self, **request: Any) -> dict[str, str]:
         self.published.append(request)
         if self._code:
-            raise ClientError({"Error": {"Code": self._code, "Message": "token 12345"}}, "Publish")
+            raise ClientError({"Error": {"Code": self._code, "Message": self._text}}, "Publish")
         return {"MessageId": "1"}
 
 
@@ -131,7 +133,6 @@ def test_payload() -> None:
     [
         ("EndpointDisabled", Status.FAILED, True),
         ("EndpointDisabledException", Status.FAILED, True),
-        ("InvalidParameter", Status.FAILED, True),
         ("Throttled", Status.RETRY, False),
         ("ThrottledException", Status.RETRY, False),
         ("InternalError", Status.RETRY, False),
@@ -153,6 +154,40 @@ def test_error_of_the_account(code: str) -> None:
     sns = Sns(code)
     with pytest.raises(AccountError, match=code):
         PushChannel(lambda: sns, {"fcm": "arn:app"}, "https://app").send(message(devices=[device(endpoint="arn:e")]))
+
+
+@table(
+    ("text", "status", "dead"),
+    [
+        ("Invalid parameter: Token Reason: must be at most 400 bytes", Status.FAILED, True),
+        ("Invalid parameter: TargetArn Reason: No endpoint found for the target arn specified", Status.FAILED, True),
+        ("Invalid parameter: This endpoint is already registered with a different token", Status.FAILED, True),
+        ("Invalid parameter: EndpointArn", Status.FAILED, True),
+        ("Invalid parameter: Message too long", Status.FAILED, False),
+        ("Invalid parameter: PlatformApplicationArn Reason: An ARN must have at least 6 elements", "account", False),
+        ("", "account", False),
+    ],
+)
+def test_invalid_parameter(text: str, status: str, dead: bool) -> None:
+    """SNS's text says of what: a device is given up only for its own token or endpoint, else no phone gets a push."""
+    channel = PushChannel(lambda: Sns("InvalidParameter", text), {"fcm": "arn:app/GCM", "apns": "arn:app"}, "https://x")
+    result = channel.send(message(devices=[ANDROID]))
+    assert (status, dead) == ("account" if result.account_error else result.status, bool(result.devices))
+    assert "sns: InvalidParameter" == result.error
+
+
+def test_endpoint_of_another_application() -> None:
+    """After the stack got another platform application, or another region, each device is registered there."""
+    sns = Sns()
+    applications = {"fcm": "arn:aws:sns:eu-west-2:123456789012:app/GCM/new"}
+    channel = PushChannel(lambda: sns, applications, "https://app")
+    old = "arn:aws:sns:eu-west-1:123456789012:endpoint/GCM/new/1", "arn:aws:sns:eu-west-2:123456789012:endpoint/GCM/n/1"
+    for endpoint in old:
+        result = channel.send(message(devices=[device(endpoint=endpoint)]))
+        assert (Status.SENT, [{"id": 1, "endpoint_arn": "arn:endpoint"}]) == (result.status, result.devices)
+    assert ["arn:endpoint"] * 2 == [request["TargetArn"] for request in sns.published]
+    channel.send(message(devices=[device(endpoint="arn:aws:sns:eu-west-2:123456789012:endpoint/GCM/new/1")]))
+    assert 2 == len(sns.registered)
 
 
 class OnePlatformRefuses(Sns):
