@@ -7,7 +7,6 @@ The courier function: every five minutes it brings notifications to people, by e
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -16,10 +15,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.wiring import startup
 from handlers.wiring.alerts import unrecorded_failures
-from handlers.wiring.courier import courier_deps, message_channels
+from handlers.wiring.courier import courier_deps
 from reminders.errors import EventError
 from reminders.messages import JOB_NAME, courier, test_message
-from reminders.messages.delivery import LIMITS, CourierDeps, CourierLimits
+from reminders.messages.delivery import LIMITS, CourierLimits
 from reminders.messages.message import AccountError
 from reminders.settings import AlertSettings, CourierSettings
 from reminders.telemetry import logger, metrics
@@ -36,19 +35,22 @@ def handler(event: dict[str, Any], context: LambdaContext, limits: CourierLimits
     Raise the error that ended the work, after it was reported to the operators. `EventError` and the errors of a test
     message are only raised: the caller reads them.
     """
-    deps = courier_deps(context, limits)
     person = _test_recipient(event)
     if person is None:
-        return _run(deps)
+        return _run(context, limits)
+    deps = courier_deps(context, limits)
     with deps.connect() as connection:
-        channels = message_channels(CourierSettings.read(os.environ), limits)
-        return test_message.send(connection, channels, person)
+        return test_message.send(connection, deps.channels, person)
 
 
-def _run(deps: CourierDeps) -> dict[str, Any]:
-    """Send what is due. An `AccountError` is already in the outbox; any other error is reported directly."""
+def _run(context: LambdaContext, limits: CourierLimits) -> dict[str, Any]:
+    """
+    Send what is due. An `AccountError` is already in the outbox; any other error is reported directly.
+
+    Also one of the wiring: a secret that cannot be read stops every round.
+    """
     try:
-        summary = courier.run(deps).as_json()
+        summary = courier.run(courier_deps(context, limits)).as_json()
     except AccountError:
         raise
     except BaseException as error:

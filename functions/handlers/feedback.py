@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import closing
 from typing import Any
 
@@ -26,7 +27,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     found = feedback.parse(event)
     settings = FeedbackSettings.read(os.environ)
     with closing(connect(settings.database_secret, "reminders-feedback")) as connection:
-        recorded = feedback.record(connection, found)
+        recorded = feedback.record(connection, found, time.sleep)
     outcomes = [item.outcome for item in found if isinstance(item, EmailFeedback)]
     telemetry.count(
         EmailsBounced=outcomes.count("bounce"),

@@ -2,7 +2,8 @@
 The unsubscribe function, on a Function URL: one click in a mail ends the e-mails, without signing in.
 
     GET    a page with a button; changes nothing, so that a link scanner unsubscribes no one
-    POST   List-Unsubscribe=One-Click (RFC 8058), from a mail program or from that button
+    POST   List-Unsubscribe=One-Click (RFC 8058), from a mail program or from that button: as multipart/form-data, or
+           URL-encoded
 
 Every link without a valid signature gets the same response, whichever person it names.
 """
@@ -12,6 +13,8 @@ from __future__ import annotations
 import base64
 import os
 from contextlib import closing
+from email import message_from_string
+from email.message import Message
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, Literal
@@ -32,6 +35,7 @@ from reminders.messages import templates, unsubscribe
 from reminders.messages.feedback import queries as messages_queries
 from reminders.settings import UnsubscribeSettings
 from reminders.telemetry import logger, metrics
+from reminders.text import printable
 
 ONE_CLICK = {"List-Unsubscribe": ["One-Click"]}
 LARGEST_BODY = 1_024
@@ -80,11 +84,31 @@ def _person() -> UUID | None:
 
 
 def _is_one_click() -> bool:
+    """Whether the body is what RFC 8058 says. One that is not is logged: a mail program may differ from the RFC."""
+    header = Message()
+    header["Content-Type"] = app.current_event.headers.get("content-type") or ""
     try:
         body = app.current_event.decoded_body or ""
-    except ValueError:
-        return False
-    return len(body) <= LARGEST_BODY and parse_qs(body) == ONE_CLICK
+    except ValueError:  # broken Base64 or UTF-8
+        body = ""
+    if len(body) <= LARGEST_BODY and _fields(header, body) == ONE_CLICK:
+        return True
+    refused = {"media_type": printable(header.get_content_type())[:80], "characters": len(body)}
+    logger.warning("a signed link was posted without one click", extra=refused)
+    return False
+
+
+def _fields(header: Message, body: str) -> dict[str, list[str]]:
+    """The values of a form by their names. RFC 8058, 3.2, and RFC 7578: multipart/form-data, else URL-encoded."""
+    if header.get_content_type() != "multipart/form-data":
+        return parse_qs(body)
+    form = message_from_string(f"Content-Type: {header['Content-Type']}\r\n\r\n{body}")
+    fields: dict[str, list[str]] = {}
+    for part in form.walk():
+        if not part.is_multipart():
+            name = str(part.get_param("name", header="Content-Disposition"))
+            fields.setdefault(name, []).append(str(part.get_payload()))
+    return fields
 
 
 def _settings() -> UnsubscribeSettings:

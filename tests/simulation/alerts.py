@@ -21,7 +21,7 @@ HEADLINES = {
     "has been going for too long": "overrun",
     "messages are not sent in time": "message_backlog",
     "messages are sent in time again": "message_recovery",
-    "a channel refuses every message": "message_failure",
+    "a channel refuses messages": "message_failure",
     "a failure that the ledger does not record": "direct",
 }
 

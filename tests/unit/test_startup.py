@@ -58,17 +58,35 @@ def test_logs_and_metrics_that_cannot_work(name: str, value: str) -> None:
             startup.check()
 
 
+TOPIC = "arn:aws:sns:eu-west-2:123456789012:alerts.fifo"
+APPLICATIONS = "arn:aws:sns:eu-west-2:123456789012:app/GCM/a, arn:aws:sns:eu-west-2:123456789012:app/APNS/a"
+
+
 @pytest.mark.parametrize(("region", "works"), [("eu-west-2", True), ("", True), ("eu-west-1", False)])
-def test_topic_of_another_region(monkeypatch: pytest.MonkeyPatch, region: str, works: bool) -> None:
-    """Every publish to it would fail, so that it is refused at the start."""
-    topic = "arn:aws:sns:eu-west-2:123456789012:alerts.fifo"
-    for name, value in {startup.RUNTIME: "127.0.0.1:9001", "ALERT_TOPIC_ARN": topic, "AWS_REGION": region}.items():
-        monkeypatch.setenv(name, value)
-    with (
-        nullcontext()
-        if works
-        else pytest.raises(SettingsError, match=r"^ALERT_TOPIC_ARN must be a topic of this region")
-    ):
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("ALERT_TOPIC_ARN", TOPIC, "a topic of this region, eu-west-1"),
+        ("PUSH_APPLICATION_ARNS", APPLICATIONS, "platform applications of this region, eu-west-1"),
+    ],
+)
+def test_arn_of_another_region(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str, region: str, works: bool
+) -> None:
+    """Every call about it would fail, so that it is refused at the start."""
+    for variable, text in {startup.RUNTIME: "127.0.0.1:9001", name: value, "AWS_REGION": region}.items():
+        monkeypatch.setenv(variable, text)
+    with nullcontext() if works else pytest.raises(SettingsError, match=f"^{name} must be {said}"):
+        startup.check()
+
+
+def test_one_application_of_another_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named, wherever it stands in the list."""
+    other = "arn:aws:sns:eu-west-1:123456789012:app/APNS/other"
+    values = {startup.RUNTIME: "x", "PUSH_APPLICATION_ARNS": f"{APPLICATIONS},{other}", "AWS_REGION": "eu-west-2"}
+    for variable, text in values.items():
+        monkeypatch.setenv(variable, text)
+    with pytest.raises(SettingsError, match=f"^PUSH_APPLICATION_ARNS must .*, got '{other}'$"):
         startup.check()
 
 

@@ -14,6 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.wiring.alerts import alert_channels
 from handlers.wiring.common import connect, seconds_left, secrets
+from reminders.messages import unsubscribe
 from reminders.messages.delivery import CourierDeps, CourierLimits
 from reminders.messages.email import EmailChannel, EmailSettings
 from reminders.messages.message import MessageChannel
@@ -22,7 +23,7 @@ from reminders.settings import CourierSettings
 
 
 def courier_deps(context: LambdaContext, limits: CourierLimits) -> CourierDeps:
-    """All that `handlers.courier` needs; nothing is open yet."""
+    """All that `handlers.courier` needs; nothing is open yet. Raise `SecretError` or `SettingsError` of a channel."""
     settings = CourierSettings.read(os.environ)
     return CourierDeps(
         connect=lambda: closing(connect(settings.database_secret, "reminders-courier")),
@@ -36,10 +37,13 @@ def courier_deps(context: LambdaContext, limits: CourierLimits) -> CourierDeps:
 
 
 def message_channels(settings: CourierSettings, limits: CourierLimits) -> list[MessageChannel]:
-    """The channels that the environment configures."""
+    """The channels that the environment configures. Raise `SecretError` for a key that no link can be signed with."""
     channels: list[MessageChannel] = []
     if settings.email_from:
         key = secrets().get(settings.unsubscribe_key_secret) if settings.unsubscribe_key_secret else None
+        if key is not None:
+            # Here, and not for each message, which would be tried again until it expires.
+            unsubscribe.check_key(key)
         email = EmailSettings(
             settings.email_from, settings.email_configuration_set, settings.app_url, settings.unsubscribe_url, key
         )

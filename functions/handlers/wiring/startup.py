@@ -59,10 +59,12 @@ def check_telemetry(env: Environment) -> None:
 
 
 def check_region(env: Environment) -> None:
-    """Raise `SettingsError` for a topic of another region than the function's: the client publishes in its own."""
-    topic, region = env.get("ALERT_TOPIC_ARN", "").strip(), env.get("AWS_REGION")
-    if topic and region and topic.split(":")[3:4] != [region]:
-        raise SettingsError(f"ALERT_TOPIC_ARN must be a topic of this region, {region}, got {topic!r}")
+    """Raise `SettingsError` for an ARN of another region than the function's: SNS' client works in its own."""
+    region = env.get("AWS_REGION")
+    for name, what in (("ALERT_TOPIC_ARN", "a topic"), ("PUSH_APPLICATION_ARNS", "platform applications")):
+        for arn in filter(None, map(str.strip, env.get(name, "").split(","))):
+            if region and arn.split(":")[3:4] != [region]:
+                raise SettingsError(f"{name} must be {what} of this region, {region}, got {arn!r}")
 
 
 def _check_share(env: Environment, name: str) -> None:

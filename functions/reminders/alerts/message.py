@@ -130,7 +130,7 @@ _HEADLINES: dict[Kind, Callable[[int], str]] = {
     "overrun": lambda _: "a run has been going for too long",
     "message_backlog": lambda _: "messages are not sent in time",
     "message_recovery": lambda _: "messages are sent in time again",
-    "message_failure": lambda _: "a channel refuses every message",
+    "message_failure": lambda _: "a channel refuses messages",
     "test": lambda _: "this is a test alert, nothing is wrong",
 }
 # Of the watchdog, for example: it is not known whether reminders are late.
@@ -143,7 +143,7 @@ _ADVICE: dict[Kind, str] = {
     "overrun": "Its process has probably ended. The watchdog marks the run as failed, and the next run sends the rest.",
     "message_backlog": "`reminders messages` counts them, and shows the last errors. Reminders can be read in the app.",
     "message_recovery": "You have nothing to do.",
-    "message_failure": "It sends nothing until the cause is removed. Then it sends what is less than 24 hours late.",
+    "message_failure": "These wait until the cause is removed. Those that are 24 hours late by then are not sent.",
     "test": "If you can read this, the channel works.",
 }
 

@@ -38,7 +38,8 @@ def run(deps: CourierDeps) -> CourierSummary:
     Compose, then send on all channels side by side until nothing is due or time is short.
 
     Raise after everything that could be sent was sent and settled: the first error of a channel, or `AccountError` when
-    a channel refused every message. That one has been reported to the operators, once a day and channel.
+    a channel or a part of it (push to iPhones, say) refused every message. That one has been reported to the operators,
+    once a day and channel.
     """
     summary = CourierSummary(composed=_compose(deps), channels={c.name: Tally() for c in deps.channels})
     errors: list[Exception] = []
@@ -65,7 +66,7 @@ def run(deps: CourierDeps) -> CourierSummary:
 
 
 def _deliver(channel: MessageChannel, session: Session, deps: CourierDeps, tally: Tally) -> None:
-    """Send on one channel. When it refuses every message, report that to the operators, and raise."""
+    """Send on one channel. When it or a part of it refuses every message, report that to the operators, and raise."""
     try:
         Delivery(channel, session, deps, tally).run()
     except AccountError as error:

@@ -49,7 +49,7 @@ class CourierLimits:
     connect_seconds: float = 3.0  #: to connect to a provider
     provider_seconds: float = 10.0  #: for its answer
     settle_seconds: float = 0.05  #: results that come within this time are settled in one statement
-    reconnect_pause: float = 1.0  #: between attempts to reach the database again
+    reconnect_pause: float = 1.0  #: before each further attempt to reach the database
     reserve_seconds: float = 15.0  #: of the invocation, kept back to settle what is in flight
     first_pause: float = 60.0  #: after a failed attempt, doubling
     longest_pause: float = 3_600.0
@@ -68,7 +68,7 @@ class CourierDeps:
     seconds_left: Callable[[], float]
     clock: Callable[[], float]  #: monotonic seconds
     sleep: Callable[[float], None]
-    alert_channels: Sequence[str] = ()  #: where operators hear of a channel that refuses every message
+    alert_channels: Sequence[str] = ()  #: where operators hear of a channel that refuses messages
 
 
 @dataclass(slots=True)
@@ -112,9 +112,10 @@ class Session:
     def __init__(self, deps: CourierDeps) -> None:
         self._deps = deps
         self._stack = ExitStack()
+        self._connection: Connection | None = None
 
     def __enter__(self) -> Session:
-        self._connection = self._stack.enter_context(self._deps.connect())
+        self._connected()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -122,27 +123,25 @@ class Session:
 
     def run(self, call: Callable[[Connection], T]) -> T:
         """
-        The result of `call`, on a new connection if need be, as long as a third of the reserve is left.
+        The result of `call`, repeated on a new connection after a pause, as long as a third of the reserve is left.
 
-        What the provider took must be settled, or it would be sent again.
+        What the provider took must be settled, or it would be sent again. A pooler may accept logins while its server
+        is down, so a connection that was made does not end the attempts. Raise `DatabaseUnavailable` of the last one.
         """
         while True:
             try:
-                return call(self._connection)
+                return call(self._connected())
             except DatabaseUnavailable:
-                self._reconnect()
-
-    def _reconnect(self) -> None:
-        """Raise `DatabaseUnavailable` when there is no time left for another attempt."""
-        self._stack.close()
-        while True:
-            try:
-                self._connection = self._stack.enter_context(self._deps.connect())
-                return
-            except DatabaseUnavailable:
+                self._stack.close()
+                self._connection = None
                 if self._deps.seconds_left() < self._deps.limits.reserve_seconds / 3:
                     raise
                 self._deps.sleep(self._deps.limits.reconnect_pause)
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._stack.enter_context(self._deps.connect())
+        return self._connection
 
 
 class Delivery:
@@ -157,9 +156,14 @@ class Delivery:
         self._done: queue.SimpleQueue[_Done] = queue.SimpleQueue()
         self._in_flight = 0
         self._stopped: AccountError | None = None
+        self._part_stopped: AccountError | None = None
 
     def run(self) -> None:
-        """Send group after group; raise `AccountError` when the channel had to be stopped."""
+        """
+        Send group after group.
+
+        Raise `AccountError` when the channel had to be stopped, or after the last group when a part of it was refused.
+        """
         with ThreadPoolExecutor(self._limits.workers, thread_name_prefix=self._channel.name) as workers:
             try:
                 while self._stopped is None and self._deps.seconds_left() > self._limits.reserve_seconds:
@@ -170,8 +174,8 @@ class Delivery:
                     self._send_group(claims, workers)
             finally:
                 self._settle_the_rest()
-        if self._stopped is not None:
-            raise self._stopped
+        if error := self._stopped or self._part_stopped:
+            raise error
 
     def _claim(self) -> list[_Claim]:
         """What is due. A claim whose answer was lost stays claimed until its lease ends."""
@@ -223,12 +227,15 @@ class Delivery:
             # This process was paused. Another courier may have the message by now.
             return Result(Status.RELEASE, error="it could not be sent before its lease ended")
         try:
-            return self._channel.send(message)
+            result = self._channel.send(message)
         except AccountError as error:
             self._stopped = error
             return Result(Status.RELEASE, error=safe_message(error))
         except Exception as error:
             return Result(Status.RETRY, error=safe_message(error))
+        if result.account_error:
+            self._part_stopped = AccountError(result.account_error)
+        return result
 
     def _settle_until(self, moment: float) -> None:
         """Settle what comes back until `moment` on the monotonic clock."""
@@ -269,7 +276,8 @@ class Delivery:
                 done.append(self._done.get_nowait())
         self._in_flight -= len(done)
         try:
-            self._write([_row(d, self._limits) for d in done], [row for d in done for row in d.result.devices])
+            rows = [_row(d, self._limits, self._deps.seconds_left()) for d in done]
+            self._write(rows, [row for d in done for row in d.result.devices])
         finally:
             for settled in done:
                 settled.settled.set()
@@ -291,8 +299,8 @@ class Delivery:
             self._session.run(lambda connection: queries.run(connection, "record_devices", results=Jsonb(devices)))
 
 
-def _row(done: _Done, limits: CourierLimits) -> dict[str, Any]:
-    """A result as `settle_messages` takes it."""
+def _row(done: _Done, limits: CourierLimits, seconds_left: float) -> dict[str, Any]:
+    """A result as `settle_messages` takes it. `seconds_left`: of this invocation."""
     result = done.result
     row: dict[str, Any] = {"id": done.message.message_id, "lease": done.lease_until.isoformat()}
     row |= {"status": result.status, "error": result.error}
@@ -303,4 +311,7 @@ def _row(done: _Done, limits: CourierLimits) -> dict[str, Any]:
     if result.status is Status.RETRY:
         pause = min(limits.first_pause * 2.0 ** min(done.message.attempts - 1, 20), limits.longest_pause)
         row["pause_seconds"] = max(pause, result.retry_after or 0)
+    if result.status is Status.RELEASE and result.account_error:
+        # This round goes on, and would claim the message again and again.
+        row["pause_seconds"] = max(seconds_left, 0)
     return row

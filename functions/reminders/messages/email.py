@@ -183,9 +183,8 @@ def _refusal(error: Exception) -> Result:
     about_sender = any(words in error_text(error) for words in ("not verified", "authority to send"))
     if code in _ACCOUNT or (code == "MessageRejected" and about_sender):
         raise AccountError(f"ses: {code}") from None
-    if code == "MessageRejected":
+    # BadRequestException may be about From or the configuration set: it says nothing about the address.
+    if code in {"MessageRejected", "BadRequestException"}:
         return Result(Status.FAILED, error=f"ses: {code}")
-    if code == "BadRequestException":
-        return Result(Status.FAILED, error=f"ses: {code}", suppress=True)
     # Throttled, over the day's quota, 5xx, no answer in time, and unknown errors: a retry may succeed.
     return Result(Status.RETRY, error=f"ses: {code}")

@@ -10,7 +10,7 @@ An address is only remembered as its hash. A soft bounce (a full mailbox) change
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -18,11 +18,14 @@ from typing import Any
 from reminders.database import Connection, Queries
 from reminders.errors import EventError
 from reminders.telemetry import logger
+from reminders.text import printable
 
 queries = Queries(__package__, "feedback.sql")
 
 # Amazon SES Developer Guide, "Contents of event data that SES publishes".
 _OUTCOMES = {"Bounce": "bounce", "Complaint": "complaint", "Delivery": "delivery", "Reject": "rejected"}
+# Seconds. A courier usually settles a message within a tenth of a second after the provider took it.
+PAUSES = (0.1, 0.3, 0.6)
 ACCEPTED = "accepted are SES events from EventBridge, and SNS endpoint events"
 
 
@@ -53,24 +56,40 @@ def parse(event: object) -> list[EmailFeedback | DeadEndpoint]:
     raise EventError(f"the event is not known; {ACCEPTED}")
 
 
-def record(connection: Connection, feedback: list[EmailFeedback | DeadEndpoint]) -> int:
-    """Record it; return how many messages and devices it concerned. A second delivery changes nothing."""
-    known = 0
-    for item in feedback:
-        if isinstance(item, DeadEndpoint):
-            known += bool(queries.value(connection, "disable_endpoint", endpoint=item.endpoint))
-        else:
-            known += bool(
-                queries.value(
-                    connection,
-                    "record_email_feedback",
-                    message=item.message,
-                    outcome=item.outcome,
-                    address_sha256=item.address_sha256,
-                )
-            )
-            logger.info("feedback recorded", extra={"outcome": item.outcome})
+def record(connection: Connection, feedback: list[EmailFeedback | DeadEndpoint], sleep: Callable[[float], None]) -> int:
+    """
+    Record it; return how many messages and devices it concerned. A second delivery changes nothing.
+
+    What concerns none is tried again after `PAUSES`, because it may have come before the courier wrote the provider's
+    id. Then it is logged. This is no error: it is about a test message, or was recorded before.
+    """
+    waiting = [item for item in feedback if not _record(connection, item)]
+    for pause in PAUSES:
+        if waiting:
+            sleep(pause)
+            waiting = [item for item in waiting if not _record(connection, item)]
+    for item in waiting:
+        logger.warning("feedback concerns no message or device", extra=_ids(item))
+    return len(feedback) - len(waiting)
+
+
+def _record(connection: Connection, item: EmailFeedback | DeadEndpoint) -> bool:
+    """Whether it concerned a message or a device."""
+    if isinstance(item, DeadEndpoint):
+        known = bool(queries.value(connection, "disable_endpoint", endpoint=item.endpoint))
+    else:
+        values = {"message": item.message, "outcome": item.outcome, "address_sha256": item.address_sha256}
+        known = bool(queries.value(connection, "record_email_feedback", **values))
+    if known:
+        logger.info("feedback recorded", extra=_ids(item))
     return known
+
+
+def _ids(item: EmailFeedback | DeadEndpoint) -> dict[str, str]:
+    """For the log: no address, no token."""
+    if isinstance(item, DeadEndpoint):
+        return {"outcome": "dead endpoint", "provider_id": printable(item.endpoint)[:200]}
+    return {"outcome": item.outcome, "provider_id": printable(item.message)[:200]}
 
 
 def _from_ses(detail: Mapping[str, Any]) -> Iterator[EmailFeedback]:

@@ -64,13 +64,16 @@ class Result:
     retry_after: float | None = None  #: seconds that the provider asked for
     suppress: bool = False  #: the address is refused for good
     devices: list[dict[str, Any]] = field(default_factory=list)  #: what was learned, for `record_devices`
+    #: An error of ours or of the account that stops a part of the channel. Operators are alerted, the rest works on.
+    account_error: str | None = None
 
 
 class AccountError(ReminderError):
     """
     An error of ours or of the account: no permission, an unverified sender, sending is paused.
 
-    It concerns every message alike, so the courier stops sending on this channel, and no attempt is counted.
+    It concerns every message alike, so the courier stops sending on this channel, and no attempt is counted. If it
+    concerns a part of the channel only, it is the `account_error` of a `Result`.
     """
 
 

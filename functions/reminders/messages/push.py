@@ -12,11 +12,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from reminders.aws_errors import error_code, error_text
 from reminders.messages import templates
 from reminders.messages.message import AccountError, Device, Message, Result, Status
+from reminders.telemetry import logger
 
 # "APNs headers": a collapse id has at most 64 bytes.
 LONGEST_COLLAPSE_ID = 64
@@ -31,8 +33,17 @@ class SnsClient(Protocol):
     def publish(self, **kwargs: Any) -> Any: ...
 
 
+# What became of the devices: the first of these that one of them has is the result of the message.
+_DECIDES = (Status.SENT, Status.RETRY, Status.RELEASE, Status.FAILED)
+
+
 class PushChannel:
-    """Sends messages to every device of a person. `applications`: ARNs of platform applications, by platform."""
+    """
+    Sends messages to every device of a person. `applications`: ARNs of platform applications, by platform.
+
+    The object lives for one round of the courier. A platform that refuses every message, because Apple's credentials
+    have expired for example, is not called again in this round. The other one works on.
+    """
 
     name = "push"
 
@@ -40,20 +51,38 @@ class PushChannel:
         self._client = client
         self._applications = applications
         self._app_url = app_url
+        self._refusals: dict[str, str] = {}  # by platform: why it refuses every message
 
     def send(self, message: Message, *, test: bool = False) -> Result:
-        """Send to all devices: SENT if at least one is accepted. Raise `AccountError` if no message can be sent."""
+        """
+        Send to all devices: SENT if at least one is accepted.
+
+        RELEASE if the only devices that could take it are of a platform that refuses every message. Raise
+        `AccountError` when no platform is left.
+        """
         devices = message.devices or []
-        usable = [device for device in devices if device.platform in self._applications]
+        usable = [self._with_own_endpoint(device) for device in devices if device.platform in self._applications]
         if not usable:
             return Result(Status.FAILED, error="there is no device that may be used")
         payload = self._payload(message, test=test)
         outcomes = [self._send_to(device, payload, _collapse_id(message)) for device in usable]
         learned = [row for outcome in outcomes for row in outcome.devices]
-        best = min(outcomes, key=lambda outcome: [Status.SENT, Status.RETRY, Status.FAILED].index(outcome.status))
-        return Result(best.status, best.provider_message_id, best.error, devices=learned)
+        best = min(outcomes, key=lambda outcome: _DECIDES.index(outcome.status))
+        if best.status is Status.RELEASE and self._refusals.keys() == self._applications.keys():
+            raise AccountError(best.account_error)
+        account_error = next((outcome.account_error for outcome in outcomes if outcome.account_error), None)
+        return Result(best.status, best.provider_message_id, best.error, devices=learned, account_error=account_error)
+
+    def _with_own_endpoint(self, device: Device) -> Device:
+        """Without an endpoint of an earlier platform application: the device is registered with the present one."""
+        own = self._applications[device.platform].replace(":app/", ":endpoint/", 1) + "/"
+        if device.endpoint_arn is None or device.endpoint_arn.startswith(own):
+            return device
+        return replace(device, endpoint_arn=None)
 
     def _send_to(self, device: Device, payload: str, collapse_id: str) -> Result:
+        if refusal := self._refusals.get(device.platform):
+            return _released(refusal)
         try:
             endpoint = device.endpoint_arn or self._register(device)
             answer = self._client().publish(
@@ -66,7 +95,14 @@ class PushChannel:
                 },
             )
         except Exception as error:
-            return _refusal(error, device)
+            result = _refusal(error, device)
+            if result.account_error:
+                self._refusals[device.platform] = result.account_error
+                logger.warning(
+                    "push platform refuses every message",
+                    extra={"platform": device.platform, "reason": result.account_error},
+                )
+            return result
         learned = [] if device.endpoint_arn else [{"id": device.id, "endpoint_arn": endpoint}]
         return Result(Status.SENT, provider_message_id=str(answer["MessageId"]), devices=learned)
 
@@ -120,13 +156,26 @@ _ACCOUNT = {
 }
 
 
+# How SNS words InvalidParameter: "Invalid parameter: Token Reason: ...", "... TargetArn Reason: No endpoint found ...".
+# Without such a word it is about a setting, "... PlatformApplicationArn Reason: ...", and no device is at fault.
+_ABOUT_DEVICE = re.compile(r"\b(token|endpoint|EndpointArn|TargetArn)\b", re.IGNORECASE)
+_ABOUT_MESSAGE = re.compile(r"^Invalid parameter: Message\b")
+
+
 def _refusal(error: Exception, device: Device) -> Result:
-    """The result, or AccountError, that SNS' error stands for."""
-    code = error_code(error)
-    dead = [{"id": device.id, "dead": True}]
+    """The result for this device that SNS' error stands for."""
+    code, text = error_code(error), error_text(error)
+    is_invalid = code.startswith("InvalidParameter")
     # Without an endpoint, NotFound is about the platform application: no message would arrive.
-    if code in _ACCOUNT or (code.startswith("NotFound") and device.endpoint_arn is None):
-        raise AccountError(f"sns: {code}") from None
-    if code.startswith(("EndpointDisabled", "InvalidParameter", "NotFound")):
-        return Result(Status.FAILED, error=f"sns: {code}", devices=dead)
+    is_gone = code.startswith("NotFound") and device.endpoint_arn is not None
+    if code.startswith("EndpointDisabled") or is_gone or (is_invalid and _ABOUT_DEVICE.search(text)):
+        return Result(Status.FAILED, error=f"sns: {code}", devices=[{"id": device.id, "dead": True}])
+    if is_invalid and _ABOUT_MESSAGE.search(text):
+        return Result(Status.FAILED, error=f"sns: {code}")
+    if code in _ACCOUNT or code.startswith(("NotFound", "InvalidParameter")):
+        return _released(f"sns: {code}")
     return Result(Status.RETRY, error=f"sns: {code}")
+
+
+def _released(account_error: str) -> Result:
+    return Result(Status.RELEASE, error=account_error, account_error=account_error)

@@ -56,4 +56,4 @@ def _answer(channel: MessageChannel, message: Message) -> str:
         result = channel.send(message, test=True)
     except ReminderError as error:
         return safe_message(error)
-    return result.error or result.status.value
+    return result.account_error or result.error or result.status.value

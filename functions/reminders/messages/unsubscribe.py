@@ -25,14 +25,19 @@ def link(url: str, key: str, person: UUID) -> str:
     return f"{url}?{urlencode({'p': str(person), 's': sign(key, person)})}"
 
 
-def sign(key: str, person: UUID) -> str:
-    """The signature of `person`'s link; raise `SecretError` for a key that protects nothing."""
+def check_key(key: str) -> None:
+    """Raise `SecretError` for a key that protects nothing."""
     if len(key.encode()) < SHORTEST_KEY:
         raise SecretError(f"the unsubscribe key is shorter than {SHORTEST_KEY} bytes")
+
+
+def sign(key: str, person: UUID) -> str:
+    """The signature of `person`'s link; raise `SecretError` as `check_key` does."""
+    check_key(key)
     digest = hmac.digest(key.encode(), b"unsubscribe:" + person.bytes, sha256)
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def is_signed(key: str, person: UUID, signature: str) -> bool:
-    """Compare in constant time. Raise `SecretError` as `sign` does."""
+    """Compare in constant time. Raise `SecretError` as `check_key` does."""
     return hmac.compare_digest(sign(key, person).encode(), signature.encode("utf-8", "surrogatepass"))

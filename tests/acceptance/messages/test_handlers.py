@@ -229,6 +229,28 @@ def test_one_click(owner: Connection, page: str) -> None:
         owner.execute("UPDATE recipient_settings SET email_enabled = true")
 
 
+BOUNDARY = "----a b'(c)"
+MULTIPART = (
+    f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--{BOUNDARY}--\r\n'
+)
+
+
+@table(
+    ("content_type", "body"),
+    [
+        (f'multipart/form-data; boundary="{BOUNDARY}"', MULTIPART),
+        (f'Multipart/Form-Data; charset=utf-8; boundary="{BOUNDARY}"', "preamble\r\n" + MULTIPART + "epilogue"),
+        ("application/x-www-form-urlencoded; charset=utf-8", "List-Unsubscribe=One-Click"),
+    ],
+)
+def test_one_click_in_either_form(owner: Connection, page: str, content_type: str, body: str) -> None:
+    """RFC 8058, 3.2: a mail program SHOULD send multipart/form-data, and MAY send it URL-encoded."""
+    owner.execute("DELETE FROM recipient_settings")
+    address = local(page, link(UNSUBSCRIBE_URL, KEY, MENTOR))
+    done = httpx.post(address, content=body, headers={"content-type": content_type})
+    assert (200, [(False,)]) == (done.status_code, email_enabled(owner))
+
+
 def test_unsubscribed_person_gets_no_mail(owner: Connection, mentor: str) -> None:
     """The push, and the notification in the app, stay."""
     owner.execute("INSERT INTO recipient_settings (person_id, email_enabled) VALUES (%s, false)", [MENTOR])
@@ -258,8 +280,26 @@ def test_link_that_is_not_signed(owner: Connection, page: str, query: str) -> No
 REQUESTS: list[tuple[str, Any]] = [("GET", None), ("POST", {"List-Unsubscribe": "One-Click"})]
 
 
-@table("body", [{}, {"List-Unsubscribe": "Two-Click"}, {"x": "1"}])
-def test_post_that_is_not_one_click(owner: Connection, page: str, body: dict[str, str]) -> None:
-    """RFC 8058 says exactly what is posted."""
-    assert 400 == httpx.post(local(page, link(UNSUBSCRIBE_URL, KEY, MENTOR)), data=body).status_code
+@table(
+    ("body", "media_type"),
+    [
+        ({"data": {}}, "text/plain"),
+        ({"data": {"List-Unsubscribe": "Two-Click"}}, "application/x-www-form-urlencoded"),
+        ({"data": {"x": "1"}}, "application/x-www-form-urlencoded"),
+        ({"content": b"\xff\xfe", "headers": {"content-type": "image/png"}}, "image/png"),
+        ({"files": {"List-Unsubscribe": (None, "Two-Click")}}, "multipart/form-data"),
+        ({"files": {"List-Unsubscribe": (None, "One-Click"), "x": (None, "1")}}, "multipart/form-data"),
+        ({"files": {"List-Unsubscribe": (None, "One-Click" + "x" * 2_000)}}, "multipart/form-data"),
+        ({"content": MULTIPART, "headers": {"content-type": "multipart/form-data"}}, "multipart/form-data"),
+    ],
+)
+def test_post_that_is_not_one_click(
+    owner: Connection, page: str, caplog: pytest.LogCaptureFixture, body: dict[str, Any], media_type: str
+) -> None:
+    """RFC 8058 says exactly what is posted. A mail program that posts something else is seen in the log."""
+    caplog.clear()
+    assert 400 == httpx.post(local(page, link(UNSUBSCRIBE_URL, KEY, MENTOR)), **body).status_code
     assert [] == email_enabled(owner)
+    (warning,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert media_type == vars(warning)["media_type"]
+    assert str(MENTOR) not in str(vars(warning))

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from botocore.exceptions import ClientError
 
 from reminders.database import Connection
 from reminders.messages import courier
@@ -17,6 +18,7 @@ from reminders.messages.courier import CourierSummary
 from reminders.messages.delivery import CourierDeps, CourierLimits
 from reminders.messages.email import EmailChannel, EmailSettings
 from reminders.messages.message import AccountError, Message, MessageChannel, Result, Status
+from reminders.messages.push import PushChannel
 from tests.factories import MENTOR, add_assignment
 from tests.helpers.connections import AsRole
 from tests.messages import (
@@ -258,6 +260,73 @@ def test_account_error_is_reported(owner: Connection, run: Run) -> None:
     assert [("message_failure", "email, ses: SendingPausedException", "sns")] == written
 
 
+class AppleRefuses:
+    """SNS, with a platform application for Apple that is disabled until it is repaired. `taken`: the tokens."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+        self.is_repaired = False
+
+    def create_platform_endpoint(self, **request: Any) -> dict[str, str]:
+        return {"EndpointArn": f"{request['PlatformApplicationArn']}/{request['Token']}"}
+
+    def publish(self, **request: Any) -> dict[str, str]:
+        _, platform, token = request["TargetArn"].split("/")
+        if platform == "APNS" and not self.is_repaired:
+            raise ClientError({"Error": {"Code": "PlatformApplicationDisabled", "Message": "no"}}, "Publish")
+        self.taken.append(token)
+        return {"MessageId": uuid4().hex}
+
+
+def push_to(sns: AppleRefuses) -> PushChannel:
+    return PushChannel(lambda: sns, {"fcm": "arn:app/GCM", "apns": "arn:app/APNS"}, "https://app.example.org")
+
+
+def people_with(owner: Connection, *platforms: tuple[str, ...]) -> None:
+    """One person for each; the token of a device has the person's number and its platform."""
+    for number, devices in enumerate(platforms):
+        person = add_person(owner, uuid4(), None)
+        add_notification(owner, person, assignment=add_assignment_of(owner, person))
+        for platform in devices:
+            add_device(owner, person, platform, f"{number}-{platform}")
+
+
+def test_platform_that_refuses_every_message(owner: Connection, run: Run) -> None:
+    """
+    Who has another platform gets the push, once. The others get it when the platform is repaired.
+
+    No attempt is counted for those, and the operators are alerted once.
+    """
+    people_with(owner, ("apns",), ("fcm", "apns"), ("fcm",))
+    sns = AppleRefuses()
+    for _ in range(2):
+        with pytest.raises(AccountError, match="sns: PlatformApplicationDisabled"):
+            run(push_to(sns), per_second=5.0, group_seconds=0.2)
+        assert ["1-fcm", "2-fcm"] == sorted(sns.taken)
+        found = [(m["status"], m["attempts"], m["last_error"]) for m in messages(owner)]
+        assert [("pending", 0, "sns: PlatformApplicationDisabled"), *[("sent", 1, None)] * 2] == sorted(found)
+        owner.execute("UPDATE messages SET next_attempt_at = now() WHERE status = 'pending'")
+    assert [("push, sns: PlatformApplicationDisabled",)] == owner.execute(
+        "SELECT payload ->> 'error_message' FROM cron_alerts"
+    ).fetchall()
+    sns.is_repaired = True
+    assert 1 == run(push_to(sns)).channels["push"].sent
+    assert ["0-apns", "1-fcm", "2-fcm"] == sorted(sns.taken)
+
+
+def test_message_that_was_given_back_waits_for_the_next_round(owner: Connection, run: Run) -> None:
+    """The round goes on for the other platform: without a pause it would claim the message again and again."""
+    people_with(owner, ("apns",), *[("fcm",)] * 20)
+    sns = AppleRefuses()
+    with pytest.raises(AccountError):
+        run(push_to(sns), seconds=30, group_seconds=0.002)
+    assert 20 == len(sns.taken)
+    (pause,) = owner.execute(
+        "SELECT extract(EPOCH FROM next_attempt_at - now()) FROM messages WHERE status = 'pending'"
+    ).fetchone() or (0,)
+    assert 10 < pause <= 30
+
+
 def test_transient_error_is_retried_with_growing_pauses(owner: Connection, run: Run) -> None:
     """A minute, two, four, and so on; the provider's own wish counts where it is longer."""
     people(owner, 1)
@@ -309,7 +378,7 @@ def test_refused_address_is_used_no_more(owner: Connection, run: Run) -> None:
     """Until the person changes it."""
     add_person(owner)
     add_notification(owner)
-    run(RecordingChannel(answer=lambda message: Result(Status.FAILED, error="ses: BadRequestException", suppress=True)))
+    run(RecordingChannel(answer=lambda message: Result(Status.FAILED, error="the address is not valid", suppress=True)))
     assert ["failed"] == statuses(owner)
     add_notification(owner)
     provider = RecordingChannel()

@@ -95,17 +95,19 @@ def test_platform_without_an_application(channel: PushChannel, applications: dic
 class Sns:
     """Raises `error`, or keeps what it is given."""
 
-    def __init__(self, code: str = "") -> None:
-        self._code = code
+    def __init__(self, code: str = "", text: str = "token 12345") -> None:
+        self._code, self._text = code, text
+        self.registered: list[dict[str, Any]] = []
         self.published: list[dict[str, Any]] = []
 
     def create_platform_endpoint(self, **request: Any) -> dict[str, str]:
+        self.registered.append(request)
         return {"EndpointArn": "arn:endpoint"}
 
     def publish(self, **request: Any) -> dict[str, str]:
         self.published.append(request)
         if self._code:
-            raise ClientError({"Error": {"Code": self._code, "Message": "token 12345"}}, "Publish")
+            raise ClientError({"Error": {"Code": self._code, "Message": self._text}}, "Publish")
         return {"MessageId": "1"}
 
 
@@ -131,7 +133,6 @@ def test_payload() -> None:
     [
         ("EndpointDisabled", Status.FAILED, True),
         ("EndpointDisabledException", Status.FAILED, True),
-        ("InvalidParameter", Status.FAILED, True),
         ("Throttled", Status.RETRY, False),
         ("ThrottledException", Status.RETRY, False),
         ("InternalError", Status.RETRY, False),
@@ -153,6 +154,101 @@ def test_error_of_the_account(code: str) -> None:
     sns = Sns(code)
     with pytest.raises(AccountError, match=code):
         PushChannel(lambda: sns, {"fcm": "arn:app"}, "https://app").send(message(devices=[device(endpoint="arn:e")]))
+
+
+@table(
+    ("text", "status", "dead"),
+    [
+        ("Invalid parameter: Token Reason: must be at most 400 bytes", Status.FAILED, True),
+        ("Invalid parameter: TargetArn Reason: No endpoint found for the target arn specified", Status.FAILED, True),
+        ("Invalid parameter: This endpoint is already registered with a different token", Status.FAILED, True),
+        ("Invalid parameter: EndpointArn", Status.FAILED, True),
+        ("Invalid parameter: Message too long", Status.FAILED, False),
+        ("Invalid parameter: PlatformApplicationArn Reason: An ARN must have at least 6 elements", "account", False),
+        ("", "account", False),
+    ],
+)
+def test_invalid_parameter(text: str, status: str, dead: bool) -> None:
+    """SNS's text says of what: a device is given up only for its own token or endpoint, else no phone gets a push."""
+    channel = PushChannel(lambda: Sns("InvalidParameter", text), {"fcm": "arn:app/GCM", "apns": "arn:app"}, "https://x")
+    result = channel.send(message(devices=[ANDROID]))
+    assert (status, dead) == ("account" if result.account_error else result.status, bool(result.devices))
+    assert "sns: InvalidParameter" == result.error
+
+
+def test_endpoint_of_another_application() -> None:
+    """After the stack got another platform application, or another region, each device is registered there."""
+    sns = Sns()
+    applications = {"fcm": "arn:aws:sns:eu-west-2:123456789012:app/GCM/new"}
+    channel = PushChannel(lambda: sns, applications, "https://app")
+    old = "arn:aws:sns:eu-west-1:123456789012:endpoint/GCM/new/1", "arn:aws:sns:eu-west-2:123456789012:endpoint/GCM/n/1"
+    for endpoint in old:
+        result = channel.send(message(devices=[device(endpoint=endpoint)]))
+        assert (Status.SENT, [{"id": 1, "endpoint_arn": "arn:endpoint"}]) == (result.status, result.devices)
+    assert ["arn:endpoint"] * 2 == [request["TargetArn"] for request in sns.published]
+    channel.send(message(devices=[device(endpoint="arn:aws:sns:eu-west-2:123456789012:endpoint/GCM/new/1")]))
+    assert 2 == len(sns.registered)
+
+
+class OnePlatformRefuses(Sns):
+    """Apple's credentials have expired. `asked`: the platforms that were published to."""
+
+    def __init__(self, android: str = "") -> None:
+        super().__init__(android)
+        self.asked: list[str] = []
+
+    def publish(self, **request: Any) -> dict[str, str]:
+        self.asked.append("apns" if "/APNS/" in request["TargetArn"] else "fcm")
+        if self.asked[-1] == "apns":
+            raise ClientError({"Error": {"Code": "PlatformApplicationDisabled", "Message": "no"}}, "Publish")
+        return super().publish(**request)
+
+
+ANDROID, IPHONE = device(endpoint="arn:endpoint/GCM/1"), device("apns", "arn:endpoint/APNS/1", number=2)
+BOTH = {"fcm": "arn:app/GCM", "apns": "arn:app/APNS"}
+DISABLED = "sns: PlatformApplicationDisabled"
+
+
+def test_platform_that_refuses_and_one_that_takes() -> None:
+    """The message is sent, so that it is not sent again to the phone that has it. The error is reported."""
+    sns = OnePlatformRefuses()
+    result = PushChannel(lambda: sns, BOTH, "https://app").send(message(devices=[device(), IPHONE]))
+    assert (Status.SENT, "1", None, DISABLED) == (
+        result.status,
+        result.provider_message_id,
+        result.error,
+        result.account_error,
+    )
+    assert [{"id": 1, "endpoint_arn": "arn:endpoint"}] == result.devices
+
+
+@table(
+    ("code", "status", "learned"),
+    [("Throttled", Status.RETRY, []), ("EndpointDisabled", Status.RELEASE, [{"id": 1, "dead": True}])],
+)
+def test_platform_that_refuses_and_one_that_does_not_take(code: str, status: Status, learned: list[object]) -> None:
+    """What may pass is tried again. When the other device is dead, the message waits for the platform."""
+    sns = OnePlatformRefuses(code)
+    result = PushChannel(lambda: sns, BOTH, "https://app").send(message(devices=[ANDROID, IPHONE]))
+    assert (status, learned, DISABLED) == (result.status, result.devices, result.account_error)
+
+
+def test_platform_that_refuses_is_not_called_again() -> None:
+    """In this round: its messages are given back, and people with the other platform get theirs."""
+    sns = OnePlatformRefuses()
+    channel = PushChannel(lambda: sns, BOTH, "https://app")
+    results = [channel.send(message(devices=[phone])) for phone in (IPHONE, ANDROID, IPHONE, ANDROID)]
+    assert [Status.RELEASE, Status.SENT] * 2 == [result.status for result in results]
+    assert [DISABLED, None] * 2 == [result.error for result in results]
+    assert ["apns", "fcm", "fcm"] == sns.asked
+
+
+def test_no_platform_is_left() -> None:
+    """When both have refused, the channel has to stop."""
+    channel = PushChannel(lambda: OnePlatformRefuses("AuthorizationError"), BOTH, "https://app")
+    assert Status.RELEASE == channel.send(message(devices=[IPHONE])).status
+    with pytest.raises(AccountError, match="AuthorizationError"):
+        channel.send(message(devices=[ANDROID]))
 
 
 def test_every_field_is_plain_data() -> None:
