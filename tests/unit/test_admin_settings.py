@@ -74,6 +74,16 @@ def test_console_with_its_settings() -> None:
     assert ConsoleSettings(URL, KEY, "cron(0 6 * * ? *)") == found
 
 
+def test_console_with_another_schedule() -> None:
+    """It shows the next run by the deployment's own expression."""
+    environment = {
+        "SUPABASE_URL": URL,
+        "SUPABASE_PUBLISHABLE_KEY_SECRET": KEY,
+        "REMINDER_CRON_EXPRESSION": "rate(1 day)",
+    }
+    assert ConsoleSettings(URL, KEY, "rate(1 day)") == ConsoleSettings.read(environment)
+
+
 @table(
     ("environment", "message"),
     [

@@ -133,6 +133,15 @@ def test_repeated_wrong_tokens(seconds_between: int) -> None:
     assert "new" == secrets.newer("reminders/db", than="same")
 
 
+def test_first_fetches_follow_at_once() -> None:
+    """Four of them, for a secret that is rotated right now; then there is a pause."""
+    vault = Vault("same")
+    secrets = Secrets(vault, Clock())
+    for _ in range(10):
+        secrets.newer("reminders/db", than="same")
+    assert 4 == vault.fresh
+
+
 def test_secret_that_is_rotated_a_moment_after_it_was_rejected() -> None:
     """The next try finds it: a first look that found nothing new does not forbid a second one."""
     vault = Vault("old")

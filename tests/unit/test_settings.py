@@ -133,6 +133,12 @@ def test_schedule(name: str) -> None:
     assert name == WatchdogSettings.read({**CRON, "REMINDER_SCHEDULE_NAME": name}).schedule_name
 
 
+def test_expression_of_the_schedule() -> None:
+    """The template's, where none is named."""
+    assert "cron(0 6 * * ? *)" == WatchdogSettings.read(CRON).expression
+    assert "rate(2 days)" == WatchdogSettings.read({**CRON, "REMINDER_CRON_EXPRESSION": "rate(2 days)"}).expression
+
+
 @table("name", ["a/b/c", "/a", "a/", "a b", "x" * 65, "arn:aws:scheduler:eu-west-2:1:schedule/a/b", "ä"])
 def test_invalid_schedule_name(name: str) -> None:
     """A name that EventBridge Scheduler refuses would make every watchdog round say that it cannot ask."""
