@@ -148,7 +148,7 @@ class AdminSettings:
     jwt_secret: str | None
     jwks_url: str | None
     issuer: str
-    require_aal2: bool = False
+    require_aal2: bool
 
     @classmethod
     def read(cls, env: Environment) -> AdminSettings:
