@@ -1,4 +1,4 @@
-"""register_device(): the phone that a person uses now is theirs, whoever had it before."""
+"""register_device(): the phone that a person uses now is theirs, also if another person had it before."""
 
 from __future__ import annotations
 
