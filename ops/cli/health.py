@@ -154,6 +154,7 @@ def _messages(facts: Facts) -> Iterator[Finding]:
         yield problem("messages_late", what, "`reminders messages` shows the last errors.")
     if seen.in_use and seen.unreachable:
         people = "1 person" if seen.unreachable == 1 else f"{seen.unreachable:,} people"
-        what = f"{people} could not be reached: no address, all turned off, or each message failed."
+        why = "they have no address, have switched off messages, or every message to them failed"
+        what = f"{people} could not be reached: {why}."
         fix = "They see the reminder in the app. The console lists them and says why; see also the runbook, 'Messages'."
         yield note("unreachable", what, fix)

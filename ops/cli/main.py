@@ -40,7 +40,7 @@ First steps, on this machine and without an account:
   reminders logs                   show the newest runs
 
 \b
-On a deployed stack: reminders status --stack reminders-production
+On a deployed stack: reminders status --stack assignment-reminders
 Commands that change something there ask first. No command prints a secret.
 
 \b

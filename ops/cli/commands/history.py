@@ -24,7 +24,7 @@ def command(target: Target, days: int, as_json: bool) -> None:
     """
     Show each day's status, notifications and longest run, with bars.
 
-    The newest day is the last line. A day with a failed run and a later success counts as a success.
+    The newest day is the last line. A day with at least one successful run counts as a success.
     """
     with target.connect() as connection:
         today = ledger.overview(connection).now.astimezone(UTC).date()

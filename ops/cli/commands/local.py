@@ -28,7 +28,7 @@ def command() -> None:
     Run the whole stack on this machine: PostgreSQL, AWS (moto), the functions.
 
     It needs no account, no Docker and no root, and removes all its files when it stops. While it runs, every other
-    command works on it, unless --stack or DATABASE_URL names another target.
+    command works on it, unless --stack, REMINDERS_STACK, --database or DATABASE_URL names another target.
     """
 
 

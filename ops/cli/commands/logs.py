@@ -33,10 +33,19 @@ FOLLOWED = 50
 
 
 @click.command("logs")
-@click.option("-n", "number", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many runs.")
+@click.option(
+    "-n",
+    "number",
+    type=click.IntRange(1, 1000),
+    default=10,
+    show_default=True,
+    help="How many runs, or with --functions how many lines.",
+)
 @click.option("--status", type=click.Choice(STATUSES), help="Only runs with this status.")
 @click.option("--follow", "-f", is_flag=True, help="Show new runs and changes until Ctrl-C.")
-@click.option("--functions", is_flag=True, help="Show warnings and errors of the functions' logs.")
+@click.option(
+    "--functions", is_flag=True, help="Show warnings and errors of the cron, scheduler, watchdog and admin functions."
+)
 @click.option(
     "--hours", type=click.IntRange(1, 720), default=24, show_default=True, help="How many hours back --functions looks."
 )

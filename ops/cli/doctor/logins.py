@@ -55,7 +55,9 @@ def scheduler_token(examination: Examination) -> Iterator[Finding]:
             "cron and scheduler have different tokens", "Let SCHEDULER_TOKEN_SECRET name one secret for both."
         )
     elif min(map(len, tokens)) < SHORTEST_TOKEN:
-        yield problem(f"shorter than {SHORTEST_TOKEN} characters", "`openssl rand -base64 48`, into the secret.")
+        yield problem(
+            f"shorter than {SHORTEST_TOKEN} characters", "Put the output of `openssl rand -base64 48` into the secret."
+        )
 
 
 def alert_channels(examination: Examination) -> Iterator[Finding]:
@@ -85,7 +87,10 @@ def _secret_name(examination: Examination, function: str, variable: str) -> str:
 
 def _uri(name: str, role: str, found: dict[str, Any]) -> Iterator[Finding]:
     if str(found.get("user", "")).partition(".")[0] != role:
-        yield problem(f"the secret {name} is not the login of {role}", "`reminders roles` lists which is which.")
+        fix = (
+            "Store the login of this role in this secret: docs/deploy.md, step 2 and Messages, lists secrets and roles."
+        )
+        yield problem(f"the secret {name} is not the login of {role}", fix)
     if "options" in found:
         yield problem(
             f"the secret {name} has options=, which a pooler refuses or leaks", "Take options= out of the URI."

@@ -91,6 +91,7 @@ def recipients(examination: Examination) -> Iterator[Finding]:
     """
     everyone, without = examination.rows(query)[0]
     if without:
-        yield warning(f"{without:,} of {everyone:,} people have no address", "They are reminded in the app only.")
+        fix = "They get no e-mails. They see reminders in the app, and get push messages if they have a device."
+        yield warning(f"{without:,} of {everyone:,} people have no e-mail address", fix)
     else:
-        yield ok(f"{everyone:,} people, all with an address")
+        yield ok(f"{everyone:,} people, all with an e-mail address")
