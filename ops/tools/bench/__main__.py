@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument("--only-job", action="store_true", help="leave out whatever is not the main job")
     options = parser.parse_args()
     os.environ.update({"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"})
-    from ops.tools.bench import contact_hook, ledger, messages, run
+    from ops.tools.bench import ledger, messages, run
 
     console = Console(width=None if sys.stdout.isatty() else 120)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
@@ -46,10 +46,7 @@ def main() -> int:
         tables |= messages.measure(console.print, jobs=0 if options.no_peers else messages.JOBS)
     if not (options.no_ledger or options.only_job or options.only_messages):
         console.print("lock, ledger and contact hook …")
-        tables["Lock and ledger at 1,000,000 ledger rows, contact hook at 100,000 assignments"] = [
-            *ledger.measure(),
-            *contact_hook.measure(),
-        ]
+        tables["Lock and ledger at 1,000,000 ledger rows, contact hook at 100,000 assignments"] = ledger.measure()
     for title, rows in tables.items():
         console.print(_table(rows, title=title, title_justify="left"))
     RESULTS.parent.mkdir(exist_ok=True)
