@@ -23,10 +23,6 @@ def main() -> int:
     """Measure what the options ask for; exit status 0 when all went through."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="N", help="assignments")
-    parser.add_argument("--shards", default="auto", metavar="N", help="SCHEDULER_SHARDS")
-    parser.add_argument("--no-peers", action="store_true", help="leave out the other ways, keep the floor")
-    parser.add_argument("--no-ledger", action="store_true", help="leave out lock, ledger and contact hook")
-    parser.add_argument("--no-messages", action="store_true", help="leave out the messages")
     parser.add_argument("--only-messages", action="store_true", help="leave out everything else")
     parser.add_argument("--only-job", action="store_true", help="leave out whatever is not the main job")
     options = parser.parse_args()
@@ -38,13 +34,13 @@ def main() -> int:
     console.print(f"[bold]Assignment Reminders[/], {machine}")
     tables: dict[str, list[dict[str, object]]] = {}
     if not options.only_messages:
-        with run.started(options.shards, max(options.sizes), console.print) as bench:
+        with run.started(max(options.sizes), console.print) as bench:
             tables |= run.measure(bench, options.sizes)
             if not options.only_job:
-                tables |= run.compare(bench, options.sizes, peers=not options.no_peers)
-    if not (options.no_messages or options.only_job):
-        tables |= messages.measure(console.print, jobs=0 if options.no_peers else messages.JOBS)
-    if not (options.no_ledger or options.only_job or options.only_messages):
+                tables |= run.compare(bench, options.sizes)
+    if not options.only_job:
+        tables |= messages.measure(console.print)
+    if not (options.only_job or options.only_messages):
         console.print("lock, ledger and contact hook …")
         tables["Lock and ledger at 1,000,000 ledger rows, contact hook at 100,000 assignments"] = ledger.measure()
     for title, rows in tables.items():
