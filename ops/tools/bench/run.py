@@ -48,11 +48,11 @@ WARM_RUNS = 40
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A running stack; `database` belongs to the tables' owner."""
+    """A running stack; `database` belongs to the tables' owner, `superuser` reads the server's statistics."""
 
     stack: LocalStack
     database: psycopg.Connection[Any]
-    watch: watch.Watch
+    superuser: psycopg.Connection[Any]
     say: Callable[[str], None]
 
     def run(self, day: date = DAY) -> Any:
@@ -74,7 +74,7 @@ def started(largest: int, say: Callable[[str], None]) -> Iterator[Bench]:
         for _ in range(2 * SCHEDULERS):  # modules imported and secrets cached, in every process
             stack.invoke({"dry_run": True})
         os.environ["SCHEDULER_SHARDS"] = stack.environment["SCHEDULER_SHARDS"] = "auto"
-        yield Bench(stack, database, watch.Watch(superuser), say)
+        yield Bench(stack, database, superuser, say)
 
 
 def measure(bench: Bench, sizes: list[int]) -> dict[str, Table]:
@@ -121,7 +121,7 @@ def _main_job(bench: Bench, size: int, ids: data.Ids) -> Table:
 
 def _one_run(bench: Bench, size: int, ids: data.Ids, name: str, day: date) -> Row:
     watch.forget_peaks()
-    with bench.watch.cost() as cost:
+    with watch.cost(bench.superuser) as cost:
         began = perf_counter()
         summary = bench.run(day)
         took = perf_counter() - began
