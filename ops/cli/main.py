@@ -17,7 +17,8 @@ import click
 
 from ops.cli import errors
 from ops.cli.errors import CliError
-from ops.cli.output import err, styled
+from ops.cli.output import err
+from ops.tables import styled
 
 TRACEBACK = "REMINDERS_TRACEBACK"
 SECTIONS: dict[str, tuple[str, ...]] = {

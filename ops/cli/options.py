@@ -9,9 +9,10 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
-from ops.cli.output import err, styled
+from ops.cli.output import err
 from ops.cli.targets.base import Target, TargetOptions
 from ops.cli.targets.choose import choose
+from ops.tables import styled
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -18,6 +18,7 @@ from ops.cli import local_state, output
 from ops.cli.errors import DONE, UNREACHABLE, CliError
 from ops.cli.local import invoke
 from ops.local.binaries import PostgresError, find_programs
+from ops.tables import styled
 
 STOP_SECONDS = 15.0
 
@@ -142,9 +143,7 @@ def _stop_signal() -> threading.Event:
 
 def _print_addresses(state: local_state.LocalState, assignments: int) -> None:
     console = output.out()
-    console.print(
-        output.styled("The local stack is up", "bold"), f"with {assignments:,} assignments in 6 organisations."
-    )
+    console.print(styled("The local stack is up", "bold"), f"with {assignments:,} assignments in 6 organisations.")
     console.print()
     console.print(output.pairs(state.addresses.items()))
     console.print()

@@ -11,6 +11,7 @@ import click
 
 from ops.cli import function_log, ledger, options, output
 from ops.cli.targets.base import FUNCTIONS, Target
+from ops.tables import styled, table
 from reminders.runs.history import Run
 
 STATUSES = ("running", "success", "failed", "skipped")
@@ -84,7 +85,7 @@ def _show_log(target: Target, number: int, since: datetime, as_json: bool) -> No
         for function, line in newest:
             output.show_json({"function": function, **line})
     elif newest:
-        output.out().print(output.table(LOG_COLUMNS, [_log_row(*pair) for pair in newest]))
+        output.out().print(table(LOG_COLUMNS, [_log_row(*pair) for pair in newest]))
     else:
         output.out().print("The functions logged no warnings and no errors.")
 
@@ -109,9 +110,9 @@ def _show(runs: list[Run], as_json: bool, header: bool = True) -> None:
     if not runs:
         output.out().print("No runs yet. `reminders run` starts one.")
         return
-    table = output.table(COLUMNS, [_row(run) for run in runs])
-    table.show_header = header
-    output.out().print(table)
+    newest = table(COLUMNS, [_row(run) for run in runs])
+    newest.show_header = header
+    output.out().print(newest)
 
 
 def _row(run: Run) -> list[object]:
@@ -119,7 +120,7 @@ def _row(run: Run) -> list[object]:
         run.started_at,
         f"{run.scheduled_for:%m-%d %H:%M}",
         run.trigger_source,
-        output.styled(run.status, COLOURS[run.status]),
+        styled(run.status, COLOURS[run.status]),
         run.assignments_evaluated,
         run.reminders_dispatched,
         run.assignments_failed,

@@ -8,11 +8,12 @@ import os
 import platform
 import sys
 from pathlib import Path
-from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+from ops.tables import table
 
 RESULTS = Path("build/bench.json")
 MARKDOWN = RESULTS.with_suffix(".md")
@@ -44,7 +45,7 @@ def main() -> int:
         console.print("lock, ledger and contact hook …")
         tables["Lock and ledger at 1,000,000 ledger rows, contact hook at 100,000 assignments"] = ledger.measure()
     for title, rows in tables.items():
-        console.print(_table(rows, title=title, title_justify="left"))
+        console.print(f"\n[italic]{title}[/]", _table(rows), sep="\n")
     RESULTS.parent.mkdir(exist_ok=True)
     _write_markdown(tables)
     RESULTS.write_text(json.dumps({"machine": machine, **tables}, indent=2) + "\n")
@@ -56,17 +57,13 @@ def _write_markdown(tables: dict[str, list[dict[str, object]]]) -> None:
     with MARKDOWN.open("w") as file:
         console = Console(file=file, width=200)
         for title, rows in tables.items():
-            console.print(f"\n## {title}\n", _table(rows, box=box.MARKDOWN))
+            shown = _table(rows)
+            shown.box, shown.pad_edge = box.MARKDOWN, True
+            console.print(f"\n## {title}\n", shown)
 
 
-def _table(rows: list[dict[str, object]], **options: Any) -> Table:
-    table = Table(header_style="bold", **{"box": None, **options})
-    for column in rows[0]:
-        numbers = isinstance(rows[0][column], int | float)
-        table.add_column(column, justify="right" if numbers else "left")
-    for row in rows:
-        table.add_row(*(f"{value:,}" if isinstance(value, int | float) else str(value) for value in row.values()))
-    return table
+def _table(rows: list[dict[str, object]]) -> Table:
+    return table(rows[0], [list(row.values()) for row in rows])
 
 
 if __name__ == "__main__":
