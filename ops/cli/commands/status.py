@@ -32,7 +32,12 @@ def command(target: Target, as_json: bool) -> int:
     healthy = health.is_healthy(found)
     if as_json:
         output.show_json(
-            {"target": target.title, "healthy": healthy, **_facts_as_json(facts), "findings": found_as_json(found)}
+            {
+                "target": target.title,
+                "healthy": healthy,
+                **_facts_as_json(facts),
+                "findings": [asdict(finding) for finding in found],
+            }
         )
     else:
         _show(target, facts, found)
@@ -65,10 +70,6 @@ def ask(question: Callable[[], T]) -> tuple[T | None, str | None]:
         if known := expected(error):
             return None, str(known)
         raise
-
-
-def found_as_json(found: list[health.Finding]) -> list[dict[str, Any]]:
-    return [asdict(finding) for finding in found]
 
 
 def _facts_as_json(facts: Facts) -> dict[str, Any]:

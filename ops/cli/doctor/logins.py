@@ -11,13 +11,13 @@ import psycopg
 from psycopg import conninfo
 
 from ops.cli.doctor.examination import CheckFunction, Examination, Finding, Skipped, ok, problem, warning
+from ops.cli.targets.database import TRANSACTION_POOLER
 from ops.schema import FUNCTION_OF
 from reminders import database, unreachable
 from reminders.alerts.slack import LOOPBACK
 from reminders.database import Connection, stays_on_this_machine
 from reminders.errors import DatabaseUnavailable
 
-POOLER = 6543
 SHORTEST_TOKEN = 32
 VERIFY = (
     "Use sslmode=verify-full with Supabase's CA, see docs/deploy.md: require encrypts, but does not verify the server."
@@ -103,8 +103,8 @@ def _uri(name: str, role: str, found: dict[str, Any]) -> Iterator[Finding]:
         yield warning(
             f"the secret {name} does not verify the server (sslmode={found.get('sslmode', 'require')})", VERIFY
         )
-    if int(found.get("port") or 5432) != POOLER:
-        fix = f"Port {POOLER} is the transaction pooler; others hold a server connection for each function."
+    if int(found.get("port") or 5432) != TRANSACTION_POOLER:
+        fix = f"Port {TRANSACTION_POOLER} is the transaction pooler; others hold a server connection for each function."
         yield warning(f"the secret {name} does not use the transaction pooler", fix)
 
 
