@@ -15,11 +15,6 @@ def log_lines(text: Iterable[str]) -> list[dict[str, Any]]:
     return [line for line in map(_parsed, text) if line.get("level") in LEVELS or "errorType" in line]
 
 
-def since(lines: list[dict[str, Any]], moment: datetime) -> list[dict[str, Any]]:
-    """Those with a time at or after `moment` (aware)."""
-    return [line for line in lines if (logged := time_of(line)) and logged >= moment]
-
-
 def time_of(line: dict[str, Any]) -> datetime | None:
     """Powertools writes ISO 8601 with a numeric zone; None where there is no time that can be read."""
     try:

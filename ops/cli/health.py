@@ -154,8 +154,7 @@ def _messages(facts: Facts) -> Iterator[Finding]:
         yield problem("messages_late", what, "`reminders messages` shows the last errors.")
     if seen.in_use and seen.unreachable:
         people = "1 person" if seen.unreachable == 1 else f"{seen.unreachable:,} people"
-        what = (
-            f"{people} could not be reached: no address, all turned off, each message failed, or none was made in time."
-        )
+        why = "they have no address, have switched off messages, every message to them failed, or none was made in time"
+        what = f"{people} could not be reached: {why}."
         fix = "They see the reminder in the app. The console lists them and says why; see also the runbook, 'Messages'."
         yield note("unreachable", what, fix)

@@ -24,7 +24,6 @@ class Overview:
     now: datetime  #: the database's clock
     last_success_started_at: datetime | None
     last_success_at: datetime | None  #: when the last successful run ended
-    last_success_tick: datetime | None  #: its scheduled time
     last_success_set_aside: int | None  #: assignments that it could not process
     last_success_note: str | None  #: what is unusual about it
     last_status: str | None  #: of the newest run that succeeded or failed, as the next two

@@ -31,7 +31,6 @@ class LocalState:
     """
 
     pid: int
-    started_at: str
     database_url: str
     schedule_name: str
     environments: dict[str, dict[str, str]]

@@ -17,7 +17,8 @@ import click
 
 from ops.cli import errors
 from ops.cli.errors import CliError
-from ops.cli.output import err, styled
+from ops.cli.output import err
+from ops.tables import styled
 
 TRACEBACK = "REMINDERS_TRACEBACK"
 SECTIONS: dict[str, tuple[str, ...]] = {
@@ -40,7 +41,7 @@ First steps, on this machine and without an account:
   reminders logs                   show the newest runs
 
 \b
-On a deployed stack: reminders status --stack reminders-production
+On a deployed stack: reminders status --stack assignment-reminders
 Commands that change something there ask first. No command prints a secret.
 
 \b

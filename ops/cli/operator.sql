@@ -4,7 +4,6 @@ SELECT
     clock_timestamp() AS now,
     success.started_at AS last_success_started_at,
     success.completed_at AS last_success_at,
-    success.scheduled_for AS last_success_tick,
     success.assignments_failed AS last_success_set_aside,
     success.note AS last_success_note,
     settled.status AS last_status,

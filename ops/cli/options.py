@@ -9,9 +9,10 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
-from ops.cli.output import err, styled
+from ops.cli.output import err
 from ops.cli.targets.base import Target, TargetOptions
 from ops.cli.targets.choose import choose
+from ops.tables import styled
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,10 +37,15 @@ def with_target_if_needed(command: Callable[..., R]) -> Callable[..., R]:
     @click.option("--stack", metavar="NAME", help="Work on this deployed stack [env REMINDERS_STACK].")
     @click.option("--local", is_flag=True, help="Work on the stack of `reminders local up`.")
     @click.option(
-        "--database", "--database-url", metavar="URI", help="The database, as the operator [env DATABASE_URL]."
+        "--database",
+        "--database-url",
+        metavar="URI",
+        help="URI of the database, with the operator's login [env DATABASE_URL].",
     )
     @click.option(
-        "--database-secret", metavar="NAME", help="The secret that contains this URI [env REMINDERS_DATABASE_SECRET]."
+        "--database-secret",
+        metavar="NAME",
+        help="With --stack: name of the secret that contains this URI [env REMINDERS_DATABASE_SECRET].",
     )
     @functools.wraps(command)
     def with_options(

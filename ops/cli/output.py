@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.cli.errors import NOT_CONFIRMED, CliError
+from ops.tables import styled, table
 from reminders.text import printable
 
 WIDTH_WITHOUT_TERMINAL = 120
@@ -44,26 +45,9 @@ def err() -> Console:
     return SafeConsole(file=sys.stderr, width=width, highlight=False)
 
 
-def styled(text: str, style: str = "") -> Text:
-    """`text` as rich prints it literally, in a style of rich's ("bold", "red"); line breaks become spaces."""
-    return Text(printable(text), style=style)
-
-
 def show_json(value: object) -> None:
     """One JSON value in ASCII: indented for eyes, on one line for a pipe. Times are ISO 8601 in UTC."""
     click.echo(json.dumps(value, default=_jsonable, indent=2 if sys.stdout.isatty() else None))
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """Numbers are aligned right; a value may be `styled`."""
-    lines = [list(row) for row in rows]
-    made = Table(box=None, header_style="bold", pad_edge=False)
-    for index, column in enumerate(columns):
-        numbers = bool(lines) and all(isinstance(line[index], int | float | None) for line in lines)
-        made.add_column(styled(column), justify="right" if numbers else "left", overflow="fold")
-    for line in lines:
-        made.add_row(*(cell(value) for value in line))
-    return made
 
 
 def pairs(rows: Iterable[tuple[str, Any]]) -> Table:
@@ -71,18 +55,6 @@ def pairs(rows: Iterable[tuple[str, Any]]) -> Table:
     made = table(["", ""], rows)
     made.show_header = False
     return made
-
-
-def cell(value: object) -> Text:
-    return value if isinstance(value, Text) else styled(_words(value))
-
-
-def _words(value: object) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, datetime):
-        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def ago(moment: datetime | None, now: datetime) -> str:

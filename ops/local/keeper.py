@@ -26,6 +26,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from pwd import struct_passwd
 from typing import Any, TypedDict
 
 PR_SET_PDEATHSIG = 1
@@ -38,15 +39,20 @@ class Order(TypedDict):
     """What to run, in which directory (removed at the end), as which user (None: as the keeper's)."""
 
     directory: str
-    log: str
     uid: int | None
     gid: int | None
     initdb: list[str]
     server: list[str]
 
 
-def start(order: Order) -> subprocess.Popen[bytes]:
-    """The keeper of `order`, which ends when its standard input is closed. In the process that starts a server."""
+def start(directory: Path, user: struct_passwd | None, initdb: list[str], server: list[str]) -> subprocess.Popen[bytes]:
+    """
+    Start a keeper that runs `initdb`, then `server`, as `user` (None: as this process); return it.
+
+    Their output goes to `log` in `directory`. The keeper ends when its standard input is closed.
+    """
+    uid, gid = (user.pw_uid, user.pw_gid) if user else (None, None)
+    order = Order(directory=str(directory), uid=uid, gid=gid, initdb=initdb, server=server)
     # A user's PGDATA or PGPORT, or a locale that is not installed, would change the server.
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
     process = subprocess.Popen(
@@ -106,7 +112,7 @@ def _start(order: Order, command: list[str]) -> subprocess.Popen[bytes]:
     identity: dict[str, Any] = {}
     if order["uid"] is not None:
         identity = {"user": order["uid"], "group": order["gid"], "extra_groups": []}
-    with open(order["log"], "ab") as log:
+    with open(Path(order["directory"], "log"), "ab") as log:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

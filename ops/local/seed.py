@@ -13,10 +13,9 @@ PEOPLE = Path(__file__).with_name("people.sql")
 PAST_RUNS = Path(__file__).with_name("past_runs.sql")
 
 
-def seed(connection: psycopg.Connection[Any], *, assignments: int, today: date, organisations: int = 6) -> None:
-    """Insert `organisations` and `assignments` rows; `today` is the UTC date that gaps are counted to."""
-    values = {"assignments": assignments, "today": today, "organisations": organisations}
-    connection.execute(SEED.read_bytes(), values)
+def seed(connection: psycopg.Connection[Any], *, assignments: int, today: date) -> None:
+    """Insert six organisations and `assignments` rows; `today` is the UTC date that gaps are counted to."""
+    connection.execute(SEED.read_bytes(), {"assignments": assignments, "today": today})
     # Autovacuum would do it within a minute; a first run right after a bulk load should not wait for it.
     connection.execute("ANALYZE assignments, org_settings")
 

@@ -15,7 +15,6 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
 from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
 import psycopg
@@ -24,21 +23,6 @@ from psycopg import sql
 from ops.local.postgres import Postgres
 
 MIGRATOR = "postgres"
-
-
-class Server(Protocol):
-    """A server to create databases on. A role's password is always the same."""
-
-    @property
-    def superuser(self) -> str: ...
-    @property
-    def port(self) -> int: ...
-    @property
-    def version(self) -> str: ...
-    def dsn(self, user: str, database: str = "postgres") -> str: ...
-    def password(self, user: str) -> str: ...
-    def database_name(self, name: str) -> str: ...
-    def stop(self) -> None: ...
 
 
 class ExistingServer:
@@ -86,6 +70,10 @@ class ExistingServer:
     def _uri(self, netloc: str, database: str, query: str) -> str:
         path = "/" + quote(database, safe="")
         return urlunsplit(("postgresql", netloc, path, query, ""))
+
+
+# Both have the same methods. A role's password is always the same.
+Server = Postgres | ExistingServer
 
 
 @contextmanager

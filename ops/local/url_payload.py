@@ -29,7 +29,6 @@ class Request:
     target: str
     headers: list[tuple[str, str]]
     body: bytes
-    source_ip: str = "127.0.0.1"
     protocol: str = "HTTP/1.1"
 
 
@@ -110,7 +109,7 @@ def _context(request: Request, path: str, headers: dict[str, str]) -> dict[str, 
             "method": request.method,
             "path": unquote(path),
             "protocol": request.protocol,
-            "sourceIp": request.source_ip,
+            "sourceIp": "127.0.0.1",
             "userAgent": headers.get("user-agent", ""),
         },
         "requestId": str(uuid.uuid4()),

@@ -10,7 +10,6 @@ import pytest
 from ops.local.server import Server
 from ops.local.stack import LocalStack
 from ops.tools.bench import batch, contenders, data, messages, run
-from ops.tools.bench.watch import Watch
 from reminders.database import Connection
 
 
@@ -21,7 +20,7 @@ def test_small_benchmark(
     """It measures three days, random and time-ordered ids, a warm run, and a floor with the same rows."""
     monkeypatch.setattr(run, "WARM_RUNS", 2)
     with psycopg.connect(server.dsn(server.superuser, database), autocommit=True) as superuser:
-        bench = run.Bench(stack, owner, Watch(superuser), say=lambda _: None)
+        bench = run.Bench(stack, owner, superuser, say=lambda _: None)
         tables = run.measure(bench, [200]) | run.compare(bench, [200], peers=False)
     assert [100, 8, 0, 100, 8, 0] == [row["dispatched"] for row in tables[run.MAIN_JOB]]
     assert all(row["cron peak MB"] for row in tables[run.MAIN_JOB])

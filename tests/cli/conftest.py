@@ -46,4 +46,4 @@ def site(server: Server, template: str, database: str, aws: Aws, slack: Slack) -
     admin = up.admin_environment(stack, "s" * 48, "http://127.0.0.1:9")
     environments = up.environments(stack, {"admin": admin, **messages.environments(stack)}, name)
     copies = {function: dict(variables) for function, variables in environments.items()}
-    return Site(stack, Local(LocalState(0, "", stack.owner_dsn, name, copies), TargetOptions()))
+    return Site(stack, Local(LocalState(0, stack.owner_dsn, name, copies), TargetOptions()))

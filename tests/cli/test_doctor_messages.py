@@ -113,7 +113,7 @@ def test_people_without_an_address(site: Site) -> None:
             "INSERT INTO auth.users VALUES (gen_random_uuid(), NULL), (gen_random_uuid(), 'a@example.org')"
         )
         (found,) = messages.recipients(Examination(site.target, connection))
-    assert ("warning", "1 of 2 people have no address") == (found.level, found.what)
+    assert ("warning", "1 of 2 people have no e-mail address") == (found.level, found.what)
 
 
 def test_nothing_is_sent_from_here(site: Site) -> None:

@@ -32,7 +32,7 @@ def state(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalS
     template = tmp_path / "template.yaml"
     template.write_text(f"Parameters:\n  Architecture:\n    Type: String\n    Default: {this_architecture()}\n")
     monkeypatch.setattr(sam_local, "BUILT_TEMPLATE", template)
-    found = LocalState(0, "", "", "", site.target.state.environments, sam_environment="environment.json")
+    found = LocalState(0, "", "", site.target.state.environments, sam_environment="environment.json")
     monkeypatch.setattr(local_state, "read", lambda: found)
     return found
 

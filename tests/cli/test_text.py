@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from ops import tables
 from ops.cli import local_state, output
 from ops.cli.main import SECTIONS, main
 from reminders.alerts.message import Alert
@@ -102,8 +103,8 @@ def test_the_printer(kind: str) -> None:
     said = io.StringIO()
     with redirect_stdout(said):
         console = output.out()
-        console.print(text, output.styled(text, "bold"))
-        console.print(output.table([text], [[text], [None]]))
+        console.print(text, tables.styled(text, "bold"))
+        console.print(tables.table([text], [[text], [None]]))
         console.print(output.pairs([(text, text)]))
         output.show_json({text: text})
     assert [] == acting(said.getvalue())

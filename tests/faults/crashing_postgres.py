@@ -14,8 +14,8 @@ from pathlib import Path
 
 import psycopg
 
-from ops.local import cluster, keeper
-from ops.local.postgres import Postgres
+from ops.local import keeper
+from ops.local.postgres import Postgres, pid_when_ready
 from tests.faults.supervisor import start_supervised
 from tests.helpers.waiting import eventually
 
@@ -33,7 +33,7 @@ class CrashingPostgres(Postgres):
         _stop(data / "postmaster.pid", signal.SIGINT if orderly else signal.SIGQUIT)
         self._release()
         self._again = start_supervised(command)
-        assert eventually(lambda: cluster.pid_when_ready(data.parent) > 0)
+        assert eventually(lambda: pid_when_ready(data.parent) > 0)
 
     def stop(self) -> None:
         self._release()

@@ -15,7 +15,8 @@ import textwrap
 from types import TracebackType
 from urllib.parse import urlsplit, urlunsplit
 
-from ops.local import cluster, keeper
+from ops.local import keeper
+from ops.local.postgres import free_port
 from ops.local.server import Server
 from ops.schema import OUR_ROLES
 from tests.faults.supervisor import start_supervised
@@ -32,7 +33,7 @@ class PgBouncer:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._port = cluster.free_port()
+        self._port = free_port()
 
     def through(self, dsn: str) -> str:
         """`dsn`, by way of the pooler."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping
 
-from ops.local import binaries, cluster, keeper
+from ops.local import binaries, keeper
+from ops.local.postgres import write_private
 
 
 def start_supervised(command: list[str], files: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
@@ -17,6 +18,6 @@ def start_supervised(command: list[str], files: Mapping[str, str] | None = None)
     user = binaries.unprivileged_user()
     folder = binaries.private_directory(user)
     for name, text in (files or {}).items():
-        cluster.write_private(folder / name, text.replace("{folder}", str(folder)), user)
+        write_private(folder / name, text.replace("{folder}", str(folder)), user)
     server = [part.replace("{folder}", str(folder)) for part in command]
-    return keeper.start(cluster.server_order(folder, user, ["true"], server))
+    return keeper.start(folder, user, ["true"], server)

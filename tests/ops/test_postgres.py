@@ -16,9 +16,9 @@ import psutil
 import psycopg
 import pytest
 
-from ops.local import binaries, cluster
-from ops.local.cluster import free_port
-from ops.local.postgres import SUPERUSER, Postgres, PostgresError
+from ops.local import binaries, postgres
+from ops.local.binaries import PostgresError
+from ops.local.postgres import SUPERUSER, Postgres, free_port
 from tests.helpers.waiting import eventually
 
 pytestmark = pytest.mark.matrix  # every other test that uses it fails with it
@@ -109,7 +109,7 @@ def test_server_that_cannot_start_shows_its_log(temp_home: Path) -> None:
 def test_port_that_was_taken_meanwhile(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process took the port that was free: the start tries the next one."""
     ports = iter([server.port, free_port()])
-    monkeypatch.setattr(cluster, "free_port", lambda: next(ports))
+    monkeypatch.setattr(postgres, "free_port", lambda: next(ports))
     with Postgres.start() as second:
         assert server.port != second.port
 

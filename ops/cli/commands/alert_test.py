@@ -7,6 +7,7 @@ import click
 from ops.cli import options, output
 from ops.cli.errors import DONE, UNHEALTHY, CliError
 from ops.cli.targets.base import Target
+from ops.tables import table
 
 
 @click.command("alert-test")
@@ -33,5 +34,5 @@ def command(target: Target, yes: bool, as_json: bool) -> int:
     elif not channels:
         output.out().print("No channel is configured: set ALERT_TOPIC_ARN or SLACK_WEBHOOK_SECRET.")
     else:
-        output.out().print(output.table(["channel", "answer"], channels.items()))
+        output.out().print(table(["channel", "answer"], channels.items()))
     return DONE if answer.result["status"] == "success" else UNHEALTHY

@@ -10,6 +10,7 @@ import click
 from ops.cli import options, output
 from ops.cli.errors import DONE, UNHEALTHY
 from ops.cli.targets.base import Target
+from ops.tables import styled
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -35,12 +36,12 @@ def command(target: Target, as_json: bool, adopt: bool) -> int:
 
     reported: list[dict[str, Any]] = []
     if not as_json:
-        output.out().print(output.styled(target.title, "bold"))
+        output.out().print(styled(target.title, "bold"))
         output.out().print()
     for check, findings in examine(target, adopt=adopt):
         reported += [{"check": check.name, **asdict(finding)} for finding in findings]
         for finding in findings if not as_json else ():
-            output.show_finding(output.styled(*SIGNS[finding.level]), check.name, finding.what, finding.fix)
+            output.show_finding(styled(*SIGNS[finding.level]), check.name, finding.what, finding.fix)
     problems = sum(finding["level"] == "problem" for finding in reported)
     if as_json:
         output.show_json({"target": target.title, "healthy": not problems, "findings": reported})
@@ -52,6 +53,6 @@ def command(target: Target, as_json: bool, adopt: bool) -> int:
 
 def _conclusion(problems: int, warnings: int) -> Text:
     if not problems and not warnings:
-        return output.styled("Nothing is wrong.", "green")
+        return styled("Nothing is wrong.", "green")
     counted = [f"{problems} problem{'s' * (problems != 1)}", f"{warnings} warning{'s' * (warnings != 1)}"]
-    return output.styled(f"{', '.join(counted)}.", "red" if problems else "yellow")
+    return styled(f"{', '.join(counted)}.", "red" if problems else "yellow")

@@ -10,6 +10,7 @@ import click
 from ops.cli import ledger, options, output
 from ops.cli.ledger import Day, fill_missing_days, status_of
 from ops.cli.targets.base import Target
+from ops.tables import styled, table
 
 BAR = 30
 EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -24,7 +25,7 @@ def command(target: Target, days: int, as_json: bool) -> None:
     """
     Show each day's status, notifications and longest run, with bars.
 
-    The newest day is the last line. A day with a failed run and a later success counts as a success.
+    The newest day is the last line. A day with at least one successful run counts as a success.
     """
     with target.connect() as connection:
         today = ledger.overview(connection).now.astimezone(UTC).date()
@@ -40,10 +41,10 @@ def _show(days: list[Day]) -> None:
     most = max((day.dispatched for day in days), default=0) or 1
     longest = max((day.duration_ms or 0 for day in days), default=0) or 1
     rows = [_row(day, most, longest) for day in days]
-    table = output.table(["day (UTC)", "", "sent", "", "ms", ""], rows)
+    bars = table(["day (UTC)", "", "sent", "", "ms", ""], rows)
     for column in (2, 4):
-        table.columns[column].justify = "right"
-    output.out().print(table)
+        bars.columns[column].justify = "right"
+    output.out().print(bars)
     kinds = [status_of(day) for day in days]
     counted = ", ".join(f"{kinds.count(kind)} {words}" for kind, words in _KINDS.items() if kinds.count(kind))
     output.out().print()
@@ -59,14 +60,14 @@ def _row(day: Day, most: int, longest: int) -> list[object]:
     if status == "none":
         return [str(day.day), "", "", "", "", ""]
     duration = day.duration_ms or 0
-    mark = output.styled(sign, colour)
+    mark = styled(sign, colour)
     return [
         str(day.day),
         mark,
         f"{day.dispatched:,}",
-        output.styled(bar(day.dispatched, most), "cyan"),
+        styled(bar(day.dispatched, most), "cyan"),
         "-" if day.duration_ms is None else f"{duration:,}",
-        output.styled(bar(duration, longest), "magenta"),
+        styled(bar(duration, longest), "magenta"),
     ]
 
 

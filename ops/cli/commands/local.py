@@ -18,6 +18,7 @@ from ops.cli import local_state, output
 from ops.cli.errors import DONE, UNREACHABLE, CliError
 from ops.cli.local import invoke
 from ops.local.binaries import PostgresError, find_programs
+from ops.tables import styled
 
 STOP_SECONDS = 15.0
 
@@ -28,7 +29,7 @@ def command() -> None:
     Run the whole stack on this machine: PostgreSQL, AWS (moto), the functions.
 
     It needs no account, no Docker and no root, and removes all its files when it stops. While it runs, every other
-    command works on it, unless --stack or DATABASE_URL names another target.
+    command works on it, unless --stack, REMINDERS_STACK, --database or DATABASE_URL names another target.
     """
 
 
@@ -142,9 +143,7 @@ def _stop_signal() -> threading.Event:
 
 def _print_addresses(state: local_state.LocalState, assignments: int) -> None:
     console = output.out()
-    console.print(
-        output.styled("The local stack is up", "bold"), f"with {assignments:,} assignments in 6 organisations."
-    )
+    console.print(styled("The local stack is up", "bold"), f"with {assignments:,} assignments in 6 organisations.")
     console.print()
     console.print(output.pairs(state.addresses.items()))
     console.print()

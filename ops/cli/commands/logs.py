@@ -11,6 +11,7 @@ import click
 
 from ops.cli import function_log, ledger, options, output
 from ops.cli.targets.base import FUNCTIONS, Target
+from ops.tables import styled, table
 from reminders.runs.history import Run
 
 STATUSES = ("running", "success", "failed", "skipped")
@@ -33,10 +34,19 @@ FOLLOWED = 50
 
 
 @click.command("logs")
-@click.option("-n", "number", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many runs.")
+@click.option(
+    "-n",
+    "number",
+    type=click.IntRange(1, 1000),
+    default=10,
+    show_default=True,
+    help="How many runs, or with --functions how many lines.",
+)
 @click.option("--status", type=click.Choice(STATUSES), help="Only runs with this status.")
 @click.option("--follow", "-f", is_flag=True, help="Show new runs and changes until Ctrl-C.")
-@click.option("--functions", is_flag=True, help="Show warnings and errors of the functions' logs.")
+@click.option(
+    "--functions", is_flag=True, help="Show warnings and errors of the cron, scheduler, watchdog and admin functions."
+)
 @click.option(
     "--hours", type=click.IntRange(1, 720), default=24, show_default=True, help="How many hours back --functions looks."
 )
@@ -75,7 +85,7 @@ def _show_log(target: Target, number: int, since: datetime, as_json: bool) -> No
         for function, line in newest:
             output.show_json({"function": function, **line})
     elif newest:
-        output.out().print(output.table(LOG_COLUMNS, [_log_row(*pair) for pair in newest]))
+        output.out().print(table(LOG_COLUMNS, [_log_row(*pair) for pair in newest]))
     else:
         output.out().print("The functions logged no warnings and no errors.")
 
@@ -100,9 +110,9 @@ def _show(runs: list[Run], as_json: bool, header: bool = True) -> None:
     if not runs:
         output.out().print("No runs yet. `reminders run` starts one.")
         return
-    table = output.table(COLUMNS, [_row(run) for run in runs])
-    table.show_header = header
-    output.out().print(table)
+    newest = table(COLUMNS, [_row(run) for run in runs])
+    newest.show_header = header
+    output.out().print(newest)
 
 
 def _row(run: Run) -> list[object]:
@@ -110,7 +120,7 @@ def _row(run: Run) -> list[object]:
         run.started_at,
         f"{run.scheduled_for:%m-%d %H:%M}",
         run.trigger_source,
-        output.styled(run.status, COLOURS[run.status]),
+        styled(run.status, COLOURS[run.status]),
         run.assignments_evaluated,
         run.reminders_dispatched,
         run.assignments_failed,

@@ -9,6 +9,7 @@ import click
 from ops.cli import messages, options, output
 from ops.cli.messages import Count, Failure
 from ops.cli.targets.base import Target
+from ops.tables import table
 
 COUNT_COLUMNS = ("channel", "status", "messages")
 FAILURE_COLUMNS = ("id", "channel", "status", "attempts", "due", "error")
@@ -57,10 +58,10 @@ def _show(counts: list[Count], failures: list[Failure], days: int) -> None:
     if not counts:
         console.print(f"No message was composed in {days} days.")
         return
-    console.print(output.table(COUNT_COLUMNS, [(count.channel, count.status, count.messages) for count in counts]))
+    console.print(table(COUNT_COLUMNS, [(count.channel, count.status, count.messages) for count in counts]))
     if failures:
         console.print()
-        console.print(output.table(FAILURE_COLUMNS, [_row(failure) for failure in failures]))
+        console.print(table(FAILURE_COLUMNS, [_row(failure) for failure in failures]))
 
 
 def _row(failure: Failure) -> tuple[object, ...]:

@@ -11,8 +11,7 @@ from psycopg import conninfo
 from ops.cli import ledger, options, output
 from ops.cli.errors import DONE, UNHEALTHY, WRONG_USE, CliError
 from ops.cli.targets.base import Target
-
-POOLER_PORT = 6543
+from ops.cli.targets.database import TRANSACTION_POOLER
 
 
 @click.command("migrate")
@@ -52,9 +51,11 @@ def _apply(target: Target, yes: bool) -> None:
 
     url = target.database_url()
     found = conninfo.conninfo_to_dict(url)
-    if str(found.get("port", "")) == str(POOLER_PORT):
+    if str(found.get("port", "")) == str(TRANSACTION_POOLER):
         hint = "Give the direct connection's URI, or the session pooler's (port 5432)."
-        raise CliError("Migrations cannot run through the transaction pooler (port 6543).", hint, WRONG_USE)
+        raise CliError(
+            f"Migrations cannot run through the transaction pooler (port {TRANSACTION_POOLER}).", hint, WRONG_USE
+        )
     if target.requires_confirmation:
         output.confirm(f"Apply them to {target.title}?", yes)
     with output.working("Migrating"):

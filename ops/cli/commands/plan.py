@@ -12,6 +12,7 @@ import click
 
 from ops.cli import options, output
 from ops.cli.targets.base import Target
+from ops.tables import table
 from reminders.database import Connection
 from reminders.scheduling.ids import AssignmentId
 from reminders.scheduling.service import ReminderSchedulerService
@@ -70,6 +71,6 @@ def _show(day: date, evaluated: int, missing: int, rows: list[tuple[UUID, int, i
     console = output.out()
     console.print(f"As of {day}: {evaluated:,} open assignments, {reminders:,} reminders, {escalations:,} escalations.")
     if rows:
-        console.print(output.table(["organisation", "reminders", "escalations"], rows))
+        console.print(table(["organisation", "reminders", "escalations"], rows))
     if missing:
         console.print(f"{missing:,} have no recipient (a coordinator is missing).")

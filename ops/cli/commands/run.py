@@ -10,6 +10,7 @@ import click
 from ops.cli import options, output
 from ops.cli.errors import DONE, UNHEALTHY, WRONG_USE, CliError
 from ops.cli.targets.base import Target
+from ops.tables import styled, table
 from reminders.errors import ReminderError
 
 SHOWN = 10
@@ -75,7 +76,7 @@ def _show(summary: dict[str, Any], as_json: bool) -> None:
         return
     console = output.out()
     note = f" ({summary['note']})" if summary["note"] else ""
-    console.print(output.styled(summary["status"], "bold"), note, sep="")
+    console.print(styled(summary["status"], "bold"), note, sep="")
     names = ("run_id", "assignments_evaluated", "reminders_dispatched", "assignments_failed", "duration_ms")
     console.print(output.pairs([(name.replace("_", " "), summary[name]) for name in names]))
     planned = summary.get("would_notify")
@@ -83,7 +84,7 @@ def _show(summary: dict[str, Any], as_json: bool) -> None:
         columns = ("kind", "gap_days", "assignment_id", "recipient_id")
         rows = [[notice[column] for column in columns] for notice in planned[:SHOWN]]
         console.print()
-        console.print(output.table([column.replace("_", " ") for column in columns], rows))
+        console.print(table([column.replace("_", " ") for column in columns], rows))
         rest = summary["reminders_dispatched"] - len(rows)
         if rest > 0:
             console.print(f"... and {rest:,} more; `reminders plan` counts them by organisation.")

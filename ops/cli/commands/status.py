@@ -12,6 +12,7 @@ from ops.cli import health, ledger, messages, options, output, schedules
 from ops.cli.errors import DONE, UNHEALTHY, expected
 from ops.cli.health import Facts
 from ops.cli.targets.base import Target
+from ops.tables import styled
 
 T = TypeVar("T")
 
@@ -31,7 +32,12 @@ def command(target: Target, as_json: bool) -> int:
     healthy = health.is_healthy(found)
     if as_json:
         output.show_json(
-            {"target": target.title, "healthy": healthy, **_facts_as_json(facts), "findings": found_as_json(found)}
+            {
+                "target": target.title,
+                "healthy": healthy,
+                **_facts_as_json(facts),
+                "findings": [asdict(finding) for finding in found],
+            }
         )
     else:
         _show(target, facts, found)
@@ -66,10 +72,6 @@ def ask(question: Callable[[], T]) -> tuple[T | None, str | None]:
         raise
 
 
-def found_as_json(found: list[health.Finding]) -> list[dict[str, Any]]:
-    return [asdict(finding) for finding in found]
-
-
 def _facts_as_json(facts: Facts) -> dict[str, Any]:
     seen, schedule = facts.overview, facts.schedule
     return {
@@ -92,13 +94,13 @@ def _facts_as_json(facts: Facts) -> dict[str, Any]:
 def _show(target: Target, facts: Facts, found: list[health.Finding]) -> None:
     console = output.out()
     healthy = health.is_healthy(found)
-    mark = output.styled("healthy" if healthy else "not healthy", "green" if healthy else "bold red")
-    console.print(output.styled(f"{target.title}:", "bold"), mark)
+    mark = styled("healthy" if healthy else "not healthy", "green" if healthy else "bold red")
+    console.print(styled(f"{target.title}:", "bold"), mark)
     console.print()
     console.print(output.pairs(_lines(facts)), soft_wrap=True)
     for finding in found:
         console.print()
-        sign = output.styled(*(("✗", "red") if finding.level == "problem" else ("•", "yellow")))
+        sign = styled(*(("✗", "red") if finding.level == "problem" else ("•", "yellow")))
         output.show_finding(sign, "", finding.what, finding.fix)
 
 

@@ -11,13 +11,13 @@ import psycopg
 from psycopg import conninfo
 
 from ops.cli.doctor.examination import CheckFunction, Examination, Finding, Skipped, ok, problem, warning
+from ops.cli.targets.database import TRANSACTION_POOLER
 from ops.schema import FUNCTION_OF
 from reminders import database, unreachable
 from reminders.alerts.slack import LOOPBACK
 from reminders.database import Connection, stays_on_this_machine
 from reminders.errors import DatabaseUnavailable
 
-POOLER = 6543
 SHORTEST_TOKEN = 32
 VERIFY = (
     "Use sslmode=verify-full with Supabase's CA, see docs/deploy.md: require encrypts, but does not verify the server."
@@ -55,7 +55,9 @@ def scheduler_token(examination: Examination) -> Iterator[Finding]:
             "cron and scheduler have different tokens", "Let SCHEDULER_TOKEN_SECRET name one secret for both."
         )
     elif min(map(len, tokens)) < SHORTEST_TOKEN:
-        yield problem(f"shorter than {SHORTEST_TOKEN} characters", "`openssl rand -base64 48`, into the secret.")
+        yield problem(
+            f"shorter than {SHORTEST_TOKEN} characters", "Put the output of `openssl rand -base64 48` into the secret."
+        )
 
 
 def alert_channels(examination: Examination) -> Iterator[Finding]:
@@ -85,7 +87,10 @@ def _secret_name(examination: Examination, function: str, variable: str) -> str:
 
 def _uri(name: str, role: str, found: dict[str, Any]) -> Iterator[Finding]:
     if str(found.get("user", "")).partition(".")[0] != role:
-        yield problem(f"the secret {name} is not the login of {role}", "`reminders roles` lists which is which.")
+        fix = (
+            "Store the login of this role in this secret: docs/deploy.md, step 2 and Messages, lists secrets and roles."
+        )
+        yield problem(f"the secret {name} is not the login of {role}", fix)
     if "options" in found:
         yield problem(
             f"the secret {name} has options=, which a pooler refuses or leaks", "Take options= out of the URI."
@@ -98,8 +103,8 @@ def _uri(name: str, role: str, found: dict[str, Any]) -> Iterator[Finding]:
         yield warning(
             f"the secret {name} does not verify the server (sslmode={found.get('sslmode', 'require')})", VERIFY
         )
-    if int(found.get("port") or 5432) != POOLER:
-        fix = f"Port {POOLER} is the transaction pooler; others hold a server connection for each function."
+    if int(found.get("port") or 5432) != TRANSACTION_POOLER:
+        fix = f"Port {TRANSACTION_POOLER} is the transaction pooler; others hold a server connection for each function."
         yield warning(f"the secret {name} does not use the transaction pooler", fix)
 
 

@@ -13,12 +13,19 @@ def _settings(examination: Examination) -> Mapping[str, str]:
     return examination.courier
 
 
-def email_account(examination: Examination) -> Iterator[Finding]:
-    """Sandbox, paused sending and the day's quota (Amazon SES API v2 Reference, "GetAccount")."""
-    if not _settings(examination).get("EMAIL_FROM"):
+def _sender(examination: Examination) -> str:
+    """EMAIL_FROM; skipped without one, and on the local stack."""
+    sender = _settings(examination).get("EMAIL_FROM")
+    if not sender:
         raise Skipped("no e-mails are sent from here")
     if examination.target.is_local:
-        raise Skipped("moto takes every mail")
+        raise Skipped("the local stack has moto in the place of SES")
+    return sender
+
+
+def email_account(examination: Examination) -> Iterator[Finding]:
+    """Sandbox, paused sending and the day's quota (Amazon SES API v2 Reference, "GetAccount")."""
+    _sender(examination)
     found = examination.target.client("sesv2").get_account()
     quota = found.get("SendQuota", {})
     if not found.get("ProductionAccessEnabled"):
@@ -41,12 +48,7 @@ def email_account(examination: Examination) -> Iterator[Finding]:
 
 def email_identity(examination: Examination) -> Iterator[Finding]:
     """The domain of EMAIL_FROM, else the address itself: verified, and signed by DKIM."""
-    sender = _settings(examination).get("EMAIL_FROM", "")
-    if not sender:
-        raise Skipped("no e-mails are sent from here")
-    if examination.target.is_local:
-        raise Skipped("moto verifies no sender")
-    address = sender.rpartition("<")[2].rstrip("> ")
+    address = _sender(examination).rpartition("<")[2].rstrip("> ")
     client = examination.target.client("sesv2")
     for name in (address.rpartition("@")[2], address):
         try:
@@ -91,6 +93,7 @@ def recipients(examination: Examination) -> Iterator[Finding]:
     """
     everyone, without = examination.rows(query)[0]
     if without:
-        yield warning(f"{without:,} of {everyone:,} people have no address", "They are reminded in the app only.")
+        fix = "They get no e-mails. They see reminders in the app, and get push messages if they have a device."
+        yield warning(f"{without:,} of {everyone:,} people have no e-mail address", fix)
     else:
-        yield ok(f"{everyone:,} people, all with an address")
+        yield ok(f"{everyone:,} people, all with an e-mail address")

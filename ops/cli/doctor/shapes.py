@@ -68,7 +68,7 @@ def _added(wanted: dict[Key, list[Shape]], found: dict[Key, list[Shape]]) -> Ite
     for key, (shape, *_) in found.items():
         if shape.on_table in OURS and shape.kind in ON_A_TABLE and key not in wanted:
             fix = f"Find out who added it; then DROP {shape.kind.upper()} {shape.name} ON public.{shape.on_table};"
-            yield problem(f"{shape.kind} {shape.name}{_on(shape)} is not of the migrations", fix)
+            yield problem(f"{shape.kind} {shape.name}{_on(shape)} was not created by the migrations", fix)
 
 
 def _on(shape: Shape) -> str:

@@ -38,11 +38,10 @@ def whole_stack(assignments: int, days: int) -> Iterator[tuple[LocalStack, Local
     """Start everything and fill it with generated data."""
     # The server that DATABASE_URL names must not be filled with generated data.
     os.environ.pop("DATABASE_URL", None)
-    now = datetime.now(UTC)
     log, admin_log = local_state.append_log("scheduler"), local_state.append_log("admin")
     with log as scheduler, admin_log as other, LocalStack.start(log=scheduler, POWERTOOLS_LOG_LEVEL="INFO") as stack:
         with stack.connect() as connection:
-            seed(connection, assignments=assignments, today=now.date())
+            seed(connection, assignments=assignments, today=datetime.now(UTC).date())
             name_people(connection)
             add_past_runs(connection, days=days, assignments=assignments)
             messages.add_people(connection)
@@ -55,7 +54,7 @@ def whole_stack(assignments: int, days: int) -> Iterator[tuple[LocalStack, Local
                 messages.add_push(stack, courier, connection)
             endpoints = function_process(admin, ADMIN, log=other), messages.unsubscribe_endpoint(courier)
             with endpoints[0] as admin_url, endpoints[1] as unsubscribe_url:
-                yield stack, _state(stack, {"admin": admin, **courier}, (admin_url, unsubscribe_url), now)
+                yield stack, _state(stack, {"admin": admin, **courier}, (admin_url, unsubscribe_url))
 
 
 @contextmanager
@@ -113,11 +112,10 @@ def environments(stack: LocalStack, others: dict[str, dict[str, str]], schedule_
     }
 
 
-def _state(stack: LocalStack, others: dict[str, dict[str, str]], urls: tuple[str, str], now: datetime) -> LocalState:
+def _state(stack: LocalStack, others: dict[str, dict[str, str]], urls: tuple[str, str]) -> LocalState:
     schedule_name = f"{GROUP}/{SCHEDULE}"
     return LocalState(
         pid=os.getpid(),
-        started_at=now.isoformat(),
         database_url=stack.owner_dsn,
         schedule_name=schedule_name,
         environments=environments(stack, others, schedule_name),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ops.cli.targets.base import Target, TargetOptions
 
+TRANSACTION_POOLER = 6543  # the port of Supabase's transaction pooler
+
 
 class BareDatabase(Target):
     """A target without AWS."""

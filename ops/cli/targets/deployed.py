@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from ops.cli.errors import UNREACHABLE, WRONG_USE, CliError
-from ops.cli.function_log import log_lines
+from ops.cli.function_log import error_of, log_lines
 from ops.cli.targets.base import MESSAGE_FUNCTIONS, Failures, InvocationResult, Target, TargetOptions
 
 # Lambda's longest run, and some seconds for the answer.
@@ -113,9 +113,7 @@ class Deployed(Target):
             return InvocationResult()
         result = json.loads(answer["Payload"].read() or b"{}")
         if answer.get("FunctionError"):
-            return InvocationResult(
-                error=f"{result.get('errorType', 'error')}: {result.get('errorMessage', 'no message')}"
-            )
+            return InvocationResult(error=error_of(result))
         return InvocationResult(result)
 
     def database_url(self) -> str:

@@ -47,10 +47,16 @@ class Local(Target):
         return self.state.environments.get(function, {})
 
     def invoke(self, event: Mapping[str, Any], *, wait: bool = True) -> InvocationResult:
-        command = [sys.executable, "-m", "ops.local.invoke", "handlers.cron:handler", json.dumps(event)]
+        return self.call("cron", "handlers.cron:handler", event, wait=wait)
+
+    def call(
+        self, function: str, handler: str, event: Mapping[str, Any], *, seconds: int = 900, wait: bool = True
+    ) -> InvocationResult:
+        """Call any function's handler (MODULE:FUNCTION) with its environment, for at most `seconds`."""
+        command = [sys.executable, "-m", "ops.local.invoke", handler, json.dumps(event), "--timeout", str(seconds)]
         # The command silences the functions' log in its own process; here it is what `reminders logs` shows.
-        environment = {**os.environ, **self.environment("cron"), "POWERTOOLS_LOG_LEVEL": "INFO"}
-        with local_state.append_log("cron") as log:
+        environment = {**os.environ, **self.environment(function), "POWERTOOLS_LOG_LEVEL": "INFO"}
+        with local_state.append_log(function) as log:
             if not wait:
                 subprocess.Popen(
                     command,
@@ -78,7 +84,8 @@ class Local(Target):
     def log_lines(self, function: str, since: datetime) -> list[dict[str, Any]]:
         file = local_state.log_file(function)
         text = file.read_text(errors="replace") if file.exists() else ""
-        return function_log.since(function_log.log_lines(text.splitlines()), since)
+        lines = function_log.log_lines(text.splitlines())
+        return [line for line in lines if (logged := function_log.time_of(line)) and logged >= since]
 
     def database_url(self) -> str:
         return self.options.database or self.state.database_url

@@ -8,11 +8,12 @@ import os
 import platform
 import sys
 from pathlib import Path
-from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+from ops.tables import table
 
 RESULTS = Path("build/bench.json")
 MARKDOWN = RESULTS.with_suffix(".md")
@@ -23,35 +24,28 @@ def main() -> int:
     """Measure what the options ask for; exit status 0 when all went through."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="N", help="assignments")
-    parser.add_argument("--shards", default="auto", metavar="N", help="SCHEDULER_SHARDS")
-    parser.add_argument("--no-peers", action="store_true", help="leave out the other ways, keep the floor")
-    parser.add_argument("--no-ledger", action="store_true", help="leave out lock, ledger and contact hook")
-    parser.add_argument("--no-messages", action="store_true", help="leave out the messages")
     parser.add_argument("--only-messages", action="store_true", help="leave out everything else")
     parser.add_argument("--only-job", action="store_true", help="leave out whatever is not the main job")
     options = parser.parse_args()
     os.environ.update({"POWERTOOLS_LOG_LEVEL": "CRITICAL", "POWERTOOLS_METRICS_DISABLED": "true"})
-    from ops.tools.bench import contact_hook, ledger, messages, run
+    from ops.tools.bench import ledger, messages, run
 
     console = Console(width=None if sys.stdout.isatty() else 120)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     console.print(f"[bold]Assignment Reminders[/], {machine}")
     tables: dict[str, list[dict[str, object]]] = {}
     if not options.only_messages:
-        with run.started(options.shards, max(options.sizes), console.print) as bench:
+        with run.started(max(options.sizes), console.print) as bench:
             tables |= run.measure(bench, options.sizes)
             if not options.only_job:
-                tables |= run.compare(bench, options.sizes, peers=not options.no_peers)
-    if not (options.no_messages or options.only_job):
-        tables |= messages.measure(console.print, jobs=0 if options.no_peers else messages.JOBS)
-    if not (options.no_ledger or options.only_job or options.only_messages):
+                tables |= run.compare(bench, options.sizes)
+    if not options.only_job:
+        tables |= messages.measure(console.print)
+    if not (options.only_job or options.only_messages):
         console.print("lock, ledger and contact hook …")
-        tables["Lock and ledger at 1,000,000 ledger rows, contact hook at 100,000 assignments"] = [
-            *ledger.measure(),
-            *contact_hook.measure(),
-        ]
+        tables["Lock and ledger at 1,000,000 ledger rows, contact hook at 100,000 assignments"] = ledger.measure()
     for title, rows in tables.items():
-        console.print(_table(rows, title=title, title_justify="left"))
+        console.print(f"\n[italic]{title}[/]", _table(rows), sep="\n")
     RESULTS.parent.mkdir(exist_ok=True)
     _write_markdown(tables)
     RESULTS.write_text(json.dumps({"machine": machine, **tables}, indent=2) + "\n")
@@ -63,17 +57,13 @@ def _write_markdown(tables: dict[str, list[dict[str, object]]]) -> None:
     with MARKDOWN.open("w") as file:
         console = Console(file=file, width=200)
         for title, rows in tables.items():
-            console.print(f"\n## {title}\n", _table(rows, box=box.MARKDOWN))
+            shown = _table(rows)
+            shown.box, shown.pad_edge = box.MARKDOWN, True
+            console.print(f"\n## {title}\n", shown)
 
 
-def _table(rows: list[dict[str, object]], **options: Any) -> Table:
-    table = Table(header_style="bold", **{"box": None, **options})
-    for column in rows[0]:
-        numbers = isinstance(rows[0][column], int | float)
-        table.add_column(column, justify="right" if numbers else "left")
-    for row in rows:
-        table.add_row(*(f"{value:,}" if isinstance(value, int | float) else str(value) for value in row.values()))
-    return table
+def _table(rows: list[dict[str, object]]) -> Table:
+    return table(rows[0], [list(row.values()) for row in rows])
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
 """
 `make bench-cold`: how long from a process' start to its first answer, under Lambda's own runtime client.
 
-Each handler is started in four ways. The ways take turns, so a busy machine slows all of them equally:
+Each handler is started in three ways. The ways take turns, so a busy machine slows all of them equally:
 
     built     our artifact: byte code compiled in, nothing that is not used
     plain     the same code and libraries without byte code, as `sam build` leaves them, in a folder that cannot
               be written to, as /var/task
-    naive     plain, and a handler that imports all its libraries at the top and then ours
     empty     a handler that does nothing: what the runtime client itself takes
 
 The answers are quick ones that open no connection to the database: an event that is refused, a request without a
@@ -38,12 +37,12 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from ops.tools.build.local import FUNCTION_NAMES, Built, build_missing
+from ops.tools.build.local import Built, build_missing
 
 Event = dict[str, Any]
 
 EVENTS = Path(__file__).resolve().parents[3] / "infra" / "events"
-WAYS = ("empty", "built", "plain", "naive")
+WAYS = ("empty", "built", "plain")
 ENVIRONMENT = {
     "AWS_REGION": "eu-west-2",
     "AWS_ACCESS_KEY_ID": "testing",
@@ -59,13 +58,7 @@ ENVIRONMENT = {
     "SUPABASE_PUBLISHABLE_KEY_SECRET": "publishable",
     "APP_URL": "https://app.example",
 }
-NAIVE = {
-    "cron": "boto3, httpx, psycopg, pydantic, stamina",
-    "scheduler": "boto3, httpx, psycopg, pydantic, stamina",
-    "watchdog": "aws_croniter, boto3, httpx, psycopg, pydantic",
-    "admin": "boto3, cryptography.hazmat.primitives.asymmetric.ec, httpx, jwt, psycopg, pydantic",
-    "courier": "boto3, jinja2, psycopg",
-}
+FUNCTIONS = ("cron", "scheduler", "watchdog", "admin", "courier")
 IMPORTS_SHOWN = 12
 Times = dict[str, float]
 
@@ -93,27 +86,20 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     artifacts = build_missing()
     with tempfile.TemporaryDirectory(prefix="reminders-cold-") as folder:
-        ways = {name: _ways(artifacts, name, Path(folder)) for name in NAIVE}
+        Path(folder, "empty.py").write_text("def handler(event, context):\n    return {}\n")
+        ways = {name: _ways(artifacts, name, Path(folder)) for name in FUNCTIONS}
         times = _measure(artifacts, ways, options.rounds)
     _show(times, artifacts, options.rounds)
-    _show_imports({name: _imports(artifacts, name) for name in NAIVE})
+    _show_imports({name: _imports(artifacts, name) for name in FUNCTIONS})
     return 0
 
 
 def _ways(artifacts: Built, function: str, folder: Path) -> dict[str, Way]:
     path = artifacts.path_of(function)
-    # A naive function has all libraries: those of every artifact, behind its own.
-    everything = [artifacts.directory / name for name in FUNCTION_NAMES.values()]
-    plain = [_without_byte_code(part, folder) for part in path]
-    naive = folder / f"naive_{function}"
-    naive.mkdir()
-    (naive / "naive.py").write_text(f"import {NAIVE[function]}\nfrom handlers.{function} import handler\n")
-    (naive / "empty.py").write_text("def handler(event, context):\n    return {}\n")
     return {
-        "empty": Way("empty.handler", [naive]),
+        "empty": Way("empty.handler", [folder]),
         "built": Way(f"handlers.{function}.handler", path),
-        "plain": Way(f"handlers.{function}.handler", plain),
-        "naive": Way("naive.handler", [naive, *plain, *(_without_byte_code(part, folder) for part in everything)]),
+        "plain": Way(f"handlers.{function}.handler", [_without_byte_code(part, folder) for part in path]),
     }
 
 

@@ -25,6 +25,7 @@ Row = dict[str, object]
 Table = list[Row]
 DAY = datetime.now(UTC).date() - timedelta(2)
 SECONDS = 900.0
+SCHEDULERS = 4  # the most shards of SCHEDULER_SHARDS=auto
 RELATIONS = """
 SELECT c.relname, CASE t.relname WHEN 'assignments' THEN a.n ELSE s.n END, pg_relation_size(c.oid)
 FROM pg_class AS t
@@ -47,11 +48,11 @@ WARM_RUNS = 40
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """A running stack; `database` belongs to the tables' owner."""
+    """A running stack; `database` belongs to the tables' owner, `superuser` reads the server's statistics."""
 
     stack: LocalStack
     database: psycopg.Connection[Any]
-    watch: watch.Watch
+    superuser: psycopg.Connection[Any]
     say: Callable[[str], None]
 
     def run(self, day: date = DAY) -> Any:
@@ -60,21 +61,20 @@ class Bench:
 
 
 @contextmanager
-def started(shards: str, largest: int, say: Callable[[str], None]) -> Iterator[Bench]:
-    """Everything started, warm, and ended. `shards` is SCHEDULER_SHARDS; `largest`: assignments at most."""
+def started(largest: int, say: Callable[[str], None]) -> Iterator[Bench]:
+    """Everything started, warm, and ended. `largest`: assignments at most."""
     settings = watch.COUNT_STATEMENTS | (watch.FOR_LARGE_TABLES if largest > 1_000_000 else {})
-    environments = int(shards) if shards.isdigit() else 4
     with (
-        LocalStack.start(settings, SCHEDULER_SHARDS=str(environments)) as stack,
+        LocalStack.start(settings, SCHEDULER_SHARDS=str(SCHEDULERS)) as stack,
         stack.connect() as database,
         psycopg.connect(stack.server.dsn(stack.server.superuser, stack.database), autocommit=True) as superuser,
     ):
         os.environ.update(stack.environment)
         data.fill(database, 100, DAY)
-        for _ in range(2 * environments):  # modules imported and secrets cached, in every process
+        for _ in range(2 * SCHEDULERS):  # modules imported and secrets cached, in every process
             stack.invoke({"dry_run": True})
-        os.environ["SCHEDULER_SHARDS"] = stack.environment["SCHEDULER_SHARDS"] = shards
-        yield Bench(stack, database, watch.Watch(superuser), say)
+        os.environ["SCHEDULER_SHARDS"] = stack.environment["SCHEDULER_SHARDS"] = "auto"
+        yield Bench(stack, database, superuser, say)
 
 
 def measure(bench: Bench, sizes: list[int]) -> dict[str, Table]:
@@ -85,7 +85,7 @@ def measure(bench: Bench, sizes: list[int]) -> dict[str, Table]:
     return tables | {WARM: _warm(bench)}
 
 
-def compare(bench: Bench, sizes: list[int], *, peers: bool) -> dict[str, Table]:
+def compare(bench: Bench, sizes: list[int], *, peers: bool = True) -> dict[str, Table]:
     """The main job beside a floor and, with `peers`, beside other ways, a table for each size."""
     tables = {_title(size, "random"): _contenders(bench, size, "random", peers=peers) for size in sizes}
     return tables | {_title(max(sizes), "time-ordered"): _contenders(bench, max(sizes), "time-ordered", peers=False)}
@@ -121,7 +121,7 @@ def _main_job(bench: Bench, size: int, ids: data.Ids) -> Table:
 
 def _one_run(bench: Bench, size: int, ids: data.Ids, name: str, day: date) -> Row:
     watch.forget_peaks()
-    with bench.watch.cost() as cost:
+    with watch.cost(bench.superuser) as cost:
         began = perf_counter()
         summary = bench.run(day)
         took = perf_counter() - began

@@ -23,6 +23,7 @@ STATEMENTS = """
 SELECT coalesce(sum(calls), 0) FROM pg_stat_statements
 WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND query NOT LIKE '%pg\\_stat%'
 """
+WAL = "SELECT pg_current_wal_lsn() - '0/0'"
 
 
 @dataclass(slots=True)
@@ -33,34 +34,36 @@ class Cost:
     statements: int | None = None
 
 
-class Watch:
-    """Counts by the server's own statistics; `connection` is a superuser's, in the database that is watched."""
+@contextmanager
+def cost(connection: psycopg.Connection[Any]) -> Iterator[Cost]:
+    """
+    What the server does within the block, by its own statistics; it must have no other work.
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
-        self._connection = connection
-        try:
-            connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-            connection.execute("SELECT count(*) FROM pg_stat_statements")
-            self._counts = True
-        except psycopg.Error:
-            self._counts = False
+    `connection` is a superuser's, in the database that is watched, and autocommits.
+    """
+    found = Cost()
+    counts = _reset_statements(connection)
+    before = _value(connection, WAL)
+    yield found
+    found.wal_bytes = _value(connection, WAL) - before
+    if counts:
+        found.statements = _value(connection, STATEMENTS)
 
-    @contextmanager
-    def cost(self) -> Iterator[Cost]:
-        """What the server does within the block; it must have no other work."""
-        cost = Cost()
-        if self._counts:
-            self._connection.execute("SELECT pg_stat_statements_reset()")
-        before = self._value("SELECT pg_current_wal_lsn() - '0/0'")
-        yield cost
-        cost.wal_bytes = self._value("SELECT pg_current_wal_lsn() - '0/0'") - before
-        if self._counts:
-            cost.statements = self._value(STATEMENTS)
 
-    def _value(self, query: str) -> int:
-        row = self._connection.execute(query.encode()).fetchone()
-        assert row
-        return int(row[0])
+def _reset_statements(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the server counts statements, now from 0."""
+    try:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        connection.execute("SELECT pg_stat_statements_reset()")
+    except psycopg.Error:
+        return False
+    return True
+
+
+def _value(connection: psycopg.Connection[Any], query: str) -> int:
+    row = connection.execute(query.encode()).fetchone()
+    assert row
+    return int(row[0])
 
 
 def scheduler_peak() -> int:

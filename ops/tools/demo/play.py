@@ -11,10 +11,10 @@ import psycopg
 from rich.console import Console
 from rich.panel import Panel
 from rich.rule import Rule
-from rich.table import Table
 from rich.text import Text
 
 from ops.local.stack import LocalStack
+from ops.tables import table
 
 
 @dataclass(slots=True)
@@ -51,13 +51,7 @@ class Play:
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """A table; numbers are aligned right."""
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        for index, column in enumerate(columns):
-            numbers = all(isinstance(row[index], int | None) for row in rows)
-            table.add_column(column, justify="right" if numbers else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*("-" if v is None else f"{v:,}" if isinstance(v, int) else str(v) for v in row))
-        self.console.print(table)
+        self.console.print(table(columns, rows))
 
     def panel(self, title: str, text: Text) -> None:
         """A message as its reader sees it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ops.local.cluster import free_port
+from ops.local.postgres import free_port
 from ops.local.slack import SlackResponse
 from ops.local.stack import LocalStack
 from reminders.errors import DatabaseUnavailable, SecretError

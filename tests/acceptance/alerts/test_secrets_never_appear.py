@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from handlers.wiring import common
-from ops.local.cluster import free_port
+from ops.local.postgres import free_port
 from ops.local.server import Server
 from ops.local.slack import SlackResponse
 from ops.local.stack import LocalStack

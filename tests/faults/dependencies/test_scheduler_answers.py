@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 import stamina
 
-from ops.local.cluster import free_port
+from ops.local.postgres import free_port
 from ops.local.stack import LocalStack
 from reminders.errors import DeadlineExceeded, SchedulerError
 from reminders.limits import LIMITS

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from ops.local.binaries import private_directory, unprivileged_user
-from ops.local.cluster import free_port
+from ops.local.postgres import free_port
 from ops.local.server import Server
 from reminders.contacts import correction
 from reminders.contacts.correction import Request, VersionConflict, version
