@@ -202,6 +202,7 @@ def test_each_role_reads_every_secret_it_may_read(deployed: Deployed, sample: Sa
         assert len(read) == len(allowed), function
 
 
+@pytest.mark.matrix
 @table("function", HANDLERS)
 def test_a_policy_is_no_more_than_the_matcher_reads(function: str, deployed: Deployed) -> None:
     """Allow, Action, Resource: a Deny, a NotAction or a condition would need a real engine here."""
@@ -212,6 +213,7 @@ def test_a_policy_is_no_more_than_the_matcher_reads(function: str, deployed: Dep
         assert "Allow" == statement["Effect"]
 
 
+@pytest.mark.matrix
 @table(
     ("action", "resource", "expected"),
     [
