@@ -11,7 +11,7 @@ import pytest
 
 from handlers.wiring import startup
 from reminders.errors import SettingsError
-from tests.helpers.cases import first, table
+from tests.helpers.cases import table
 
 WRONG = [
     ("POWERTOOLS_LOG_LEVEL", "LOUD"),
@@ -58,17 +58,14 @@ def test_logs_and_metrics_that_cannot_work(name: str, value: str) -> None:
             startup.check()
 
 
-@pytest.mark.parametrize(("region", "works"), [("eu-west-2", True), ("", True), ("eu-west-1", False)])
-def test_topic_of_another_region(monkeypatch: pytest.MonkeyPatch, region: str, works: bool) -> None:
+@table(("region", "works"), [("eu-west-2", True), ("", True), ("eu-west-1", False)])
+def test_topic_of_another_region(region: str, works: bool) -> None:
     """Every publish to it would fail, so that it is refused at the start."""
     topic = "arn:aws:sns:eu-west-2:123456789012:alerts.fifo"
-    for name, value in {startup.RUNTIME: "127.0.0.1:9001", "ALERT_TOPIC_ARN": topic, "AWS_REGION": region}.items():
-        monkeypatch.setenv(name, value)
-    with (
-        nullcontext()
-        if works
-        else pytest.raises(SettingsError, match=r"^ALERT_TOPIC_ARN must be a topic of this region")
-    ):
+    refused = pytest.raises(SettingsError, match=r"^ALERT_TOPIC_ARN must be a topic of this region")
+    with pytest.MonkeyPatch.context() as patched, nullcontext() if works else refused:
+        for name, value in {startup.RUNTIME: "127.0.0.1:9001", "ALERT_TOPIC_ARN": topic, "AWS_REGION": region}.items():
+            patched.setenv(name, value)
         startup.check()
 
 
@@ -86,7 +83,7 @@ def test_import_survives_a_wrong_level(name: str, value: str) -> None:
 HANDLERS = ["cron", "scheduler", "watchdog", "admin", "courier", "feedback", "unsubscribe"]
 
 
-@pytest.mark.parametrize("handler", first(2, HANDLERS))
+@table("handler", HANDLERS)
 def test_import_with_a_wrong_switch(handler: str) -> None:
     """In Lambda, the error names the variable; Powertools' own import would fail without the name."""
     environment = {**os.environ, startup.RUNTIME: "127.0.0.1:9001", "POWERTOOLS_DEBUG": "maybe"}
