@@ -6,22 +6,20 @@ import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
 
 import psycopg
 import pytest
 import stamina
 
-from handlers.wiring import common
 from ops.local.database import apply_shim, create_database, drop_database
 from ops.local.function_url import FunctionUrl
-from ops.local.server import Server, admin
+from ops.local.server import Server
 from ops.local.stack import LocalStack
 from reminders.database import Connection
 from reminders.errors import DatabaseError, DatabaseUnavailable, EventError, SchedulerError, SecretError, SettingsError
 from reminders.scheduling.client import PROBLEM
 from tests.factories import add_assignment, count, runs
-from tests.helpers.cases import first
+from tests.helpers.cases import first, table
 from tests.helpers.events import recorded
 from tests.helpers.stacks import InvokeProcess
 
@@ -33,33 +31,34 @@ def due(owner: Connection) -> None:
     add_assignment(owner, 400)
 
 
-@pytest.fixture
-def nothing_written(owner: Connection) -> Iterator[None]:
+def check_nothing_is_written(owner: Connection) -> None:
     """Neither a row of the ledger nor a notification."""
-    yield
     assert (0, 0) == (count(owner, "cron_execution_logs"), count(owner, "notifications"))
 
 
-@pytest.mark.usefixtures("nothing_written")
-@pytest.mark.parametrize(
+@pytest.fixture
+def nothing_written(owner: Connection) -> Iterator[None]:
+    yield
+    check_nothing_is_written(owner)
+
+
+@table(
     ("event", "message"),
-    first(
-        2,
-        [
-            ({"hello": "world"}, "unknown key 'hello'; accepted are"),
-            ({"dry_run": "yes"}, "dry_run must be true or false"),
-            ({"as_of": "tomorrow"}, "as_of must be a date as in 2026-11-21, got 'tomorrow'"),
-            ({"as_of": "2025-02-29"}, "as_of must be a date"),
-            ({"scheduled_time": "<aws.scheduler.scheduled-time>"}, "scheduled_time must be an ISO 8601 time"),
-            ({"as_of": "9999-12-31"}, "9999-12-31 00:00 UTC is in the future"),
-            ([], "the event is not a JSON object"),
-        ],
-    ),
+    [
+        ({"hello": "world"}, "unknown key 'hello'; accepted are"),
+        ({"dry_run": "yes"}, "dry_run must be true or false"),
+        ({"as_of": "tomorrow"}, "as_of must be a date as in 2026-11-21, got 'tomorrow'"),
+        ({"as_of": "2025-02-29"}, "as_of must be a date"),
+        ({"scheduled_time": "<aws.scheduler.scheduled-time>"}, "scheduled_time must be an ISO 8601 time"),
+        ({"as_of": "9999-12-31"}, "9999-12-31 00:00 UTC is in the future"),
+        ([], "the event is not a JSON object"),
+    ],
 )
-def test_event_that_is_refused(stack: LocalStack, event: Any, message: str) -> None:
+def test_event_that_is_refused(stack: LocalStack, owner: Connection, event: Any, message: str) -> None:
     """A refused event is no run."""
     with pytest.raises(EventError, match=message):
         stack.invoke(event)
+    check_nothing_is_written(owner)
 
 
 @pytest.mark.usefixtures("nothing_written")
@@ -80,14 +79,14 @@ def test_missing_setting(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> 
         stack.invoke({})
 
 
-@pytest.mark.usefixtures("nothing_written")
-@pytest.mark.parametrize("name", ["DATABASE_SECRET", "SCHEDULER_TOKEN_SECRET"])
-def test_missing_secret(stack: LocalStack, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@table("name", ["DATABASE_SECRET", "SCHEDULER_TOKEN_SECRET"])
+def test_missing_secret(stack: LocalStack, owner: Connection, name: str) -> None:
     """The secret is named, with what Secrets Manager said."""
-    monkeypatch.setenv(name, "reminders/forgotten")
     message = r"^secret 'reminders/forgotten' could not be read: ResourceNotFoundException$"
-    with pytest.raises(SecretError, match=message):
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(SecretError, match=message):
+        patched.setenv(name, "reminders/forgotten")
         stack.invoke({})
+    check_nothing_is_written(owner)
 
 
 @pytest.mark.usefixtures("nothing_written")
@@ -95,48 +94,6 @@ def test_secret_that_holds_something_else(stack: LocalStack) -> None:
     """JSON, as Secrets Manager's own database secrets are: the error says so, and does not show it."""
     stack.aws.put_secret(stack.environment["DATABASE_SECRET"], '{"username": "x", "password": "hunter2"}')
     with pytest.raises(DatabaseUnavailable, match=r"^the database secret does not hold a libpq URI$"):
-        stack.invoke({})
-
-
-@pytest.mark.usefixtures("nothing_written")
-def test_wrong_password(stack: LocalStack) -> None:
-    """The error says what it is, without user, host or DSN."""
-    name = stack.environment["DATABASE_SECRET"]
-    dsn = stack.server.dsn("cron_runner", stack.database)
-    stack.aws.put_secret(name, dsn.replace(stack.server.password("cron_runner"), "hunter2"))
-    with pytest.raises(DatabaseUnavailable, match=r"^database unreachable: it rejected the password$"):
-        stack.invoke({})
-
-
-@pytest.fixture
-def login(server: Server, database: str) -> Iterator[str]:
-    """A login of the test's own, whose password may change: a member of cron_runner."""
-    name = f"login_{uuid.uuid4().hex[:8]}"
-    with admin(server, database) as superuser:
-        superuser.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'one' IN ROLE cron_runner".encode())
-        yield name
-        superuser.execute(f"DROP ROLE {name}".encode())
-
-
-def test_rotated_password(stack: LocalStack, login: str) -> None:
-    """A warm function whose cached password is rejected fetches the secret afresh, and the run goes."""
-    name = stack.environment["DATABASE_SECRET"]
-    base = stack.server.dsn("cron_runner", stack.database)
-    credentials = f"cron_runner:{quote(stack.server.password('cron_runner'), safe='')}"
-    one, two = (base.replace(credentials, f"{login}:{password}") for password in ("one", "two"))
-    stack.aws.put_secret(name, one)
-    assert "success" == stack.invoke({})["status"]
-    with admin(stack.server, stack.database) as superuser:
-        superuser.execute(f"ALTER ROLE {login} PASSWORD 'two'".encode())
-    stack.aws.put_secret(name, two)
-    assert "success" == stack.invoke({})["status"]
-
-
-@pytest.mark.usefixtures("nothing_written")
-def test_database_that_is_down(stack: LocalStack) -> None:
-    """The cron function's own: there is no ledger to write to, so only the error reports it."""
-    stack.aws.put_secret(stack.environment["DATABASE_SECRET"], NOWHERE)
-    with pytest.raises(DatabaseUnavailable, match=r"^database unreachable: connection refused$"):
         stack.invoke({})
 
 
@@ -151,14 +108,6 @@ def test_database_that_is_down_for_the_scheduler_alone(stack: LocalStack, owner:
         run[key] for key in ("status", "http_status", "error_message", "consecutive_failure_count")
     )
     assert 0 == count(owner, "notifications")
-
-
-def test_scheduler_that_is_down(stack: LocalStack, owner: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No status, for there was no answer."""
-    monkeypatch.setenv("REMINDER_FUNCTION_URL", "http://127.0.0.1:1")
-    with stamina.set_testing(True), pytest.raises(SchedulerError, match=r"^scheduler unreachable: ConnectError$"):
-        stack.invoke({})
-    assert [("failed", None)] == [(run["status"], run["http_status"]) for run in runs(owner)]
 
 
 def test_wrong_token(stack: LocalStack, owner: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,14 +143,6 @@ def test_problem_that_cannot_be_stored(
             stack.invoke({})
     (run,) = runs(owner)
     assert ("failed", f"scheduler answered 500: Bad Gateway: {kept}") == (run["status"], run["error_message"])
-
-
-def test_rotated_token(stack: LocalStack) -> None:
-    """The caller has the new token, the warm scheduler the old one: it fetches the secret again and accepts it."""
-    assert "success" == stack.invoke({})["status"]
-    stack.aws.put_secret(stack.environment["SCHEDULER_TOKEN_SECRET"], "the new token")
-    common.secrets.cache_clear()
-    assert "success" == stack.invoke({})["status"]
 
 
 @pytest.fixture

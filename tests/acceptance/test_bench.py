@@ -49,6 +49,7 @@ WAYS: dict[str, Callable[[LocalStack, Connection], object]] = {
 SENT = "SELECT assignment_id, recipient_id, kind, contact_anchor, gap_days FROM notifications ORDER BY assignment_id"
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("way", WAYS)
 def test_contenders_do_the_same_work(stack: LocalStack, owner: Connection, way: str) -> None:
     """Each candidate leaves the rows that the job leaves."""

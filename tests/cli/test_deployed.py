@@ -18,6 +18,7 @@ from ops.cli.main import main
 from ops.cli.targets.base import TargetOptions
 from ops.cli.targets.deployed import Deployed
 from tests.cli.site import Site
+from tests.helpers.cases import table
 
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
          "Action": "sts:AssumeRole"}]}  # fmt: skip
@@ -92,7 +93,7 @@ def test_pausing_keeps_everything_but_the_state(deployment: Deployment, capsys: 
     assert before == schedule_of(deployment.site)
 
 
-@pytest.mark.parametrize("command", ["run", "pause", "resume", "alert-test"])
+@table("command", ["run", "pause", "resume", "alert-test"])
 def test_what_changes_production_asks_first(
     deployment: Deployment, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,15 +175,16 @@ def test_pending_migrations_are_shown_and_applied(deployment: Deployment, capsys
         drop_database(server, empty)
 
 
-@pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
-def test_region_by_either_name(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@table("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_region_by_either_name(variable: str) -> None:
     """AWS' tools read one or the other: here each is enough."""
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(variable, "eu-north-1")
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+            patched.delenv(name, raising=False)
+        patched.setenv(variable, "eu-north-1")
+        patched.setattr(boto3, "DEFAULT_SESSION", None)
 
-    assert "eu-north-1" == Deployed("x", TargetOptions()).client("lambda").meta.region_name
+        assert "eu-north-1" == Deployed("x", TargetOptions()).client("lambda").meta.region_name
 
 
 def test_credentials_that_are_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from ops.local.server import Server, admin
 from reminders import database as database_module
 from reminders import unreachable
 from tests.faults.pgbouncer import PgBouncer, installed
-from tests.helpers.cases import first
+from tests.helpers.cases import table
 
 PASSWORD = "hunter2"
 
@@ -97,7 +97,7 @@ def printed(where: str, capsys: pytest.CaptureFixture[str]) -> str:
     return said.err
 
 
-@pytest.mark.parametrize("case", first(6, URIS))
+@table("case", URIS)
 def test_an_error_has_a_hint(case: str, server: Server, template: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What is wrong in words, and what to do about it."""
     make, what, hint = URIS[case]
@@ -202,7 +202,7 @@ SITUATIONS: dict[str, tuple[Any, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", first(2, SITUATIONS))
+@table("case", SITUATIONS)
 def test_a_situation_has_a_hint(case: str, server: Server, template: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The same, where the server or the pooler is in it as well."""
     make, what, hint = SITUATIONS[case]
@@ -242,7 +242,7 @@ SUPAVISOR = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("text", first(4, SUPAVISOR))
+@table("text", SUPAVISOR)
 def test_words_of_supabases_pooler(text: str) -> None:
     """Known, though it is not here to be tried."""
     found = unreachable.of_connection(f'connection to server at "203.0.113.1", port 6543 failed: {text}')

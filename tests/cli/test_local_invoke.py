@@ -20,7 +20,7 @@ from ops.local.aws import Aws
 from ops.tools.build.artifact import this_architecture
 from tests.cli.operated import Operated, Said, run, say
 from tests.cli.site import Site
-from tests.helpers.cases import first
+from tests.helpers.cases import table
 from tests.helpers.events import EVENTS
 
 AnswerWith = Callable[..., None]
@@ -67,7 +67,7 @@ def test_answer_is_printed(sam: AnswerWith, tmp_path: Path) -> None:
     assert {"action": "run", "dry_run": True} == json.loads(event)
 
 
-@pytest.mark.parametrize(
+@table(
     ("printed", "status", "sentence"),
     [
         ('{"errorType": "EventError", "errorMessage": "unknown\\u001b[2J"}', 0, r"EventError: unknown\x1b[2J"),
@@ -85,7 +85,7 @@ def test_function_that_fails(sam: AnswerWith, printed: str, status: int, sentenc
     assert sentence in done.err
 
 
-@pytest.mark.parametrize("answer", [{"statusCode": 401, "body": "{}"}, {"status": "failed", "channels": {}}])
+@table("answer", [{"statusCode": 401, "body": "{}"}, {"status": "failed", "channels": {}}])
 def test_answer_that_says_failed(sam: AnswerWith, answer: Any) -> None:
     """It is printed, with exit code 1."""
     sam(json.dumps(answer))
@@ -94,7 +94,7 @@ def test_answer_that_says_failed(sam: AnswerWith, answer: Any) -> None:
     assert (1, answer) == (done.code, json.loads(done.out))
 
 
-@pytest.mark.parametrize("path", first(3, sorted(EVENTS.glob("*.json"))), ids=lambda path: path.stem)
+@table("path", sorted(EVENTS.glob("*.json")), ids=lambda path: path.stem)
 def test_sample_event_is_completed(path: Path, state: LocalState, aws: Aws) -> None:
     """Whatever a sample event leaves open is known of the local stack."""
     values = events.local_values(state.environments, Local(state, TargetOptions()).client("secretsmanager"))
@@ -104,12 +104,11 @@ def test_sample_event_is_completed(path: Path, state: LocalState, aws: Aws) -> N
     assert "PUT-" not in filled
 
 
-@pytest.mark.parametrize(
-    ("event", "sentence"), [("{", "is not JSON"), ('{"action": "PUT-A-THING-HERE"}', "still has PUT-A-THING-HERE")]
-)
+@table(("event", "sentence"), [("{", "is not JSON"), ('{"action": "PUT-A-THING-HERE"}', "still has PUT-A-THING-HERE")])
 def test_event_that_cannot_be_sent(sam: AnswerWith, tmp_path: Path, event: str, sentence: str) -> None:
     """Wrong use, exit code 2: nothing was invoked."""
     sam("{}")
+    (tmp_path / "asked").unlink(missing_ok=True)
     (tmp_path / "event.json").write_text(event)
     done = invoke(tmp_path / "event.json")
 

@@ -20,7 +20,7 @@ from ops.local.database import apply_shim, create_database, drop_database
 from ops.local.server import MIGRATOR
 from tests.cli.command_lines import LINES, WITHOUT_TARGET
 from tests.cli.site import Site
-from tests.helpers.cases import one_of_each
+from tests.helpers.cases import table
 
 NOWHERE = "postgresql://x:hunter2@127.0.0.1:1/x"
 
@@ -53,13 +53,14 @@ CHOICES: dict[str, tuple[TargetOptions, dict[str, str], str, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", CHOICES)
-def test_what_was_named_is_taken(found: Site, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@table("case", CHOICES)
+def test_what_was_named_is_taken(found: Site, case: str) -> None:
     """An option before a variable, a variable before a stack that happens to run."""
     options, environment, kind, chosen_by = CHOICES[case]
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    target = choose(options)
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in environment.items():
+            patched.setenv(name, value)
+        target = choose(options)
     assert (kind, chosen_by) == (type(target).__name__, target.chosen_by)
 
 
@@ -125,10 +126,8 @@ SITUATIONS: dict[str, tuple[Situation, str, set[int]]] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("command", "situation"),
-    one_of_each({(c, s): (s, c in NEEDS_A_STACK) for s in SITUATIONS for c in LINES}),
-)
+@table("situation", SITUATIONS)
+@table("command", LINES)
 def test_no_command_ends_in_a_traceback(
     site: Site,
     command: str,
@@ -140,7 +139,7 @@ def test_no_command_ends_in_a_traceback(
     """A sentence and a documented exit code, whatever is not there."""
     monkeypatch.setenv("REMINDERS_STATE_DIR", str(tmp_path))
     make, words, codes = SITUATIONS[situation]
-    with make(monkeypatch, site) as where:
+    with pytest.MonkeyPatch.context() as patched, make(patched, site) as where:
         code = main([*LINES[command], *where])
     printed = capsys.readouterr()
     said = printed.out + printed.err

@@ -60,7 +60,7 @@ def test_change_is_recorded(filled: Connection) -> None:
     assert expected == {name: row[name] for name in expected}
 
 
-@pytest.mark.parametrize("expected", [None, MENTOR], ids=["none", "another"])
+@table("expected", [None, MENTOR], ids=["none", "another"])
 def test_coordinator_is_not_the_expected_one(filled: Connection, expected: UUID | None) -> None:
     """Nothing is changed or recorded; the refusal says who it is."""
     found = refusal(

@@ -13,22 +13,21 @@ from reminders.database import Connection
 from tests.client.calls import ALL, CALLS, changes, refusal
 from tests.client.people import COORDINATOR, FOREIGN, MENTOR, OTHER_ORG
 from tests.contacts import one
-from tests.helpers.cases import first, table
+from tests.helpers.cases import table
 from tests.tokens import ADMIN
 
+BY_ASSIGNMENT = ["admin_set_coordinator", "admin_close_assignment"]
 
-@pytest.mark.parametrize("reason", [None, "", "  ab  ", "x" * 501])
-@pytest.mark.parametrize("function", first(1, ["admin_set_coordinator", "admin_close_assignment"]))
+
+@table("reason", [None, "", "  ab  ", "x" * 501])
+@table("function", BY_ASSIGNMENT)
 def test_reason_is_needed(filled: Connection, function: str, reason: str | None) -> None:
     """A change that concerns a mentor and a contact can be explained later."""
     found = refusal(filled, function, **{**CALLS[function], "reason": reason})
     assert ("22023", "reason must have 3 to 500 characters", None) == found
 
 
-BY_ASSIGNMENT = ["admin_set_coordinator", "admin_close_assignment"]
-
-
-@pytest.mark.parametrize("function", BY_ASSIGNMENT)
+@table("function", BY_ASSIGNMENT)
 def test_assignment_of_another_organisation(filled: Connection, function: str) -> None:
     """The same answer, word by word, as for one that does not exist, so that it does not reveal which ids exist."""
     foreign, missing = (

@@ -14,30 +14,35 @@ from ops.local.database import apply_shim, create_database, drop_database
 from ops.local.server import MIGRATOR, Server
 from ops.migrations import migrate
 from reminders.database import Connection
-from tests.client.people import COORDINATOR, MENTOR
+from tests.client.people import ASSIGNMENT, COORDINATOR, MENTOR
 from tests.contacts import as_user, one
 from tests.helpers.cases import table
 
-READ = "UPDATE notifications SET read_at = %s WHERE id = 1 RETURNING read_at"
+READ = "UPDATE notifications SET read_at = %s WHERE id = %s RETURNING read_at"
+UNREAD = """
+INSERT INTO notifications (assignment_id, recipient_id, kind, contact_anchor, gap_days)
+SELECT %s, %s, 'reminder', max(contact_anchor) + 1, 10 FROM notifications RETURNING id
+"""
 
 
-def mark(owner: Connection, value: object) -> Any:
+def mark(owner: Connection, value: object, number: int = 1) -> Any:
     """As the mentor; the read_at that comes back."""
     with as_user(owner, MENTOR):
-        return one(owner, READ, value)
+        return one(owner, READ, value, number)
 
 
-@pytest.mark.parametrize("sent", ["now", "1970-01-01T00:00:00Z", "2999-12-31T23:59:59Z", "infinity"])
+@table("sent", ["now", "1970-01-01T00:00:00Z", "2999-12-31T23:59:59Z", "infinity"])
 def test_time_that_the_app_sends(filled: Connection, sent: str) -> None:
     """A phone's clock may be wrong: read_at is the database's time, whatever was sent."""
-    read_at = mark(filled, sent)
+    read_at = mark(filled, sent, one(filled, UNREAD, ASSIGNMENT, MENTOR))
     assert timedelta(0) <= datetime.now(UTC) - read_at < timedelta(seconds=10)
 
 
-@pytest.mark.parametrize("again", ["now", "1970-01-01T00:00:00Z", None])
+@table("again", ["now", "1970-01-01T00:00:00Z", None])
 def test_second_time(filled: Connection, again: str | None) -> None:
     """The first time stays, and repeating the call is no error; nor is taking it back."""
-    assert mark(filled, "now") == mark(filled, again)
+    number = one(filled, UNREAD, ASSIGNMENT, MENTOR)
+    assert mark(filled, "now", number) == mark(filled, again, number)
 
 
 def test_null_is_not_read(filled: Connection) -> None:
@@ -64,11 +69,11 @@ def test_backend_sets_what_it_needs_to(filled: Connection) -> None:
     """service_role imports or corrects: the rule is for people."""
     with filled.transaction():
         filled.execute("SET LOCAL ROLE service_role")
-        assert one(filled, READ, "2026-11-01T00:00:00Z") == datetime(2026, 11, 1, tzinfo=UTC)
-        assert one(filled, READ, None) is None
+        assert one(filled, READ, "2026-11-01T00:00:00Z", 1) == datetime(2026, 11, 1, tzinfo=UTC)
+        assert one(filled, READ, None, 1) is None
 
 
-@pytest.mark.parametrize(
+@table(
     "read",
     [
         "SELECT id FROM notifications ORDER BY created_at DESC LIMIT 20",

@@ -11,34 +11,38 @@ from reminders.database import Connection
 from tests.client.calls import ALL
 from tests.client.people import ADMIN_APP, COORDINATOR, MENTOR, ORG, OTHER_ORG
 from tests.contacts import as_user
-from tests.helpers.cases import first
+from tests.helpers.cases import table
 from tests.tokens import ADMIN
 
 
-@pytest.mark.parametrize(
+@pytest.fixture
+def thresholds(filled: Connection) -> Connection:
+    """One of the organisations has its own."""
+    filled.execute("INSERT INTO org_settings VALUES (%s, 7, 14)", [ORG])
+    return filled
+
+
+@table(
     ("user", "app", "expected"),
-    first(
-        4,
-        [
-            (MENTOR, {}, {ORG: (7, 14)}),
-            (COORDINATOR, {}, {ORG: (7, 14)}),
-            (UUID(int=0xB2), {}, {OTHER_ORG: (10, 20)}),
-            (UUID(int=0xC), {}, {}),
-            (ADMIN, ADMIN_APP, {ORG: (7, 14)}),
-            (ADMIN, {"role": "admin", "org_ids": [str(UUID(int=0xE))]}, {UUID(int=0xE): (10, 20)}),
-            (ADMIN, {"role": "admin", "org_ids": ["no id", None, 7]}, {}),
-            (ADMIN, ALL, {ORG: (7, 14), OTHER_ORG: (10, 20)}),
-        ],
-    ),
+    [
+        (MENTOR, {}, {ORG: (7, 14)}),
+        (COORDINATOR, {}, {ORG: (7, 14)}),
+        (UUID(int=0xB2), {}, {OTHER_ORG: (10, 20)}),
+        (UUID(int=0xC), {}, {}),
+        (ADMIN, ADMIN_APP, {ORG: (7, 14)}),
+        (ADMIN, {"role": "admin", "org_ids": [str(UUID(int=0xE))]}, {UUID(int=0xE): (10, 20)}),
+        (ADMIN, {"role": "admin", "org_ids": ["no id", None, 7]}, {}),
+        (ADMIN, ALL, {ORG: (7, 14), OTHER_ORG: (10, 20)}),
+    ],
     ids=["mentor", "coordinator", "defaults", "unrelated", "admin", "new organisation", "malformed", "admin of all"],
 )
 def test_thresholds_of_ones_own_organisations(
-    filled: Connection, user: UUID, app: dict[str, Any], expected: dict[UUID, tuple[int, int]]
+    thresholds: Connection, user: UUID, app: dict[str, Any], expected: dict[UUID, tuple[int, int]]
 ) -> None:
     """Those of open assignments, and those that an admin's claims name; without a row 10 and 20."""
-    filled.execute("INSERT INTO org_settings VALUES (%s, 7, 14)", [ORG])
-    with as_user(filled, user, **app):
-        rows = filled.execute("SELECT org_id, reminder_days, escalation_days FROM my_reminder_settings()").fetchall()
+    query = "SELECT org_id, reminder_days, escalation_days FROM my_reminder_settings()"
+    with as_user(thresholds, user, **app):
+        rows = thresholds.execute(query).fetchall()
     assert expected == {org: (reminder, escalation) for org, reminder, escalation in rows}
 
 

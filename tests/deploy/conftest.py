@@ -128,18 +128,18 @@ def sample() -> Sample:
     """
     A sample event of infra/events as a person pastes it: its token still a placeholder.
 
-    Each test has a scheduled time of its own: a second run of one would be skipped.
+    Each has a scheduled time of its own: a second run of one would be skipped.
     """
-    now = datetime.now(UTC).replace(microsecond=0)
-    tick = (now - timedelta(minutes=next(_minutes))).isoformat().replace("+00:00", "Z")
-    fill = {
-        "PUT-THE-SCHEDULED-TIME-HERE": tick,
-        "2025-11-21T06:00:00Z": tick,
-        "2025-11-21T06:15:00Z": tick,
-        "PUT-TODAYS-DATE-HERE": now.date().isoformat(),
-    }
 
     def read(name: str) -> Any:
+        now = datetime.now(UTC).replace(microsecond=0)
+        tick = (now - timedelta(minutes=next(_minutes))).isoformat().replace("+00:00", "Z")
+        fill = {
+            "PUT-THE-SCHEDULED-TIME-HERE": tick,
+            "2025-11-21T06:00:00Z": tick,
+            "2025-11-21T06:15:00Z": tick,
+            "PUT-TODAYS-DATE-HERE": now.date().isoformat(),
+        }
         text = (EVENTS / f"{name}.json").read_text()
         for placeholder, value in fill.items():
             text = text.replace(placeholder, value)

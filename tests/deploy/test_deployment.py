@@ -13,7 +13,7 @@ from tests import tokens
 from tests.deploy.cloud import BY_API, NESTED, STACK, unresolved
 from tests.deploy.conftest import EVENTS, HANDLERS, RUNBOOK_URL, Deployed, Outcome, Sample
 from tests.deploy.policies import action_and_resource, allowing, listed
-from tests.helpers.cases import one_of_each, table
+from tests.helpers.cases import table
 from tests.helpers.transformed import transform_template
 
 # What a role allows although our code never asks for it: who does, and why the function's role must allow it.
@@ -41,9 +41,7 @@ def test_what_moto_cannot_make_is_listed(deployed: Deployed) -> None:
     assert set(BY_API) == {kind for kind in types if resource_class_from_type(kind) is None}
 
 
-@pytest.mark.parametrize(
-    ("name", "function"), [("assignment-reminder-cron", "cron"), ("assignment-reminder-watchdog", "watchdog")]
-)
+@table(("name", "function"), [("assignment-reminder-cron", "cron"), ("assignment-reminder-watchdog", "watchdog")])
 def test_a_schedule_invokes_its_function(name: str, function: str, deployed: Deployed) -> None:
     """The target exists, and the schedule's role may invoke it."""
     target = deployed.cloud.schedule(name)["Target"]
@@ -94,7 +92,7 @@ def test_every_sample_event_is_run() -> None:
     assert set(SAMPLES) == {path.stem for path in EVENTS.glob("*.json") if not path.stem.startswith(messages)}
 
 
-@pytest.mark.parametrize("name", one_of_each(SAMPLES))
+@table("name", SAMPLES)
 def test_a_sample_event_runs_as_it_is(name: str, deployed: Deployed, sample: Sample) -> None:
     """Pasted into the console's test event, each is understood by its function."""
     answer = deployed.invoke(name.partition("-")[0], sample(name)).answer
@@ -202,6 +200,7 @@ def test_each_role_reads_every_secret_it_may_read(deployed: Deployed, sample: Sa
         assert len(read) == len(allowed), function
 
 
+@pytest.mark.matrix
 @table("function", HANDLERS)
 def test_a_policy_is_no_more_than_the_matcher_reads(function: str, deployed: Deployed) -> None:
     """Allow, Action, Resource: a Deny, a NotAction or a condition would need a real engine here."""
@@ -212,6 +211,7 @@ def test_a_policy_is_no_more_than_the_matcher_reads(function: str, deployed: Dep
         assert "Allow" == statement["Effect"]
 
 
+@pytest.mark.matrix
 @table(
     ("action", "resource", "expected"),
     [

@@ -31,6 +31,7 @@ from reminders.runs import lifecycle
 from reminders.runs.records import Outcome
 from reminders.scheduling.work import RunTotals
 from tests.docs.blocks import ROOT
+from tests.helpers.cases import table
 
 # So that all classes of ReminderError are known, whatever other tests have imported.
 for package in (handlers, reminders):
@@ -154,7 +155,7 @@ def test_run_whose_failure_is_in_the_ledger(reported: list[str], monkeypatch: py
     assert [] == reported
 
 
-@pytest.mark.parametrize("broken", ["ALERT_TOPIC_ARN", "SLACK_WEBHOOK_SECRET"])
+@table("broken", ["ALERT_TOPIC_ARN", "SLACK_WEBHOOK_SECRET"])
 def test_channel_that_cannot_be_built(monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
     """The other one gets the alert all the same."""
     monkeypatch.setenv("ALERT_TOPIC_ARN", "arn:aws:sns:eu-west-1:123456789012:alerts")

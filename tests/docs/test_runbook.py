@@ -40,6 +40,9 @@ CHANGES = re.compile(
     re.M,
 )
 
+DEPLOY = ROOT / "docs" / "deploy.md"
+# Run in one terminal by test_deploy_blocks.py, as far as possible.
+DEPLOYING = [block for block in blocks_of(DEPLOY.name, DEPLOY.read_text()) if block.language == "sh"]
 CHANGING = [block for block in blocks_of(RUNBOOK.name, RUNBOOK.read_text()) if CHANGES.search(block.text)]
 
 
@@ -132,14 +135,14 @@ def test_the_schema_table_is_the_catalogs(desk: Desk) -> None:
     assert actual == documented
 
 
-def test_bash_can_read_it() -> None:
-    """Its grammar, where it needs an account to run."""
-    for block in marked(r"check: (bash|sam)"):
-        done = subprocess.run(["bash", "-n", "-c", block.text], capture_output=True, text=True, check=False)
-        assert (0, "") == (done.returncode, done.stderr), block
+@table("block", [*marked(r"check: (bash|sam)"), *DEPLOYING], ids=by_line)
+def test_bash_can_read_it(block: Block) -> None:
+    """The grammar of what needs an account to run, and of every block of docs/deploy.md."""
+    done = subprocess.run(["bash", "-n", "-c", block.text], capture_output=True, text=True, check=False)
+    assert (0, "") == (done.returncode, done.stderr)
 
 
-@pytest.mark.parametrize("block", marked(r"check: sam"), ids=by_line)
+@table("block", marked(r"check: sam"), ids=by_line)
 def test_sam_parameters_are_the_templates(block: Block) -> None:
     """A parameter that the template does not have would be refused only in production."""
     template = ROOT / "template.yaml"
@@ -150,10 +153,11 @@ def test_sam_parameters_are_the_templates(block: Block) -> None:
     assert [] == [name for name in names if not re.search(rf"^  {name}:$", template.read_text(), re.M)]
 
 
-@pytest.mark.parametrize("block", marked(r"check: make"), ids=by_line)
+@table("block", [*marked(r"check: make"), *(it for it in DEPLOYING if "check: make" in str(it.marker))], ids=by_line)
 def test_make_has_the_targets(block: Block) -> None:
-    """The commands that the README gives to a newcomer exist."""
-    targets = re.findall(r"^make (\w+)", block.text, re.M)
+    """The commands exist that the README gives to a newcomer, and those of docs/deploy.md that are too slow to run."""
+    lines = re.findall(r"^make ([^#\n]+)", block.text, re.M)
+    targets = [word for line in lines for word in line.split() if "=" not in word]
     makefile = (ROOT / "Makefile").read_text()
     assert targets
     assert [] == [name for name in targets if not re.search(rf"^{name}:", makefile, re.M)]

@@ -210,9 +210,9 @@ def test_plain_text_from_a_container_of_sam_local(monkeypatch: pytest.MonkeyPatc
     assert ["disable", "require"] == made
 
 
-@pytest.mark.parametrize("name", ["PGHOSTADDR", "PGSERVICE"])
-def test_environment_that_names_another_machine(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@table("name", ["PGHOSTADDR", "PGSERVICE"])
+def test_environment_that_names_another_machine(name: str) -> None:
     """A variable of libpq's that moves the connection elsewhere does not take TLS away."""
-    monkeypatch.setenv(name, "203.0.113.1")
-    with pytest.raises(DatabaseUnavailable, match="allows plain text"):
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(DatabaseUnavailable, match="allows plain text"):
+        patched.setenv(name, "203.0.113.1")
         connect("host=localhost sslmode=disable", name="x")

@@ -17,6 +17,7 @@ from ops.local.server import Server
 from ops.schema import OUR_ROLES, expected
 from reminders.database import Connection
 from reminders.runs.lock import LOCK_KEY
+from tests.helpers.cases import table
 from tests.helpers.connections import AsRole, connect_as
 from tests.migrations import attacks
 from tests.migrations.matrix import full_name, objects
@@ -92,29 +93,29 @@ def test_no_row_changes_that_the_matrix_keeps_from_the_role(
     before = contents(filled)
     with connect_as(server, database, role) as connection:
         for name in tables(filled):
-            table = sql.Identifier(*full_name(name))
+            identifier = sql.Identifier(*full_name(name))
             columns = filled.execute(
                 "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0",
                 [".".join(full_name(name))],
             ).fetchall()
             for (column,) in columns:
-                attempt(connection, sql.SQL("UPDATE {} SET {} = DEFAULT").format(table, sql.Identifier(column)))
+                attempt(connection, sql.SQL("UPDATE {} SET {} = DEFAULT").format(identifier, sql.Identifier(column)))
             for verb in (
                 "INSERT INTO {} DEFAULT VALUES",
                 "DELETE FROM {}",
                 "TRUNCATE {} CASCADE",
                 "DROP TABLE {} CASCADE",
             ):
-                attempt(connection, sql.SQL(verb).format(table))
+                attempt(connection, sql.SQL(verb).format(identifier))
             for change in ("DISABLE ROW LEVEL SECURITY", "DISABLE TRIGGER ALL", f"OWNER TO {role}"):
-                attempt(connection, sql.SQL("ALTER TABLE {} ").format(table) + sql.SQL(change))
+                attempt(connection, sql.SQL("ALTER TABLE {} ").format(identifier) + sql.SQL(change))
         attacks.call_all(filled, connection)
     after = contents(filled)
     assert {name for name in before if before[name] - after[name]} <= may(role, {"UPDATE", "DELETE", "TRUNCATE"})
     assert {name for name in before if after[name] - before[name]} <= may(role, {"UPDATE", "INSERT"})
 
 
-@pytest.mark.parametrize("role", OUR_ROLES)
+@table("role", OUR_ROLES)
 def test_it_becomes_no_other_role(filled: Connection, as_role: AsRole, role: str) -> None:
     """SET ROLE to any other role of the server is refused; only the admin function's login becomes a caller."""
     connection = as_role(role)
@@ -154,7 +155,7 @@ FORBIDDEN = [
 ]
 
 
-@pytest.mark.parametrize("role", OUR_ROLES)
+@table("role", OUR_ROLES)
 def test_it_does_nothing_that_owners_do(owner: Connection, as_role: AsRole, role: str) -> None:
     """Every statement of the list is refused for want of a privilege; `owner` is a session that stays alive."""
     connection = as_role(role)
@@ -187,7 +188,7 @@ REMAINS = {
 }
 
 
-@pytest.mark.parametrize("what", REMAINS)
+@table("what", REMAINS)
 def test_what_remains(filled: Connection, as_role: AsRole, what: str) -> None:
     """docs/reliability.md says what a leaked password allows, and this shows that it is still true."""
     role, statement = REMAINS[what]

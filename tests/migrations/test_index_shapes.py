@@ -94,7 +94,7 @@ WRONG_ROLES = {
 
 
 @pytest.mark.parametrize("role", first(1, OUR_ROLES))
-@pytest.mark.parametrize("fault", WRONG_ROLES)
+@table("fault", WRONG_ROLES)
 def test_role_of_our_name_that_may_more(owner: Connection, superuser: Connection, fault: str, role: str) -> None:
     """It is named with what is wrong and with the SQL of the repair."""
     migration = "message_roles" if role in MESSAGE_ROLES else "roles_are_checked"

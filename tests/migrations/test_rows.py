@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-import pytest
 from psycopg import errors, sql
 
 from reminders.database import Connection
-from tests.helpers.cases import first, table
+from tests.helpers.cases import table
 from tests.migrations.matrix import MATRIX
 from tests.migrations.personas import ASSIGNMENT, COORDINATOR, MENTOR, ORG, UNRELATED_USER, claims
 
@@ -103,7 +102,7 @@ def test_each_persona_sees_the_rows_of_the_matrix(filled: Connection) -> None:
         assert expected == by_persona({name: seen(filled, name, relation) for name in PERSONAS}), relation
 
 
-@pytest.mark.parametrize("path", first(2, MATRIX["may_log"]))
+@table("path", MATRIX["may_log"])
 def test_each_persona_logs_contact_where_the_matrix_says(filled: Connection, path: str) -> None:
     """A mentor for their own assignment, a coordinator for the assignments they coordinate, by their paths."""
     statement = """
@@ -146,7 +145,7 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("function", MATRIX["may_change"])
+@table("function", MATRIX["may_change"])
 def test_each_persona_changes_what_the_matrix_says(filled: Connection, function: str) -> None:
     """Only admins, and only in the organisations that their claims name, whatever else they can see."""
     values = {key: {"org": ORG[key], "assignment": ASSIGNMENT[key], "coordinator": COORDINATOR[key]} for key in ORG}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ops.tools import audit
-from tests.helpers.cases import first
+from tests.helpers.cases import table
 
 Service = Callable[[str], None]
 
@@ -59,18 +59,15 @@ def test_an_advisory(lock: Path, pip_audit: Service, capsys: pytest.CaptureFixtu
     assert "httpx 0.28.1: PYSEC-2026-1, fixed in 0.28.2" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
+@table(
     "script",
-    first(
-        2,
-        [
-            "echo 'Traceback ...' >&2; echo 'ConnectionError: no network' >&2; exit 1",
-            "exit 0",
-            "echo '{}'",
-            report(HTTPX),
-            report(HTTPX, {"name": "colorama", "skip_reason": "Dependency not found on PyPI"}),
-        ],
-    ),
+    [
+        "echo 'Traceback ...' >&2; echo 'ConnectionError: no network' >&2; exit 1",
+        "exit 0",
+        "echo '{}'",
+        report(HTTPX),
+        report(HTTPX, {"name": "colorama", "skip_reason": "Dependency not found on PyPI"}),
+    ],
     ids=["network away", "silent", "empty", "package left out", "package unknown"],
 )
 def test_could_not_look(script: str, lock: Path, pip_audit: Service, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,10 +14,10 @@ from ops.local.forward import forwarded
 from tests.helpers.cases import table
 from tests.listening import Listening
 
-pytestmark = pytest.mark.matrix  # every other test that uses it fails with it
-
-
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has all of 127.0.0.0/8")
+pytestmark = [
+    pytest.mark.matrix,  # every other test that uses it fails with it
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has all of 127.0.0.0/8"),
+]
 # Stands in for the gateway of a bridge, and for its network.
 GATEWAY, SUBNET = "127.0.0.2", "127.0.0.0/8"
 BRIDGE = Engine("Debian GNU/Linux 12", rootless=False, subnet=SUBNET, gateway=GATEWAY)

@@ -23,6 +23,7 @@ def rows(dsn: str, question: str) -> list[tuple[object, ...]]:
         return connection.execute(question.encode()).fetchall()
 
 
+@pytest.mark.matrix
 def test_roles_are_supabases(server: Postgres, fresh_database: str) -> None:
     """Who may log in, who passes row level security, and that `postgres` is no superuser."""
     question = """
@@ -39,6 +40,7 @@ def test_roles_are_supabases(server: Postgres, fresh_database: str) -> None:
     assert expected == rows(server.dsn(SUPERUSER, fresh_database), question)
 
 
+@pytest.mark.matrix
 def test_claims_tell_who_asks(server: Postgres, fresh_database: str) -> None:
     """uid, role and jwt read the request's claims; without any they are null."""
     question = "SELECT auth.uid()::text, auth.role(), auth.jwt() ->> 'sub'"
@@ -51,6 +53,7 @@ def test_claims_tell_who_asks(server: Postgres, fresh_database: str) -> None:
         assert (uid, "anon", uid) == connection.execute(question).fetchone()
 
 
+@pytest.mark.matrix
 def test_api_roles_can_ask_who_they_are(server: Postgres, fresh_database: str) -> None:
     """The authenticator becomes `authenticated`, which may call auth.uid()."""
     with psycopg.connect(server.dsn(SUPERUSER, fresh_database)) as connection:
@@ -59,12 +62,14 @@ def test_api_roles_can_ask_who_they_are(server: Postgres, fresh_database: str) -
         assert (None,) == connection.execute("SELECT auth.uid()").fetchone()
 
 
+@pytest.mark.matrix
 def test_new_tables_are_open_to_all(server: Postgres, fresh_database: str) -> None:
     """Supabase's trap is here too: a table that a migration makes is open until it revokes."""
     question = "SELECT has_table_privilege('anon', 'public.notes', 'DELETE')"
     assert [(True,)] == rows(server.dsn("postgres", fresh_database), question)
 
 
+@pytest.mark.matrix
 def test_migrations_ran_as_postgres(server: Postgres, fresh_database: str) -> None:
     """`postgres` owns what migrations made; the record is where the Supabase CLI keeps its own."""
     dsn = server.dsn("postgres", fresh_database)
@@ -74,12 +79,14 @@ def test_migrations_ran_as_postgres(server: Postgres, fresh_database: str) -> No
     assert [("20260101000000",)] == rows(dsn, recorded)
 
 
+@pytest.mark.matrix
 def test_postgres_cannot_become_superuser(server: Postgres, fresh_database: str) -> None:
     """What needs a superuser fails here as it would in production."""
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         rows(server.dsn("postgres", fresh_database), "CREATE ROLE chief SUPERUSER")
 
 
+@pytest.mark.matrix
 def test_copies_are_apart_and_can_be_migrated_further(server: Postgres, migrations: Path, tmp_path: Path) -> None:
     """A change in one copy is not in the next, and a later migration runs in a copy."""
     template = database.prepare_template(server, migrations)
@@ -94,6 +101,7 @@ def test_copies_are_apart_and_can_be_migrated_further(server: Postgres, migratio
     assert [(True,)] == rows(server.dsn(SUPERUSER, second), question)
 
 
+@pytest.mark.matrix
 def test_template_is_made_once_even_by_two_at_once(server: Postgres, tmp_path: Path) -> None:
     """Two that ask for the same template at once get the same one."""
     (tmp_path / "20260101000000_only.sql").write_text("-- migrate:up\nSELECT pg_sleep(0.2);\n-- migrate:down\n")
@@ -119,6 +127,7 @@ def test_unreachable_server_is_reported_without_the_password(tmp_path: Path) -> 
     assert "hush" not in str(caught.value)
 
 
+@pytest.mark.matrix
 def test_roles_log_in_once_the_operator_let_them(server: Postgres, fresh_database: str) -> None:
     """Each role of ours gets a DSN that works, as itself."""
     logins = database.give_logins(server, fresh_database)
@@ -134,6 +143,7 @@ def existing(server: Postgres) -> Iterator[ExistingServer]:
     borrowed.stop()
 
 
+@pytest.mark.matrix
 def test_existing_server_keeps_only_what_it_had(server: Postgres, existing: ExistingServer, migrations: Path) -> None:
     """Databases made on a server that is not ours have names of their own and are gone after."""
     question = "SELECT array_agg(datname ORDER BY datname) FROM pg_database"
@@ -145,6 +155,7 @@ def test_existing_server_keeps_only_what_it_had(server: Postgres, existing: Exis
     assert before == rows(server.dsn(SUPERUSER), question)
 
 
+@pytest.mark.matrix
 def test_existing_server_migrates_as_postgres_without_its_password(existing: ExistingServer, tmp_path: Path) -> None:
     """The superuser becomes `postgres`; that role's own password is neither known nor changed."""
     (tmp_path / "20260101000000_t.sql").write_text("-- migrate:up\nCREATE TABLE public.t (i int);\n-- migrate:down\n")
@@ -153,6 +164,7 @@ def test_existing_server_migrates_as_postgres_without_its_password(existing: Exi
     assert [("postgres", "postgres")] == rows(existing.dsn("postgres", name), owner)
 
 
+@pytest.mark.matrix
 def test_any_server_takes_the_one_that_is_named(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     """With DATABASE_URL no server is started."""
     monkeypatch.setenv("DATABASE_URL", server.dsn(SUPERUSER))

@@ -10,6 +10,9 @@ import pytest
 from ops.local.url_payload import BadReturn, Request, Response, event_from, response_from
 from tests.helpers.cases import table
 
+pytestmark = pytest.mark.matrix  # every other test that uses it fails with it
+
+
 JSON = ("content-type", "application/json")
 
 

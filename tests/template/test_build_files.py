@@ -41,7 +41,7 @@ def test_artifacts_carry_what_was_tested(artifact: str) -> None:
     assert lock.read_text().count("--hash=sha256:") >= len(pins(lock))
 
 
-@pytest.mark.parametrize("deployment", ["staging", "production"])
+@table("deployment", ["staging", "production"])
 def test_deployments_set_parameters_that_exist(deployment: str, template: Json) -> None:
     given = yaml.safe_load((ROOT / "infra" / "parameters" / f"{deployment}.yaml").read_text())
 

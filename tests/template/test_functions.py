@@ -95,7 +95,7 @@ def test_defaults_are_those_of_the_code(function: str, template: Json) -> None:
     assert [read(bare) for read in READS[function]] == [read(environment) for read in READS[function]]
 
 
-@pytest.mark.parametrize("service", ["secretsmanager", "sns", "scheduler"])
+@table("service", ["secretsmanager", "sns", "scheduler"])
 def test_endpoint_is_that_of_aws(service: str, template: Json, monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS_ENDPOINT_URL is declared for `sam local invoke`; empty, as it is deployed, it changes nothing."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", environment_of(template, "CronFunction")["AWS_ENDPOINT_URL"])

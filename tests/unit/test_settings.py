@@ -114,7 +114,7 @@ def test_runbook_that_is_a_section_of_a_page() -> None:
 TOPIC = "arn:aws:sns:eu-west-2:123456789012:alerts"
 
 
-@pytest.mark.parametrize("topic", [TOPIC, f"{TOPIC}.fifo"])
+@table("topic", [TOPIC, f"{TOPIC}.fifo"])
 def test_topic(topic: str) -> None:
     """Standard and FIFO topics are taken."""
     assert topic == AlertSettings.read({"ALERT_TOPIC_ARN": topic}).topic_arn

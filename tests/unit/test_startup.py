@@ -11,7 +11,7 @@ import pytest
 
 from handlers.wiring import startup
 from reminders.errors import SettingsError
-from tests.helpers.cases import first, table
+from tests.helpers.cases import table
 
 WRONG = [
     ("POWERTOOLS_LOG_LEVEL", "LOUD"),
@@ -62,21 +62,20 @@ TOPIC = "arn:aws:sns:eu-west-2:123456789012:alerts.fifo"
 APPLICATIONS = "arn:aws:sns:eu-west-2:123456789012:app/GCM/a, arn:aws:sns:eu-west-2:123456789012:app/APNS/a"
 
 
-@pytest.mark.parametrize(("region", "works"), [("eu-west-2", True), ("", True), ("eu-west-1", False)])
-@pytest.mark.parametrize(
+@table(("region", "works"), [("eu-west-2", True), ("", True), ("eu-west-1", False)])
+@table(
     ("name", "value", "said"),
     [
         ("ALERT_TOPIC_ARN", TOPIC, "a topic of this region, eu-west-1"),
         ("PUSH_APPLICATION_ARNS", APPLICATIONS, "platform applications of this region, eu-west-1"),
     ],
 )
-def test_arn_of_another_region(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str, region: str, works: bool
-) -> None:
+def test_arn_of_another_region(name: str, value: str, said: str, region: str, works: bool) -> None:
     """Every call about it would fail, so that it is refused at the start."""
-    for variable, text in {startup.RUNTIME: "127.0.0.1:9001", name: value, "AWS_REGION": region}.items():
-        monkeypatch.setenv(variable, text)
-    with nullcontext() if works else pytest.raises(SettingsError, match=f"^{name} must be {said}"):
+    refused = pytest.raises(SettingsError, match=f"^{name} must be {said}")
+    with pytest.MonkeyPatch.context() as patched, nullcontext() if works else refused:
+        for variable, text in {startup.RUNTIME: "127.0.0.1:9001", name: value, "AWS_REGION": region}.items():
+            patched.setenv(variable, text)
         startup.check()
 
 
@@ -104,7 +103,7 @@ def test_import_survives_a_wrong_level(name: str, value: str) -> None:
 HANDLERS = ["cron", "scheduler", "watchdog", "admin", "courier", "feedback", "unsubscribe"]
 
 
-@pytest.mark.parametrize("handler", first(2, HANDLERS))
+@table("handler", HANDLERS)
 def test_import_with_a_wrong_switch(handler: str) -> None:
     """In Lambda, the error names the variable; Powertools' own import would fail without the name."""
     environment = {**os.environ, startup.RUNTIME: "127.0.0.1:9001", "POWERTOOLS_DEBUG": "maybe"}

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.helpers.admin_endpoint import AdminEndpoint, problem
-from tests.helpers.cases import first, table
+from tests.helpers.cases import table
 from tests.tokens import ADMIN, EC_KEY, RSA_KEY, claims, signed
 
 PATHS = [("GET", "/runs"), ("PATCH", "/assignments/x/last-contact-date"), ("GET", "/nowhere"), ("DELETE", "/runs")]
@@ -39,8 +39,8 @@ def test_token_that_is_no_signed_in_users(endpoint: AdminEndpoint, method: str, 
     assert 401 == problem(endpoint.request(method, path, token=endpoint.token(**own)))[0]
 
 
-@pytest.mark.parametrize("aal", ["aal1", None, "AAL2"])
-@pytest.mark.parametrize(("method", "path"), first(1, PATHS))
+@table("aal", ["aal1", None, "AAL2"])
+@table(("method", "path"), PATHS)
 def test_second_factor_that_is_missing(
     endpoint: AdminEndpoint, monkeypatch: pytest.MonkeyPatch, method: str, path: str, aal: str | None
 ) -> None:
@@ -57,7 +57,7 @@ def test_second_factor_that_was_confirmed(endpoint: AdminEndpoint, monkeypatch: 
     assert 200 == endpoint.request("GET", "/runs", token=endpoint.token(aal="aal2")).status_code
 
 
-@pytest.mark.parametrize(("key", "algorithm", "kid"), [(EC_KEY, "ES256", "ec"), (RSA_KEY, "RS256", "rsa")])
+@table(("key", "algorithm", "kid"), [(EC_KEY, "ES256", "ec"), (RSA_KEY, "RS256", "rsa")])
 def test_token_signed_with_a_key_of_the_set(endpoint: AdminEndpoint, key: object, algorithm: str, kid: str) -> None:
     """The function fetches the JWKS and lets the admin in."""
     token = signed(claims(issuer=endpoint.issuer), key, algorithm, kid=kid)
@@ -94,7 +94,7 @@ def test_description_is_open(endpoint: AdminEndpoint) -> None:
     assert "application/problem+json" in correction["412"]["content"]
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "value", "status"),
     [
         ("DATABASE_SECRET", "reminders/nowhere", 503),
@@ -102,12 +102,11 @@ def test_description_is_open(endpoint: AdminEndpoint) -> None:
         ("SUPABASE_JWT_SECRET", "reminders/nowhere", 503),
     ],
 )
-def test_function_that_is_set_up_wrong(
-    endpoint: AdminEndpoint, monkeypatch: pytest.MonkeyPatch, name: str, value: str, status: int
-) -> None:
+def test_function_that_is_set_up_wrong(endpoint: AdminEndpoint, name: str, value: str, status: int) -> None:
     """The caller learns that it is our fault and no more: names of secrets are for the log."""
-    monkeypatch.setenv(name, value)
-    response = endpoint.request("GET", "/runs")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(name, value)
+        response = endpoint.request("GET", "/runs")
     assert problem(response)[0] == status
     assert "detail" not in response.json()
 

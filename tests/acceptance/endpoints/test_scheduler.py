@@ -103,14 +103,16 @@ def test_run_whose_calls_are_signed(stack: LocalStack, owner: Connection, monkey
     assert ("success", 3) == (summary["status"], summary["reminders_dispatched"])
 
 
-@pytest.mark.parametrize("days", [-1, 1, 366])
-def test_real_run_of_another_day(call: Call, owner: Connection, days: int) -> None:
+def test_real_run_of_another_day(call: Call, owner: Connection) -> None:
     """A run's date is that of its row: another one is refused with the right one, and nothing is dispatched."""
     add_assignment(owner, 10, today=DAY)
     run = str(add_run(owner, as_of=DAY))
-    status, body = call(run_id=run, dry_run=False, as_of=str(DAY + timedelta(days=days)))
+    days = [DAY + timedelta(days=number) for number in (-1, 1, 366)]
+    answers = {day: call(run_id=run, dry_run=False, as_of=str(day)) for day in days}
     refused = [{"field": "as_of", "message": f"as_of must be {DAY}, the date of the run"}]
-    assert (422, refused) == (status, body["errors"])
+    assert dict.fromkeys(days, (422, refused)) == {
+        day: (status, body["errors"]) for day, (status, body) in answers.items()
+    }
     assert 0 == count(owner, "notifications")
 
 
@@ -299,13 +301,13 @@ def test_body_that_cannot_be_decoded(call_shared: Call, raw: str, is_base64: boo
     assert 422 == call_shared(raw=raw, is_base64=is_base64)[0]
 
 
-@pytest.mark.parametrize(("length", "status"), [(16_384, 422), (16_385, 413)])
+@table(("length", "status"), [(16_384, 422), (16_385, 413)])
 def test_body_that_is_too_long(call_shared: Call, length: int, status: int) -> None:
     """413 before it is parsed."""
     assert status == call_shared(raw=" " * length)[0]
 
 
-@pytest.mark.parametrize("status", ["success", "failed", "skipped", None])
+@table("status", ["success", "failed", "skipped", None])
 def test_run_that_does_not_run(call: Call, owner: Connection, status: str | None) -> None:
     """409, and nothing dispatched."""
     add_assignment(owner, 10, today=DAY)
@@ -322,11 +324,12 @@ def test_database_that_is_down(stack: LocalStack, call: Call) -> None:
     assert (503, "database unreachable: connection refused") == (status, body["detail"])
 
 
-@pytest.mark.parametrize(("name", "is_named"), [("SCHEDULER_TOKEN_SECRET", False), ("DATABASE_SECRET", True)])
-def test_missing_secret(call_shared: Call, monkeypatch: pytest.MonkeyPatch, name: str, is_named: bool) -> None:
+@table(("name", "is_named"), [("SCHEDULER_TOKEN_SECRET", False), ("DATABASE_SECRET", True)])
+def test_missing_secret(call_shared: Call, name: str, is_named: bool) -> None:
     """503. Its name is only for the log, unless the caller has shown the token: then it is for the ledger."""
-    monkeypatch.setenv(name, "reminders/forgotten")
-    status, body = call_shared()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(name, "reminders/forgotten")
+        status, body = call_shared()
     assert (503, is_named) == (status, "reminders/forgotten" in str(body))
 
 

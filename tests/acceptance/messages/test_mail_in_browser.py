@@ -10,6 +10,7 @@ import pytest
 
 from reminders.messages.templates import languages, layout, page, words
 from tests.console.browser import AXE, chromium, npm_package, violations
+from tests.helpers.cases import table
 from tests.nasty_names import NASTY_NAMES
 from tests.unit.messages.examples import message
 
@@ -46,8 +47,8 @@ def pages(locale: str) -> Iterator[str]:
         yield page(locale, state).html
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 800])
+@table("scheme", ["light", "dark"])
+@table("width", [360, 800])
 def test_readable(browser: Any, scheme: str, width: int) -> None:
     """Nothing is wider than the screen, every text has a contrast of 4.5 or more, and no name runs a script."""
     context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 740})

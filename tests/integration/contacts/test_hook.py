@@ -10,10 +10,21 @@ from psycopg import errors
 from psycopg.errors import Diagnostic
 
 from reminders.database import Connection
-from tests.contacts import MENTOR, add_notification, add_pair, as_user, last_contact, log_contact, notifications, today
+from tests.contacts import (
+    MENTOR,
+    add_notification,
+    add_pair,
+    as_user,
+    last_contact,
+    log_contact,
+    notifications,
+    one,
+    today,
+)
+from tests.helpers.cases import table
 
 
-@pytest.mark.parametrize("last", [15, None])
+@table("last", [15, None])
 def test_newest_contact_counts(owner: Connection, last: int | None) -> None:
     """The date moves to the newest of them, whatever the order; a pair without contact gets its first."""
     now = today(owner)
@@ -56,13 +67,13 @@ def test_future_contact_is_ignored(owner: Connection) -> None:
     assert last_contact(owner, pair) == now - timedelta(days=2)
 
 
-@pytest.mark.parametrize("stands", ["infinity", "2062-01-01"])
+@table("stands", ["infinity", "2062-01-01"])
 def test_contact_under_a_date_that_is_to_come(owner: Connection, stands: str) -> None:
     """A date never moves back by itself, not even one that is wrong: an admin corrects it, and says why."""
     pair = add_pair(owner)
-    owner.execute("UPDATE assignments SET last_contact_date = %s", [stands])
+    owner.execute("UPDATE assignments SET last_contact_date = %s WHERE id = %s", [stands, pair])
     log_contact(owner, pair, today(owner))
-    assert [(stands,)] == owner.execute("SELECT last_contact_date::text FROM assignments").fetchall()
+    assert stands == one(owner, "SELECT last_contact_date::text FROM assignments WHERE id = %s", pair)
 
 
 def test_first_contact_before_the_assignment_began(owner: Connection) -> None:
@@ -168,13 +179,13 @@ def test_mentor_logs_contact_without_a_right_on_assignments(owner: Connection) -
     assert last_contact(owner, pair) == now
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
+@table("attack", ATTACKS)
 def test_mentor_cannot_move_the_date_of_another_pair(owner: Connection, attack: str) -> None:
     """Neither by an activity for it, nor by an UPDATE, nor by calling the hook or lending it to a table."""
     now = today(owner)
     other = add_pair(owner, last=15)
     owner.execute("UPDATE assignments SET peer_mentor_id = %s, coordinator_id = NULL", [UUID(int=9)])
-    owner.execute("CREATE TEMP TABLE mine (); GRANT ALL ON mine TO authenticated")
+    owner.execute("CREATE TEMP TABLE IF NOT EXISTS mine (); GRANT ALL ON mine TO authenticated")
     with pytest.raises(errors.InsufficientPrivilege), as_user(owner, MENTOR):
         owner.execute(ATTACKS[attack].encode(), {"pair": other, "mentor": MENTOR})
     assert last_contact(owner, other) == now - timedelta(days=15)

@@ -7,8 +7,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import get_args
 
-import pytest
-
 from reminders.alerts.message import Alert, Origin, iso
 from reminders.alerts.policy import Kind
 from tests.alerting import FAILURE
@@ -53,9 +51,7 @@ def test_text_names_the_stack_and_links_to_the_runbook() -> None:
     assert "Runbook: https://git.example/runbook" == text[-1]
 
 
-@pytest.mark.parametrize(
-    ("kind", "expected"), [("test", "[test] [reminders-staging] "), ("overrun", "[reminders-staging] ")]
-)
+@table(("kind", "expected"), [("test", "[test] [reminders-staging] "), ("overrun", "[reminders-staging] ")])
 def test_headline_begins_with_the_stack(kind: Kind, expected: str) -> None:
     """What an e-mail's subject and a phone's notification show."""
     alert = replace(FAILURE, kind=kind)
@@ -87,7 +83,7 @@ def test_run_that_could_not_begin() -> None:
     assert f"{JOB}: a failure that the ledger does not record" == Alert("failure", JOB).headline
 
 
-@pytest.mark.parametrize(
+@table(
     ("moment", "expected"),
     [
         (None, None),

@@ -105,7 +105,7 @@ def test_redirect(status: int) -> None:
     assert ("slack: the webhook redirects elsewhere, which is not followed", True) == (str(error), error.permanent)
 
 
-@pytest.mark.parametrize("behave", [silence, dripping_header, dripping_body])
+@table("behave", [silence, dripping_header, dripping_body])
 def test_webhook_that_never_ends(behave: Behaviour) -> None:
     """It is given up in time, drip or no drip, and may be tried again."""
     began = time.monotonic()

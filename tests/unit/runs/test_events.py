@@ -38,7 +38,7 @@ def test_scheduler_input_that_says_what_it_wants() -> None:
     assert RunRequest("schedule", "d32c5kddcf5bb8c3", TICK) == parse_event({**FROM_SCHEDULER, "action": "run"})
 
 
-@pytest.mark.parametrize("source", ["aws.events", "aws.scheduler"])
+@table("source", ["aws.events", "aws.scheduler"])
 def test_eventbridge_envelope(source: str) -> None:
     """A rule's event, and Scheduler's own when the target has no input."""
     event = {"id": "e-1", "source": source, "time": "2026-11-21T06:00:00Z", "detail": {}, "resources": ["arn:x"]}

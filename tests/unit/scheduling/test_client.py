@@ -20,7 +20,7 @@ from reminders.scheduling.client import ATTEMPTS, PROBLEM, HttpScheduler, InProc
 from reminders.scheduling.ids import previous_id
 from reminders.scheduling.service import ReminderSchedulerService
 from reminders.scheduling.work import Counts, DispatchRequest, DispatchResult, Planned
-from tests.helpers.cases import first, table
+from tests.helpers.cases import table
 from tests.unit.scheduling.fake_service import CURSOR, DONE, RUN, WORK, Answer, Exchange, FakeService, raw, result
 
 
@@ -64,9 +64,10 @@ def call(service: FakeService, http: httpx.Client) -> Iterator[Call]:
         yield make
 
 
-@pytest.mark.parametrize("status", first(1, [429, 502, 503, 504]))
+@table("status", [429, 502, 503, 504])
 def test_pause_that_the_endpoint_asks_for(service: FakeService, call: Call, status: int) -> None:
     """A busy endpoint is called again, by seconds or by a date that it names."""
+    service.requests.clear()
     date_past = "Wed, 25 Nov 2026 06:00:00 GMT"
     service.answers = [raw(b"", status, {"retry-after": text}) for text in ("1", date_past, "soon")] + [result(DONE)]
     assert DispatchResult(Counts(7, 3, 1)) == call()
@@ -135,9 +136,14 @@ def test_cursor_and_plan_of_an_answer(service: FakeService, call: Call) -> None:
     assert expected == call()
 
 
-@pytest.mark.parametrize("trouble", [hang_up, *(result({}, status) for status in (502, 503, 504))])
+@table(
+    "trouble",
+    [hang_up, *(result({}, status) for status in (502, 503, 504))],
+    ids=["connection closed", "502", "503", "504"],
+)
 def test_transient_error_is_retried(service: FakeService, call: Call, trouble: Answer) -> None:
     """Broken connections and 502, 503, 504 are tried again, with the same body."""
+    service.requests.clear()
     service.answers = [trouble, trouble, result(DONE)]
     assert DispatchResult(Counts(7, 3, 1)) == call()
     assert 3 == len(service.requests)
@@ -186,9 +192,10 @@ def test_rotated_token(service: FakeService, call: Call) -> None:
     assert ["Bearer s3cret", "Bearer n3w"] == [headers["authorization"] for _, headers, _ in service.requests]
 
 
-@pytest.mark.parametrize(("newer", "requests"), [(None, 1), ("n3w", 2)])
+@table(("newer", "requests"), [(None, 1), ("n3w", 2)])
 def test_wrong_token(service: FakeService, call: Call, newer: str | None, requests: int) -> None:
     """401 with nothing newer, or again with the newer one, is a failure; the token is not in its text."""
+    service.requests.clear()
     service.answers = [result({"title": "Unauthorized"}, 401, PROBLEM)]
     with pytest.raises(SchedulerError, match=r"^scheduler answered 401: Unauthorized$") as caught:
         call(newer=newer)

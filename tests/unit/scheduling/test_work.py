@@ -30,7 +30,7 @@ LOWEST, HIGHEST = UUID(int=0), UUID(int=(1 << 128) - 1)
 LOWEST_NUMBER, HIGHEST_NUMBER = -(1 << 63), (1 << 63) - 1
 UUID_IDS = st.uuids() | st.sampled_from([LOWEST, HIGHEST, UUID(int=1)])
 NUMBERS = st.integers(LOWEST_NUMBER, HIGHEST_NUMBER) | st.integers(-5, 5) | st.just(LOWEST_NUMBER)
-BOTH_TYPES = pytest.mark.parametrize("ids", [UUIDS, BIGINTS], ids=["uuid", "bigint"])
+BOTH_TYPES = table("ids", [UUIDS, BIGINTS], ids=["uuid", "bigint"])
 
 
 @BOTH_TYPES
