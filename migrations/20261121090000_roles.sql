@@ -370,7 +370,7 @@ BEGIN
                 'settle_notifications', 'admin_scope',
                 'apply_correction', 'prune_runs', 'run_lock_holder', 'write_alert', 'apply_reminder_statuses',
                 'keep_first_read_at', 'my_reminder_settings', 'admin_set_coordinator', 'admin_close_assignment',
-                'admin_set_thresholds', 'admin_set_activity_type', 'check_time_zone'
+                'admin_set_thresholds', 'admin_set_activity_type', 'check_time_zone', 'register_device'
             )
         UNION ALL
         SELECT

@@ -201,7 +201,7 @@ def _refusal(response: httpx.Response) -> Exception:
     summary = _problem_summary(response)
     text = f"scheduler answered {response.status_code}" + (f": {summary}" if summary else "")
     # The ledger's http_status is for a status of HTTP that is not 2xx.
-    known = 100 <= response.status_code <= 599 and not response.is_success
+    known = response.status_code <= 599 and not response.is_success
     pause = _retry_after(response) if response.status_code in RETRYABLE_STATUS else None
     if pause:
         return _Busy(text, response.status_code, pause)

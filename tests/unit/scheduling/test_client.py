@@ -90,6 +90,14 @@ def test_pause_longer_than_the_run(service: FakeService, call: Call) -> None:
     assert 1 == len(service.requests)
 
 
+def test_pause_that_leaves_no_time(service: FakeService, http: httpx.Client) -> None:
+    """After it, more than the shortest budget must be left."""
+    limits = replace(LIMITS, answer_margin=0.0, shortest_budget=1.0)
+    service.answers = [raw(b"", 429, {"retry-after": "2"}), result(DONE)]
+    with pytest.raises(SchedulerError, match=r"^scheduler answered 429"):
+        HttpScheduler(service.url, "s3cret", lambda: None, http, lambda: 0.0, limits=limits)(WORK, 3.0)
+
+
 def test_problem_with_text_that_cannot_be_stored(service: FakeService, call: Call) -> None:
     """NUL, escape sequences and half surrogate pairs of a problem document are reported as their escapes."""
     service.answers = [result({"title": "a\x00b", "detail": "\x1b[31m \ud800"}, 422, PROBLEM)]
@@ -295,12 +303,13 @@ def test_2xx_that_is_not_200(service: FakeService, call: Call) -> None:
     assert None is caught.value.http_status
 
 
-def test_status_outside_http(service: FakeService, call: Call) -> None:
+@table(("status", "recorded"), [(599, 599), (600, None), (799, None)])
+def test_status_outside_http(service: FakeService, call: Call, status: int, recorded: int | None) -> None:
     """A number that the ledger's CHECK would refuse stays out of http_status."""
-    service.answers = [raw(b"", 799)]
-    with pytest.raises(SchedulerError, match="scheduler answered 799") as caught:
+    service.answers = [raw(b"", status)]
+    with pytest.raises(SchedulerError, match=f"scheduler answered {status}") as caught:
         call()
-    assert None is caught.value.http_status
+    assert recorded == caught.value.http_status
 
 
 @table(
