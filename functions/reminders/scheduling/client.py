@@ -213,7 +213,7 @@ def _retry_after(response: httpx.Response) -> float | None:
     text = response.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         # A pause of more than a day is longer than any budget, and very many digits would not fit in a float.
-        return float(text) if len(text) <= 5 else 86_400.0
+        return min(float(text[:9]), 86_400.0)
     try:
         moment = parsedate_to_datetime(text)
     except ValueError:

@@ -68,8 +68,9 @@ def call(service: FakeService, http: httpx.Client) -> Iterator[Call]:
 def test_pause_that_the_endpoint_asks_for(service: FakeService, call: Call, status: int) -> None:
     """A busy endpoint is called again, by seconds or by a date that it names."""
     service.requests.clear()
-    date_past = "Wed, 25 Nov 2026 06:00:00 GMT"
-    service.answers = [raw(b"", status, {"retry-after": text}) for text in ("1", date_past, "soon")] + [result(DONE)]
+    past = "Wed, 25 Nov 2026 06:00:00"
+    pauses = ("1" if status == 429 else "soon", f"{past} GMT", f"{past} -0000")
+    service.answers = [raw(b"", status, {"retry-after": text}) for text in pauses] + [result(DONE)]
     assert DispatchResult(Counts(7, 3, 1)) == call()
     assert 4 == len(service.requests)
 
