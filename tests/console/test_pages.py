@@ -157,6 +157,17 @@ def test_empty_list_explains_itself(console: Console, filled: Connection) -> Non
     assert "No contact is overdue" in page
 
 
+def test_empty_filter_says_what_it_looked_for(console: Console, filled: Connection) -> None:
+    """Others wait, so nothing says that no one does."""
+    many(filled, 2)
+    filled.execute("UPDATE assignments SET coordinator_id = peer_mentor_id WHERE coordinator_id IS NULL")
+    filled.execute("UPDATE assignments SET last_contact_date = current_date - 12 WHERE id = %s", [ASSIGNMENT])
+    visitor = console.admin(ORG)
+    for threshold, words in {"escalation": "time to alert", "no_coordinator": "has a coordinator"}.items():
+        page = text_of(visitor.get(f"{NEEDS}?threshold={threshold}"))
+        assert (True, False) == (words in page, "No contact is overdue" in page), threshold
+
+
 @table("query", ["threshold=x", "after=x", "after=2026-01-01_x", "org=x", "threshold=reminder&org="])
 def test_filter_that_does_not_exist(console: Console, filled: Connection, query: str) -> None:
     """A page that says so; an empty filter is none."""

@@ -86,7 +86,7 @@ def waiting(
         first_page=_href(which) if after else None,
         csv=csv if total else [],
         csv_text=_csv_text(csv, total, formats),
-        empty=_empty(counts, after, formats),
+        empty=_empty(counts, which, after, formats),
         has_messages=counts.messages_in_use,
     )
 
@@ -199,9 +199,13 @@ def _csv_text(csv: list[Link], total: int, formats: Formats) -> str:
     )
 
 
-def _empty(counts: WaitingCounts, after: Position | None, formats: Formats) -> str:
+def _empty(counts: WaitingCounts, which: WaitingFilter, after: Position | None, formats: Formats) -> str:
     if after:
         return "There is nothing after this place in the list: contact was logged meanwhile."
     if not counts.open_assignments:
         return "There are no open assignments in your organisations. As soon as there are, they are checked every day."
+    if which.threshold == "no_coordinator":
+        return "Each assignment for which an alert is due has a coordinator."
+    if which.threshold == "escalation":
+        return "For no open assignment is it time to alert the coordinator."
     return "No contact is overdue: each open assignment had contact lately."
