@@ -107,6 +107,14 @@ def test_problem_with_text_that_cannot_be_stored(service: FakeService, call: Cal
     assert "scheduler answered 422: a\\x00b: \\x1b[31m \\ud800" == str(caught.value)
 
 
+@table("body", [b"{", b"\xff", b"[" * 100_000])
+def test_problem_that_cannot_be_read(service: FakeService, call: Call, body: bytes) -> None:
+    """The status is reported without it."""
+    service.answers = [raw(body, 422, {"content-type": PROBLEM})]
+    with pytest.raises(SchedulerError, match=r"^scheduler answered 422: Unprocessable \w+$"):
+        call()
+
+
 def test_request_on_the_wire(service: FakeService, call: Call) -> None:
     """Path, token and body are what the service accepts."""
     assert DispatchResult(Counts(7, 3, 1)) == call()
