@@ -104,7 +104,7 @@ def submit_factor(request: Request) -> Response:
 
 def sign_out(request: Request) -> Response:
     """
-    End the session at Supabase and in the browser; in the browser also if Supabase does not answer.
+    End the session at Supabase and in the browser; in the browser also if Supabase does not answer this call.
 
     An access token that had ended was refreshed before: Supabase ends a session only for a valid one.
     """
