@@ -63,6 +63,16 @@ def test_locked_for_a_moment(
     assert {(i, "reminder") for i in ids} == notified(owner)
 
 
+def test_locked_until_the_time_is_up(
+    owner: Connection, make_service: MakeService, run_id: UUID, other_session: Connection
+) -> None:
+    """At the end of the budget there is no second look, even if the lock goes at that moment: the next run reminds."""
+    (busy,) = add_assignments(owner, 1)
+    other_session.execute("SELECT FROM assignments WHERE id = %s FOR UPDATE", [busy])
+    service = make_service(5, ClockWithAction(3, other_session.rollback))
+    assert DispatchResult(Counts(1, 0, 1)) == service.work(DispatchRequest(run_id, TODAY, ALL), budget=0)
+
+
 def test_contact_logged_while_the_batch_looks(
     owner: Connection, make_service: MakeService, run_id: UUID, other_session: Connection
 ) -> None:
