@@ -149,7 +149,6 @@ def environment(loader: jinja2.BaseLoader) -> jinja2.Environment:
         autoescape=lambda name: bool(name) and str(name).endswith(".html"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
-        lstrip_blocks=True,
         auto_reload=False,
     )
 

@@ -100,6 +100,14 @@ def everything(locale: str) -> list[str]:
     return [*mails, page(locale, "ask").html, words(message(locale=locale), test=True).subject]
 
 
+def test_text_mail_is_laid_out() -> None:
+    """An empty line between paragraphs, none at the top, and the footer's lines together."""
+    found = words(message(reminders=1, reminder_gap=12))
+    text = layout("mail.txt", found, app_url="https://a", unsubscribe_url="https://u")
+    footer = f"--\n{found.footer}\n{found.unsubscribe}: https://u"
+    assert "\n\n".join([*found.lines, f"{found.button}: https://a", footer]) == text.rstrip()
+
+
 BY_SOURCE = {locale: everything(locale) for locale in languages()}
 
 
