@@ -174,8 +174,6 @@ class Queries:
 
     def renamed(self, table: str, other: str) -> Self:
         """The same queries on the table `other` instead of `table`."""
-        if table == other:
-            return self
         found = copy.copy(self)
         found.by_name = {name: sql.replace(table.encode(), other.encode()) for name, sql in self.by_name.items()}
         return found

@@ -13,7 +13,7 @@ import pytest
 
 from ops.local.server import ExistingServer, Server, admin
 from reminders import database as database_module
-from reminders.database import Connection, Queries, connect, errors_translated, transaction
+from reminders.database import Connection, Queries, connect, errors_translated, stays_on_this_machine, transaction
 from reminders.errors import DatabaseError, DatabaseUnavailable
 from tests.factories import add_assignment
 from tests.helpers.cases import table
@@ -142,6 +142,36 @@ def test_last_words_of_a_pooler() -> None:
     """PgBouncer reports a lost backend beside the answer to the next command; psycopg has no SQLSTATE for that."""
     with pytest.raises(DatabaseUnavailable), errors_translated():
         raise psycopg.InternalError("received 2 results from command 'COMMIT'")
+
+
+@table(
+    ("parameters", "stays"),
+    [
+        ({}, True),
+        ({"host": "localhost"}, True),
+        ({"host": "/var/run/postgresql"}, True),
+        ({"host": "@abstract"}, True),
+        ({"host": "127.0.0.2"}, True),
+        ({"host": "::1"}, True),
+        ({"host": "127.0.0.1,localhost"}, True),
+        ({"host": "db.example.org", "hostaddr": "127.0.0.1"}, True),
+        ({"host": "db.example.org"}, False),
+        ({"host": "10.0.0.1"}, False),
+        ({"host": "localhost,db.example.org"}, False),
+        ({"host": "localhost", "service": "x"}, False),
+    ],
+)
+def test_connection_that_stays_on_this_machine(parameters: dict[str, str], stays: bool) -> None:
+    """Only such a connection may be in plain text."""
+    assert stays == stays_on_this_machine(parameters)
+
+
+def test_queries_on_another_table() -> None:
+    """For a project whose own notifications table cannot store ours; the queries of before stay as they were."""
+    queries = Queries("reminders.scheduling", "scheduling.sql")
+    renamed = queries.renamed("public.notifications", "public.reminder_notifications")
+    for found, name in ((queries, b"INTO public.notifications"), (renamed, b"INTO public.reminder_notifications")):
+        assert name in found.by_name["dispatch_batch"]
 
 
 def test_settings_of_a_transaction(owner: Connection) -> None:
