@@ -101,7 +101,7 @@ def test_sent_once(owner: Connection, run: Run) -> None:
 
 def test_two_couriers_at_once(owner: Connection, run: Run) -> None:
     """Every message is sent by one of them, and by one only."""
-    people(owner, 40)
+    people(owner, 2)
     providers = [RecordingChannel() for _ in range(4)]
     threads = [threading.Thread(target=run, args=(provider,)) for provider in providers]
     for thread in threads:
@@ -249,8 +249,8 @@ def test_account_error_of_one_channel_leaves_the_other(owner: Connection, run: R
 
 
 def test_account_error_is_reported(owner: Connection, run: Run) -> None:
-    """The operators are alerted through the outbox, once, however often the courier comes."""
-    people(owner, 2)
+    """The operators are alerted through the outbox, once, however often the courier comes; each message says why."""
+    people(owner, 40)  # more than are read at once: those that are given back untried know the reason, too
     for _ in range(2):
         with pytest.raises(AccountError):
             run(RecordingChannel(answer=refuses))
@@ -258,6 +258,8 @@ def test_account_error_is_reported(owner: Connection, run: Run) -> None:
         "SELECT kind, payload ->> 'error_message', channel FROM cron_alerts JOIN cron_alert_deliveries ON alert_id = id"
     ).fetchall()
     assert [("message_failure", "email, ses: SendingPausedException", "sns")] == written
+    reasons = owner.execute("SELECT DISTINCT last_error FROM messages").fetchall()
+    assert [("ses: SendingPausedException",)] == reasons
 
 
 class AppleRefuses:
