@@ -91,12 +91,15 @@ def test_pause_longer_than_the_run(service: FakeService, call: Call) -> None:
     assert 1 == len(service.requests)
 
 
-def test_pause_that_leaves_no_time(service: FakeService, http: httpx.Client) -> None:
-    """After it, more than the shortest budget must be left."""
-    limits = replace(LIMITS, answer_margin=0.0, shortest_budget=1.0)
+@table(("margin", "shortest", "deadline"), [(0.0, 1.0, 3.0), (3.0, 0.5, 5.0)])
+def test_pause_that_leaves_no_time(
+    service: FakeService, http: httpx.Client, margin: float, shortest: float, deadline: float
+) -> None:
+    """After it and before the margin, more than the shortest budget must be left."""
+    limits = replace(LIMITS, answer_margin=margin, shortest_budget=shortest)
     service.answers = [raw(b"", 429, {"retry-after": "2"}), result(DONE)]
     with pytest.raises(SchedulerError, match=r"^scheduler answered 429"):
-        HttpScheduler(service.url, "s3cret", lambda: None, http, lambda: 0.0, limits=limits)(WORK, 3.0)
+        HttpScheduler(service.url, "s3cret", lambda: None, http, lambda: 0.0, limits=limits)(WORK, deadline)
 
 
 def test_problem_with_text_that_cannot_be_stored(service: FakeService, call: Call) -> None:
@@ -355,6 +358,8 @@ def test_in_process_without_time() -> None:
     """In process the same rule holds: no call without time, and no connection opened for it."""
     with pytest.raises(DeadlineExceeded, match="no time was left"):
         InProcessScheduler(lambda: pytest.fail("a service was made"), lambda: 0.0)(WORK, 3.0)
+    with pytest.raises(DeadlineExceeded, match="no time was left"):
+        InProcessScheduler(lambda: pytest.fail("a service was made"), lambda: 100.0)(WORK, 103.0)
 
 
 def test_just_enough_time_in_this_process() -> None:
