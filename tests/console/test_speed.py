@@ -80,7 +80,7 @@ def test_ten_thousand_waiting_assignments_open_quickly(console: Console, filled:
     many(filled, 10_000)
     filled.execute(PEOPLE_AND_MESSAGES.format(mentor=f"'{MENTOR}'").encode())
     visitor = console.admin(ORG)
-    assert "people should know" in visitor.get("/console/needs-contact/not-reached").text
+    assert "people could not be reached" in visitor.get("/console/needs-contact/not-reached").text
     pages = ("/console", NEEDS, f"{NEEDS}/not-reached")
     took = {path: fastest(partial(visitor.get, path), enough=0.3) for path in pages}
     assert {} == {path: seconds for path, seconds in took.items() if seconds > 0.3}
