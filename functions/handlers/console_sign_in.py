@@ -50,21 +50,21 @@ def form(request: Request) -> Response:
 def submit(request: Request) -> Response:
     """Sign in with a password, or send a code to the address."""
     email, password = request.form.get("email", "").strip(), request.form.get("password", "")
-    sign_in_with_code = request.form.get("by") == "code"
+    by_code = request.form.get("by") == "code"
     errors = {}
     if not email or len(email) > LONGEST_EMAIL or "@" not in email:
         errors["email"] = "Enter your e-mail address, such as name@example.org."
-    if not sign_in_with_code and not 0 < len(password) <= LONGEST_PASSWORD:
+    if not by_code and not 0 < len(password) <= LONGEST_PASSWORD:
         errors["password"] = "Enter your password."
     if errors:
         return _form_with_errors(request, email, errors)
     try:
-        if sign_in_with_code:
+        if by_code:
             wiring.auth(request.settings).send_code(email)
             return page(request, "code.html", _code_page(request, email))
         return _start_session(request, wiring.auth(request.settings).sign_in_with_password(email, password))
     except SignInRefused as error:
-        return _form_with_errors(request, email, {"email" if sign_in_with_code else "password": str(error)})
+        return _form_with_errors(request, email, {"email" if by_code else "password": str(error)})
 
 
 def submit_code(request: Request) -> Response:
