@@ -53,7 +53,7 @@ simulate: setup ## Simulate a charity's year, day by day, with faults (SEED=7 DA
 	@$(RUN) -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(DAYS),--days $(DAYS)) \
 		$(if $(ASSIGNMENTS),--assignments $(ASSIGNMENTS)) $(if $(TROUBLE),--trouble $(TROUBLE))
 
-mutants: setup ## See which mistakes in the code no test notices (two hours; PART=alerts: only files with that in their path)
+mutants: setup ## See which mistakes in the code no test notices (takes hours; PART=alerts: only files with that in their path)
 	@$(RUN) -m tests.mutation $(PART)
 
 lint: setup ## Check format, style, types, import directions, migrations, template and workflows
